@@ -1,0 +1,1 @@
+"""One folder per operation: a plain torch reference (the truth) and, later, a Triton kernel."""

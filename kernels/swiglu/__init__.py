@@ -1,0 +1,1 @@
+"""The operation swiglu: see README.md; `reference.py` is the truth."""

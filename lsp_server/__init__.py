@@ -1,0 +1,1 @@
+"""The language server: speaks LSP, knows editors and text, never imports torch."""

@@ -1,0 +1,1 @@
+"""Pure functions over a Snapshot: complete, and later rewrite, fix, mend and next edit."""

@@ -1,0 +1,1 @@
+"""LSP handlers: one method family a file; snapshot, call a feature, reply."""

@@ -1,0 +1,1 @@
+"""Checkpoints: presets as data, loading and saving of safetensors."""

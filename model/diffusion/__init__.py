@@ -1,0 +1,1 @@
+"""The diffusion process: canvas, labels, corruption, objective, unmasking, sampler."""

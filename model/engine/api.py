@@ -1,0 +1,176 @@
+"""The border between language server and engine: `/v1/denoise` and its neighbours, as msgspec structs.
+
+The border speaks text: no token id crosses it, offsets are Python string indices. Unknown fields are ignored.
+`schema.json` beside this file is its committed JSON schema; a test fails when it changes but `API_VERSION` does not.
+Deliberately left out: everything about HTTP (app.py) and about finding the engine (lsp_server/engine_client).
+"""
+
+from typing import Literal
+
+import msgspec
+
+API_VERSION = 1
+
+StopRule = Literal["eom", "line", "node"]
+DoneReason = Literal["eom", "stop", "length", "deadline", "max_steps", "cancelled"]
+RewriteCapability = Literal["none", "listed", "free"]
+
+
+class Masked(msgspec.Struct, tag="masked", tag_field="state", frozen=True):
+    """A hole: the engine writes as many tokens as it needs, at most `max_tokens` (engine's default if None)."""
+
+    max_tokens: int | None = None
+
+
+class Draft(msgspec.Struct, tag="draft", tag_field="state", frozen=True):
+    """Visible text that the engine may correct."""
+
+    text: str
+
+
+class Locked(msgspec.Struct, tag="locked", tag_field="state", frozen=True):
+    """Visible text that must neither change nor change order."""
+
+    text: str
+
+
+Piece = Masked | Draft | Locked
+
+
+class Snippet(msgspec.Struct, frozen=True):
+    path: str
+    text: str
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands around the canvas. The document reads prefix + line + CANVAS + tail + suffix.
+
+    `prefix` = whole lines above the cursor, `line` = the cursor's line up to the cursor, `tail` = the
+    rest of that line and the lines down to an anchor line, `suffix` whole lines from the anchor on.
+    """
+
+    path: str = ""
+    language: str = "python"
+    prefix: str = ""
+    line: str = ""
+    tail: str = ""
+    suffix: str = ""
+    snippets: tuple[Snippet, ...] = ()
+    instruction: str | None = None
+
+
+class DenoiseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One canvas to denoise. `boundaries` are offsets into the concatenated draft text (block starts), drafts only."""
+
+    id: str
+    prompt: Prompt
+    canvas: tuple[Piece, ...] = (Masked(),)
+    api: int = API_VERSION
+    model: str | None = None
+    boundaries: tuple[int, ...] = ()
+    stop: StopRule = "line"
+    n: int = 1
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_steps: int | None = None
+    deadline_ms: float | None = None
+    want_progress: bool = False
+
+
+class ProgressPiece(msgspec.Struct, frozen=True):
+    """A run of canvas text in one state; masked runs have empty text and `num_tokens` masks."""
+
+    state: Literal["masked", "draft", "locked", "committed"]
+    text: str
+    num_tokens: int
+    confidence: float
+
+
+class Progress(msgspec.Struct, tag="progress", tag_field="event", frozen=True, kw_only=True):
+    """The canvas after one step (only with `want_progress`)."""
+
+    step: int
+    pieces: tuple[ProgressPiece, ...]
+    confidence: float
+    index: int = 0
+
+
+class Committed(msgspec.Struct, tag="committed", tag_field="event", frozen=True, kw_only=True):
+    """Text that became final."""
+
+    text: str
+    index: int = 0
+
+
+class Done(msgspec.Struct, tag="done", tag_field="event", frozen=True, kw_only=True):
+    """The end of one alternative. `text` replaces the whole canvas; `confidence` = geometric mean token probability.
+
+    `steps` counts denoising steps, `forwards` all passes of the network including prefill (NFE).
+    """
+
+    text: str
+    reason: DoneReason
+    confidence: float
+    steps: int
+    forwards: int
+    num_tokens: int
+    prompt_tokens: int
+    cached_tokens: int
+    model: str
+    device: str
+    engine_ms: float
+    index: int = 0
+
+
+class Error(msgspec.Struct, tag="error", tag_field="event", frozen=True, kw_only=True):
+    """A failure in one sentence for a person; `code` for programs (`bad_request`, `loading`, …)."""
+
+    code: str
+    sentence: str
+
+
+Event = Progress | Committed | Done | Error
+
+
+class CancelRequest(msgspec.Struct, frozen=True):
+    id: str
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What the loaded checkpoint can do; the language server offers nothing else."""
+
+    api: int
+    model: str
+    device: str
+    languages: tuple[str, ...]
+    complete: tuple[Literal["line", "block"], ...]
+    rewrite: RewriteCapability
+    fix: bool
+    mend: bool
+    next_edit: bool
+    context_tokens: int
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """`status` goes loading → ready, or loading → failed with a `sentence`; `progress` is 0..1 while loading."""
+
+    status: Literal["loading", "ready", "draining", "failed"]
+    progress: float
+    sentence: str
+    api: int
+    version: str
+    model: str
+    device: str
+    pid: int
+    uptime_s: float
+
+
+def encode_event(event: Event) -> bytes:
+    """One NDJSON line."""
+    return msgspec.json.encode(event) + b"\n"
+
+
+def decode_event(line: bytes) -> Event:
+    """The event of one NDJSON line. Raises msgspec.ValidationError or msgspec.DecodeError on foreign input."""
+    return msgspec.json.decode(line, type=Event)

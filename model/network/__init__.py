@@ -1,0 +1,1 @@
+"""The transformer: configuration, one module, KV cache, one-pass forward."""

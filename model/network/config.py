@@ -1,0 +1,56 @@
+"""Shape of one network, as data (Llama/Qwen family).
+
+A checkpoint is described by such a struct inside its preset file; there is no registry and no code per checkpoint.
+"""
+
+import msgspec
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes are counts; `rope_theta` and `norm_eps` are plain numbers."""
+
+    vocab_size: int
+    num_layers: int
+    d_model: int
+    num_heads: int
+    num_kv_heads: int
+    d_head: int
+    d_ff: int
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-5
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    tied_head: bool = True
+    state_vectors: bool = True
+
+    def __post_init__(self) -> None:
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(f"num_heads ({self.num_heads}) must be a multiple of num_kv_heads ({self.num_kv_heads})")
+
+
+def small_9m(vocab_size: int = 8192) -> NetworkConfig:
+    """About 9 M parameters: what half an hour on two CPU cores can train."""
+    return NetworkConfig(
+        vocab_size=vocab_size,
+        num_layers=6,
+        d_model=320,
+        num_heads=5,
+        num_kv_heads=1,
+        d_head=64,
+        d_ff=896,
+        qk_norm=True,
+    )
+
+
+def tiny_test(vocab_size: int = 512) -> NetworkConfig:
+    """A network for tests: small enough for fp32 exactness checks in milliseconds."""
+    return NetworkConfig(
+        vocab_size=vocab_size,
+        num_layers=2,
+        d_model=48,
+        num_heads=4,
+        num_kv_heads=2,
+        d_head=12,
+        d_ff=96,
+        qk_norm=True,
+    )

@@ -1,0 +1,1 @@
+"""Tree-sitter: trees, spans, boundaries and the stop rule, shared by training and server."""

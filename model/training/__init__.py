@@ -1,0 +1,1 @@
+"""Training: corpus, trainer, and the stages of the recipe."""

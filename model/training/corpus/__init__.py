@@ -1,0 +1,1 @@
+"""The corpus: permissively licensed Python, filtered, split by project, tokenized."""
