@@ -1,0 +1,48 @@
+-- The optional part: ghost text for the buffers Seedling attaches to, :Seedling, <Plug>(seedling-accept). No default keys.
+-- Nothing of lua/seedling is loaded before it is needed. Needs Neovim 0.12 (vim.lsp.inline_completion).
+
+if vim.g.loaded_seedling then
+  return
+end
+vim.g.loaded_seedling = true
+
+if vim.fn.has('nvim-0.12') == 0 then
+  vim.notify('Seedling needs Neovim 0.12 or later: older versions cannot show ghost text.', vim.log.levels.WARN)
+  return
+end
+
+-- The server tells its state with this notification (the shape is GitHub Copilot's).
+vim.lsp.config('seedling', {
+  handlers = {
+    didChangeStatus = function(_, params)
+      require('seedling').set_status(params)
+    end,
+  },
+})
+
+vim.api.nvim_create_autocmd('LspAttach', {
+  group = vim.api.nvim_create_augroup('seedling', {}),
+  desc = 'Seedling: show ghost text',
+  callback = function(event)
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    if client and client.name == 'seedling' then
+      require('seedling').attach(client, event.buf)
+    end
+  end,
+})
+
+vim.keymap.set('i', '<Plug>(seedling-accept)', function()
+  vim.lsp.inline_completion.get()
+end, { desc = 'Seedling: accept the ghost text' })
+
+vim.api.nvim_create_user_command('Seedling', function(command)
+  require('seedling').command(command.fargs[1] or 'status')
+end, {
+  nargs = '?',
+  desc = 'Seedling: status, toggle, restart, log',
+  complete = function(typed)
+    return vim.tbl_filter(function(name)
+      return vim.startswith(name, typed)
+    end, { 'log', 'restart', 'status', 'toggle' })
+  end,
+})
