@@ -1,0 +1,147 @@
+"""One pass over the cache: prefill, denoising step, commit, and commit fused with the next step are the same call.
+
+Source: this project's two-stream network (docs: the clean stream is causal, so its keys and values do not depend on any
+partition into blocks). Clean rows see the cache and earlier new clean rows; noisy rows see the cache, all new clean
+rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused call is exact.
+Left out: choosing what to run (the sampler), batching over requests (the scheduler), CUDA graphs and paged caches.
+
+New rows stand in the cache behind the rows that count: clean rows first, then the noisy ones, which stay scratch. So a
+pass copies its own rows only, and attention reads a view. Shapes: B batch, C new clean rows, N noisy rows, D width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kernels.block_attention.reference import additive_mask, block_attention
+from kernels.rope_kv_write.reference import rope_angles, rope_kv_write
+from model.network.kv_cache import KVCache
+from model.network.transformer import Layer, Transformer
+
+
+@dataclass(frozen=True)
+class Rows:
+    """New rows of one stream, right padded. Padding may hold any id of the vocabulary and never changes results.
+
+    `states_BT` None = no state vectors (clean rows have none in any case). `lengths_B` None = no padding. Positions
+    are implied: clean rows start at the cache's lengths, noisy rows behind the new clean rows.
+    """
+
+    tokens_BT: Tensor
+    states_BT: Tensor | None = None
+    lengths_B: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where the rows of one pass stand. `rows` as in rope_kv_write; `num_keys` bounds the view of the cache."""
+
+    positions_BT: Tensor
+    rows: int | Tensor
+    num_keys: int
+    mask_BTS: Tensor | None
+    noisy_mask_BNS: Tensor | None  # the same for the noisy rows alone
+
+
+@torch.no_grad()
+def one_pass(
+    network: Transformer, cache: KVCache, clean: Rows | None, noisy: Rows | None, *, want_clean: bool = True
+) -> tuple[Tensor | None, Tensor | None]:
+    """Run new clean and noisy rows together; gives the hidden rows of both after the final norm, (B,C,D) and (B,N,D).
+
+    The keys and values of the clean rows are written, but count only after `cache.advance`; those of the noisy rows
+    never count. Hidden rows of padding are meaningless. `want_clean=False` gives None for the clean rows and saves
+    their work in the last layer (a prefill needs their keys and values only). An empty stream may be None.
+    """
+    num_clean = 0 if clean is None else clean.tokens_BT.shape[1]
+    num_noisy = 0 if noisy is None else noisy.tokens_BT.shape[1]
+    clean_lengths = _lengths(clean, cache.batch_size)
+    noisy_lengths = _lengths(noisy, cache.batch_size)
+    cached_lengths = cache.lengths_B.tolist()
+    cache.reserve(max(cached_lengths) + num_clean + num_noisy)
+    cache.num_pending_B = clean_lengths
+
+    x_BTD = _embed(network, clean, noisy)
+    plan = _plan(cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, x_BTD.device, x_BTD.dtype)
+    cos, sin = rope_angles(plan.positions_BT, network.config.d_head, network.config.rope_theta, x_BTD.dtype)
+    mask = plan.mask_BTS
+    last = len(network.layers) - 1
+    for i, layer in enumerate(network.layers):
+        assert isinstance(layer, Layer)
+        q, k, v = layer.project(x_BTD)
+        q = rope_kv_write(q, k, v, cos, sin, cache.k_LBGSK[i], cache.v_LBGSK[i], plan.rows)
+        if i == last and num_clean and not want_clean:
+            if not num_noisy:
+                return None, None
+            x_BTD, q, mask, num_clean = x_BTD[:, num_clean:], q[:, num_clean:], plan.noisy_mask_BNS, 0
+        keys, values = cache.k_LBGSK[i, :, :, : plan.num_keys], cache.v_LBGSK[i, :, :, : plan.num_keys]
+        x_BTD = layer.finish(x_BTD, block_attention(q, keys, values, mask))
+    hidden_BTD = network.final_norm(x_BTD)
+    return (
+        hidden_BTD[:, :num_clean] if num_clean else None,
+        hidden_BTD[:, num_clean:] if num_noisy else None,
+    )
+
+
+def _lengths(rows: Rows | None, batch_size: int) -> list[int]:
+    if rows is None:
+        return [0] * batch_size
+    assert rows.tokens_BT.shape[0] == batch_size, f"{rows.tokens_BT.shape[0]} rows for a cache of batch {batch_size}"
+    if rows.lengths_B is None:
+        return [rows.tokens_BT.shape[1]] * batch_size
+    return rows.lengths_B.tolist()
+
+
+def _embed(network: Transformer, clean: Rows | None, noisy: Rows | None) -> Tensor:
+    parts = []
+    if clean is not None:
+        parts.append(network.embed_rows(clean.tokens_BT, None))
+    if noisy is not None:
+        parts.append(network.embed_rows(noisy.tokens_BT, noisy.states_BT))
+    assert parts, "a pass needs clean or noisy rows"
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _plan(
+    cached: list[int],
+    clean: list[int],
+    noisy: list[int],
+    num_clean: int,
+    num_noisy: int,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> _Plan:
+    num_rows = num_clean + num_noisy
+    num_keys = max(cached) + num_rows
+    even = min(cached) == max(cached) and min(clean) == num_clean and min(noisy) == num_noisy
+    if even:
+        # The usual case (one canvas): rows are consecutive, and without clean rows everything is visible.
+        start = cached[0]
+        positions_1T = torch.arange(start, start + num_rows, device=device).unsqueeze(0)
+        mask_1TS = None
+        if num_clean > 1 or (num_clean and num_noisy):
+            key_S = torch.arange(num_keys, device=device)
+            # A clean row sees up to itself, a noisy row everything: one bound a row says both.
+            bound_T = torch.arange(start, start + num_rows, device=device)
+            bound_T[num_clean:] = num_keys
+            mask_1TS = additive_mask(key_S <= bound_T[:, None], dtype).unsqueeze(0)
+        return _Plan(positions_1T, start, num_keys, mask_1TS, None)
+
+    cached_B1 = torch.tensor(cached, device=device).unsqueeze(1)
+    clean_B1 = torch.tensor(clean, device=device).unsqueeze(1)
+    noisy_B1 = torch.tensor(noisy, device=device).unsqueeze(1)
+    row_1T = torch.arange(num_rows, device=device).unsqueeze(0)
+    is_noisy_1T = row_1T >= num_clean
+    # Noisy rows stand behind the padding of the clean rows in the cache, but go on counting from the last real one.
+    rows_BT = cached_B1 + row_1T
+    positions_BT = torch.where(is_noisy_1T, rows_BT - num_clean + clean_B1, rows_BT)
+    key_1S = torch.arange(num_keys, device=device).unsqueeze(0)
+    new_BS = key_1S - cached_B1  # index among the new rows; negative = cached
+    real_BS = (new_BS < clean_B1) | ((new_BS >= num_clean) & (new_BS < num_clean + noisy_B1))
+    bound_1T = torch.where(is_noisy_1T, num_rows, row_1T)
+    allowed_BTS = real_BS.unsqueeze(1) & (new_BS.unsqueeze(1) <= bound_1T.unsqueeze(2))
+    # A padding row would see nothing where nothing is cached; let it see itself, its output is never used.
+    allowed_BTS |= new_BS.unsqueeze(1) == row_1T.unsqueeze(2)
+    mask_BTS = additive_mask(allowed_BTS, dtype)
+    return _Plan(positions_BT, rows_BT, num_keys, mask_BTS, mask_BTS[:, num_clean:])
