@@ -1,0 +1,233 @@
+"""The language server's side of the border: ask, stream, cancel, and survive the engine's death.
+
+Source: model/engine/api.py (the structs) and model/engine/app.py (the paths). A client holds one `/v1/attach` stream
+open: that is what the engine counts as a connected editor, and how a death or a planned end is noticed at once.
+Left out: finding and starting an engine (connect.py), counting crashes (crashes.py).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lsp_server.engine_client.crashes import CrashRecord, fingerprint
+from lsp_server.engine_client.endpoint import Endpoint, decode_health, open_http
+from lsp_server.engine_client.errors import EngineUnavailable
+from model.engine import api
+
+if TYPE_CHECKING:
+    import httpx
+
+ATTACH_VERDICT_S = 2.0  # how long a broken request waits to learn whether the engine ended on purpose
+
+
+class _Connection:
+    """One engine process, as long as it lives. `running` holds the fingerprints of requests in flight."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.http: httpx.AsyncClient = open_http(endpoint)
+        self.running: list[bytes] = []
+        self.attached: asyncio.Task[bool] | None = None  # ends with True when the engine said that it closes
+        self.judged = False
+
+    async def close(self) -> None:
+        if self.attached is not None:
+            self.attached.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self.attached
+        await self.http.aclose()
+
+
+class EngineClient:
+    """An asyncio client of one engine at a time; made by `connect()`. Every method may raise EngineUnavailable."""
+
+    def __init__(
+        self, endpoint: Endpoint, reach: Callable[[], Awaitable[Endpoint]], log: Path | None, crashes: CrashRecord
+    ) -> None:
+        self._connection: _Connection | None = _Connection(endpoint)
+        self._reach = reach
+        self._log = log or Path("the remote engine's")
+        self._crashes = crashes
+        self._reconnecting = asyncio.Lock()
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        endpoint: Endpoint,
+        reach: Callable[[], Awaitable[Endpoint]],
+        *,
+        log: Path | None,
+        crashes: CrashRecord | None = None,
+    ) -> "EngineClient":
+        """Attaches to a ready engine. `reach` finds or starts one again after this one has gone."""
+        client = cls(endpoint, reach, log, crashes or CrashRecord())
+        assert client._connection is not None
+        client._attach(client._connection)
+        return client
+
+    async def capabilities(self) -> api.Capabilities:
+        """What the loaded checkpoint can do."""
+        return msgspec.json.decode(await self._get("/v1/capabilities"), type=api.Capabilities)
+
+    async def health(self) -> api.Health:
+        """The engine's state now; never starts an engine (raises EngineUnavailable `not_running` instead)."""
+        import httpx
+
+        connection = self._connection
+        if connection is None:
+            raise EngineUnavailable("not_running", "The engine is not running; the next completion starts it.")
+        try:
+            response = await connection.http.get("/health", timeout=5.0)
+        except httpx.TransportError:
+            raise EngineUnavailable("not_running", "The engine is not running; the next completion starts it.") from None
+        return decode_health(response.content, connection.endpoint)
+
+    async def denoise(self, request: api.DenoiseRequest) -> AsyncIterator[api.Event]:
+        """The events of one request, ending with `n` done events or one error event. Closing the iterator cancels.
+
+        When the engine goes away before the first event the request is sent once more, after a restart.
+        """
+        key = fingerprint(request)
+        body = msgspec.json.encode(request)
+        for is_last in (False, True):
+            self._crashes.check_request(key)
+            connection = await self._connected()
+            num_events = 0
+            connection.running.append(key)
+            try:
+                # An explicit close: leaving an `async for` early would leave the generator, and the request, running.
+                async with contextlib.aclosing(_stream(connection.http, body)) as events:
+                    async for event in events:
+                        if isinstance(event, api.Error) and event.code == "draining" and not is_last:
+                            break
+                        num_events += 1
+                        yield event
+                    else:
+                        return
+            except _ConnectionLost:
+                pass
+            finally:
+                if not connection.judged:
+                    await self._judge_if_lost(connection)
+                connection.running.remove(key)
+            await self._forget(connection)
+            if num_events or is_last:
+                raise EngineUnavailable("crashed", f"The engine went away while it answered; its log is {self._log}.")
+
+    async def cancel(self, request_id: str) -> None:
+        """Asks the engine to end a request. Never raises for an engine that is gone: then it is ended."""
+        import httpx
+
+        if self._connection is not None:
+            with contextlib.suppress(httpx.TransportError):
+                await self._connection.http.post(
+                    "/v1/cancel", content=msgspec.json.encode(api.CancelRequest(id=request_id)), timeout=5.0
+                )
+
+    async def close(self) -> None:
+        """Detaches. The engine stays for other editors, and ends by itself when it is idle."""
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _get(self, path: str) -> bytes:
+        import httpx
+
+        for is_last in (False, True):
+            connection = await self._connected()
+            try:
+                response = await connection.http.get(path)
+            except httpx.TransportError:
+                await self._judge(connection)
+                await self._forget(connection)
+                if is_last:
+                    break
+                continue
+            if response.status_code != 200:
+                raise EngineUnavailable("not_running", _error_of(response.content).sentence)
+            return response.content
+        raise EngineUnavailable("crashed", f"The engine went away while it answered; its log is {self._log}.")
+
+    async def _connected(self) -> _Connection:
+        """A connection that is not known to be dead; finds or restarts the engine if there is none."""
+        if self._connection is not None and self._connection.attached is not None and self._connection.attached.done():
+            lost = self._connection
+            await self._judge(lost)
+            await self._forget(lost)
+        async with self._reconnecting:
+            if self._closed:
+                raise EngineUnavailable("closed", "The connection to the engine was closed.")
+            if self._connection is None:
+                await asyncio.sleep(self._crashes.delay_s(self._log))
+                self._connection = _Connection(await self._reach())
+                self._attach(self._connection)
+            return self._connection
+
+    def _attach(self, connection: _Connection) -> None:
+        connection.attached = asyncio.get_running_loop().create_task(_stay_attached(connection.http))
+
+    async def _judge_if_lost(self, connection: _Connection) -> None:
+        """Judges only when the request broke, not when it ended or was closed by its reader."""
+        if connection.attached is not None and connection.attached.done():
+            await self._judge(connection)
+
+    async def _judge(self, connection: _Connection) -> None:
+        """Decides once per engine process whether it crashed or ended on purpose, and notes a crash."""
+        if connection.judged or connection.attached is None:
+            return
+        connection.judged = True
+        done, _ = await asyncio.wait({connection.attached}, timeout=ATTACH_VERDICT_S)
+        on_purpose = bool(done) and not connection.attached.cancelled() and connection.attached.result()
+        if not on_purpose:
+            self._crashes.add(frozenset(connection.running))
+
+    async def _forget(self, connection: _Connection) -> None:
+        if self._connection is connection:
+            self._connection = None
+        await connection.close()
+
+
+class _ConnectionLost(Exception):
+    """The stream broke before its end."""
+
+
+async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncIterator[api.Event]:
+    import httpx
+
+    try:
+        async with http.stream("POST", "/v1/denoise", content=body) as response:
+            if response.status_code != 200:
+                yield _error_of(await response.aread())
+                return
+            async for line in response.aiter_lines():
+                if line.strip():
+                    yield api.decode_event(line.encode())
+    except httpx.TransportError as error:
+        raise _ConnectionLost from error
+
+
+async def _stay_attached(http: "httpx.AsyncClient") -> bool:
+    """Holds the attach stream. True when the engine announced its end, False when the stream just broke."""
+    import httpx
+
+    announced = False
+    try:
+        async with http.stream("GET", "/v1/attach", timeout=httpx.Timeout(None, connect=2.0)) as response:
+            async for line in response.aiter_lines():
+                announced = announced or '"closing"' in line
+    except httpx.TransportError:
+        pass
+    return announced
+
+
+def _error_of(body: bytes) -> api.Error:
+    try:
+        return msgspec.json.decode(body, type=api.Error)
+    except msgspec.DecodeError:
+        return api.Error(code="foreign_answer", sentence="What answers at the engine's address is not a Seedling engine.")
