@@ -1,8 +1,8 @@
 """Runs the parts of `./dev test` and closes with a table: part, passed, skipped and why, seconds.
 
-Called by ./dev with .venv's Python once setup is done; standard library only. A part that cannot run on this machine is skipped
-and named in the table. The environment variable SEEDLING_REQUIRE (a list of part names) turns such a skip into a failure: CI
-sets it, so that nothing is left out silently. apt is called only with --install-system.
+Called by ./dev with .venv's Python once setup is done; standard library only. A part that cannot run on this machine
+is skipped and named in the table. The environment variable SEEDLING_REQUIRE (a list of part names) turns such a skip
+into a failure: CI sets it, so that nothing is left out silently. apt is called only with --install-system.
 Left out: setting up Python (./dev) and fetching editors (editors/tools).
 """
 
@@ -154,14 +154,15 @@ def vscode(may_install: bool) -> Tally:
 def parts(slow: bool, may_install: bool, pytest_arguments: list[str]) -> list[Part]:
     if pytest_arguments:
         return [Part("python", "the tests asked for", lambda: pytest(*pytest_arguments))]
-    slow_marker = "slow and not wheel and not editors"
+
+    def slow_tests() -> Tally:
+        return pytest("-m", "slow and not wheel and not editors") if slow else skipped("asked for by --slow")
+
     return [
         Part("lint", "ruff check and ruff format", lint),
         Part("types", "pyright", types),
         Part("python", "Python tests", lambda: pytest("-m", NEEDS_ITS_OWN_PART)),
-        Part(
-            "slow", "slow Python tests", lambda: pytest("-m", slow_marker) if slow else skipped("asked for by --slow")
-        ),
+        Part("slow", "slow Python tests", slow_tests),
         Part("wheel", "the built wheel in a fresh environment", lambda: pytest("-m", "wheel")),
         Part("neovim", "Neovim smoke", lambda: neovim(may_install)),
         Part("vscode", "VS Code smoke", lambda: vscode(may_install)),
