@@ -110,11 +110,11 @@ class EngineClient:
                     else:
                         return
             except _ConnectionLost:
-                pass
+                await self._judge(connection)
             finally:
-                if not connection.judged:
-                    await self._judge_if_lost(connection)
                 connection.running.remove(key)
+                if connection is not self._connection and not connection.running:
+                    await connection.close()  # it was given up while this request still ran on it
             await self._forget(connection)
             if num_events or is_last:
                 raise EngineUnavailable("crashed", f"The engine went away while it answered; its log is {self._log}.")
@@ -172,25 +172,23 @@ class EngineClient:
     def _attach(self, connection: _Connection) -> None:
         connection.attached = asyncio.get_running_loop().create_task(_stay_attached(connection.http))
 
-    async def _judge_if_lost(self, connection: _Connection) -> None:
-        """Judges only when the request broke, not when it ended or was closed by its reader."""
-        if connection.attached is not None and connection.attached.done():
-            await self._judge(connection)
-
     async def _judge(self, connection: _Connection) -> None:
         """Decides once per engine process whether it crashed or ended on purpose, and notes a crash."""
         if connection.judged or connection.attached is None:
             return
         connection.judged = True
+        running = frozenset(connection.running)  # now: others leave the list while we wait
         done, _ = await asyncio.wait({connection.attached}, timeout=ATTACH_VERDICT_S)
         on_purpose = bool(done) and not connection.attached.cancelled() and connection.attached.result()
         if not on_purpose:
-            self._crashes.add(frozenset(connection.running))
+            self._crashes.add(running)
 
     async def _forget(self, connection: _Connection) -> None:
+        """Uses this connection no more; it closes when its last request has ended."""
         if self._connection is connection:
             self._connection = None
-        await connection.close()
+        if not connection.running:
+            await connection.close()
 
 
 class _ConnectionLost(Exception):

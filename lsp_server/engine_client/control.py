@@ -1,0 +1,111 @@
+"""What `seedling engine serve|status|stop|restart|logs` do, as functions that return data or raise EngineUnavailable.
+
+Source: the project's process rules. Blocking, for the command line. Left out: printing (lsp_server/cli.py).
+"""
+
+import asyncio
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+
+from lsp_server.engine_client.connect import OnProgress, ReachOptions, package_version, reach
+from lsp_server.engine_client.endpoint import decode_health, local_endpoint, open_http_blocking
+from lsp_server.engine_client.errors import EngineUnavailable
+from lsp_server.engine_client.launch import check_extras, engine_command
+from lsp_server.engine_client.paths import engine_paths
+from model.engine.api import Health
+
+STOP_TIMEOUT_S = 20.0
+
+
+class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """`health` is None when no engine runs for `model`."""
+
+    model: Path
+    socket: Path
+    log: Path
+    health: Health | None
+
+
+def status() -> EngineStatus:
+    """The state of the local engine for the model in use; starts nothing."""
+    import httpx
+
+    paths = engine_paths()
+    endpoint = local_endpoint(paths)
+    health = None
+    if endpoint is not None:
+        with open_http_blocking(endpoint) as http:
+            try:
+                health = decode_health(http.get("/health").content, endpoint)
+            except httpx.TransportError:
+                health = None  # a socket whose engine was killed; the next engine removes it
+    return EngineStatus(model=paths.model, socket=paths.socket, log=paths.log, health=health)
+
+
+def stop() -> bool:
+    """Lets the engine finish what runs and end. False when none was running; raises if it does not end in time."""
+    import httpx
+
+    before = status()
+    endpoint = local_endpoint(engine_paths())
+    if before.health is None or endpoint is None:
+        return False
+    with open_http_blocking(endpoint) as http:
+        try:
+            http.post("/v1/drain", json={"reason": "stop"})
+        except httpx.TransportError:
+            return True
+    until_s = time.monotonic() + STOP_TIMEOUT_S
+    while time.monotonic() < until_s:
+        if not _is_alive(before.health.pid):
+            return True
+        time.sleep(0.05)
+    raise EngineUnavailable(
+        "not_running", f"The engine (process {before.health.pid}) was asked to stop but is still busy: end it by kill."
+    )
+
+
+def restart(on_progress: OnProgress | None = None) -> EngineStatus:
+    """Stops the engine if one runs, starts one, and returns when it is ready."""
+    stop()
+    start(on_progress)
+    return status()
+
+
+def start(on_progress: OnProgress | None = None) -> EngineStatus:
+    """Starts a detached engine unless one runs, and returns when it is ready."""
+    asyncio.run(reach(engine_paths(), ReachOptions(own_version=package_version()), on_progress))
+    return status()
+
+
+def serve(idle_s: float | None = None) -> int:
+    """Runs an engine in the foreground until it ends; returns its exit status (0 also when one already runs)."""
+    check_extras()
+    paths = engine_paths()
+    process = subprocess.Popen(engine_command(paths, idle_s=idle_s), cwd=paths.runtime)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            pass  # Ctrl-C reaches the engine too, which closes its socket and ends by itself
+
+
+def log_path() -> Path:
+    """Where the engine for the model in use writes its log; the file may not exist yet."""
+    return engine_paths().log
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return status().health is not None  # signal 0 would end the process there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
