@@ -2,8 +2,9 @@
 
 Source: this project's two-stream network (docs: the clean stream is causal, so its keys and values do not depend on any
 partition into blocks). Clean rows see the cache and earlier new clean rows; noisy rows see the cache, all new clean
-rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused call is exact.
-Left out: choosing what to run (the sampler), batching over requests (the scheduler), CUDA graphs and paged caches.
+rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused
+call is exact. Left out: choosing what to run (the sampler), batching over requests (the scheduler),
+CUDA graphs and paged caches.
 
 New rows stand in the cache behind the rows that count: clean rows first, then the noisy ones, which stay scratch. So a
 pass copies its own rows only, and attention reads a view. Shapes: B batch, C new clean rows, N noisy rows, D width.

@@ -2,8 +2,9 @@
 
 Sources: Llama 2 (arXiv 2307.09288) for RMSNorm, rotary positions, SwiGLU and grouped heads; Qwen 2 for the QKV bias;
 Qwen 3 for the norm of queries and keys. The state vectors (masked, draft, locked) are this project's own: a 3 × d
-table, zero at the start, added to the embedding; a clean position adds nothing, so the clean stream is a plain Llama model.
-Left out: dropout, MoE, sliding windows, partial rotation; the cached forward (one_pass.py) and the objective.
+table, zero at the start, added to the embedding; a clean position adds nothing, so the clean stream is a plain
+Llama model. Left out: dropout, MoE, sliding windows, partial rotation; the cached forward (one_pass.py)
+and the objective.
 
 Shapes: B batch, T rows, D model width, H query heads, G key-value heads, K features of a head, V vocabulary.
 """

@@ -1,0 +1,157 @@
+"""Checkpoint folders: model.safetensors, tokenizer.json, preset.json; saved, found, loaded and checked.
+
+Source: this project's format, number 1; weights in the safetensors format only (no pickle, no code). Left out: fetching
+foreign checkpoints and mapping their names (pull.py), optimiser states (training writes its own).
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from model.checkpoints.presets import FORMAT, Preset, decode_preset, encode_preset
+from model.network.transformer import Transformer
+
+if TYPE_CHECKING:
+    from model.tokenizer import Tokenizer
+
+WEIGHTS_FILE, TOKENIZER_FILE, PRESET_FILE = "model.safetensors", "tokenizer.json", "preset.json"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    network: Transformer
+    tokenizer: "Tokenizer"
+    preset: Preset
+
+
+def default_checkpoint() -> Path:
+    """The folder named by SEEDLING_MODEL, else the embedded model of this installation. It need not exist."""
+    chosen = os.environ.get("SEEDLING_MODEL")
+    return Path(chosen).expanduser() if chosen else Path(__file__).resolve().parents[1] / "embedded"
+
+
+def load_preset(folder: Path) -> Preset:
+    """The checked preset alone: cheap, for listing what a checkpoint can do. Raises CheckpointError."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no checkpoint folder at {folder}.")
+    path = folder / PRESET_FILE
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {folder} has no readable {PRESET_FILE}: {error.strerror}.") from error
+    # The format number is read first: another format's other fields need not be ours.
+    try:
+        number = msgspec.json.decode(data, type=_FormatOnly).format
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not a preset of this program: {error}.") from error
+    if number != FORMAT:
+        raise CheckpointError(f"{path} has format {number}, but this version of the program reads format {FORMAT}.")
+    try:
+        return decode_preset(data)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a preset of this program: {error}.") from error
+
+
+def load_checkpoint(
+    folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+) -> Checkpoint:
+    """Network (evaluation mode, no gradients), tokenizer and preset of a checkpoint folder.
+
+    `dtype` None keeps the stored type. Raises CheckpointError for a missing or foreign folder or file, another format,
+    weights that do not fit the preset's shape, and a tokenizer of another vocabulary.
+    """
+    folder = Path(folder)
+    preset = load_preset(folder)
+    tokenizer = _load_tokenizer(folder / TOKENIZER_FILE)
+    if tokenizer.vocab_size != preset.network.vocab_size:
+        raise CheckpointError(
+            f"The tokenizer of {folder} has {tokenizer.vocab_size} tokens, but its network {preset.network.vocab_size}."
+        )
+    weights = _load_weights(folder / WEIGHTS_FILE)
+    # On the meta device nothing is allocated or initialised, so loading costs one read of the file.
+    with torch.device("meta"):
+        network = Transformer(preset.network)
+    _check_weights(folder / WEIGHTS_FILE, network.state_dict(), weights)
+    network.load_state_dict({name: w.to(device=device, dtype=dtype) for name, w in weights.items()}, assign=True)
+    return Checkpoint(network.eval().requires_grad_(False), tokenizer, preset)
+
+
+def save_checkpoint(
+    folder: Path | str,
+    network: Transformer,
+    preset: Preset,
+    tokenizer_file: Path | str,
+    *,
+    dtype: torch.dtype | None = torch.bfloat16,
+) -> None:
+    """Write a checkpoint folder (made if missing); `tokenizer_file` is copied. `dtype` None keeps the weights' type.
+
+    Each file is replaced in one step, the preset last, so a reader never meets a half-written file.
+    """
+    assert preset.network == network.config, "the preset describes another network"
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: w.detach().to("cpu", dtype).contiguous() for name, w in network.state_dict().items()}
+    _replace(folder / WEIGHTS_FILE, lambda part: save_file(weights, part, metadata={"format": "pt"}))
+    target = folder / TOKENIZER_FILE
+    if not (target.exists() and target.samefile(tokenizer_file)):
+        _replace(target, lambda part: shutil.copyfile(tokenizer_file, part))
+    _replace(folder / PRESET_FILE, lambda part: part.write_bytes(encode_preset(preset)))
+
+
+class _FormatOnly(msgspec.Struct):
+    format: int
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    part = path.with_name(path.name + ".part")
+    write(part)
+    os.replace(part, path)
+
+
+def _load_tokenizer(path: Path) -> "Tokenizer":
+    from model.tokenizer import Tokenizer
+
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint {path.parent} has no {TOKENIZER_FILE}.")
+    try:
+        return Tokenizer.load(path)
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is not a tokenizer of this program: {error}") from error
+
+
+def _load_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint {path.parent} has no {WEIGHTS_FILE}.")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
+
+
+def _check_weights(path: Path, wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    for name, weight in wanted.items():
+        if name not in found:
+            raise CheckpointError(f"{path} lacks the weight {name} that its preset asks for.")
+        if found[name].shape != weight.shape:
+            raise CheckpointError(
+                f"In {path} the weight {name} has shape {tuple(found[name].shape)}, but its preset asks for "
+                f"{tuple(weight.shape)}."
+            )
+    extra = sorted(found.keys() - wanted.keys())
+    if extra:
+        raise CheckpointError(f"{path} holds the weight {extra[0]}, which its preset does not know.")

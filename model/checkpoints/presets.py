@@ -1,0 +1,51 @@
+"""What a checkpoint says about itself: the contents of its preset.json.
+
+Source: this project. A checkpoint is described by data, not by code; the language server offers only what the preset
+says was trained. Left out: reading the folder (load.py) and fetching one (pull.py).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from model.network.config import NetworkConfig
+
+FORMAT = 1
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """Calibrated thresholds (probabilities) and block sizes (tokens). `edits`: what the weights were trained for."""
+
+    tau_mask: float = 0.5
+    tau_edit: float = 0.9
+    tau_remask: float = 0.0
+    edits: Literal["none", "substitute", "insert-delete"] = "none"
+    first_block: int = 16
+    block: int = 32
+
+
+class Preset(msgspec.Struct, frozen=True, kw_only=True):
+    """`trained` holds what is worth knowing about the training: stage, steps, tokens, commit, scores."""
+
+    name: str
+    network: NetworkConfig
+    format: int = FORMAT
+    sampling: Sampling = Sampling()
+    languages: tuple[str, ...] = ("python",)
+    complete: tuple[Literal["line", "block"], ...] = ("line",)
+    rewrite: Literal["none", "listed", "free"] = "none"
+    fix: bool = False
+    mend: bool = False
+    next_edit: bool = False
+    context_tokens: int = 1024
+    trained: dict[str, str | float] = {}
+
+
+def encode_preset(preset: Preset) -> bytes:
+    """Indented JSON, one trailing newline."""
+    return msgspec.json.format(msgspec.json.encode(preset), indent=2) + b"\n"
+
+
+def decode_preset(data: bytes) -> Preset:
+    """The preset of preset.json. Raises msgspec.DecodeError or msgspec.ValidationError on foreign input."""
+    return msgspec.json.decode(data, type=Preset)
