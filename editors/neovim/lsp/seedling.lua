@@ -1,5 +1,5 @@
 -- The language server's configuration for Neovim's built-in client: data only, used by vim.lsp.enable('seedling').
--- Works alone (copy this one file into an lsp/ folder on 'runtimepath'). Change any field with vim.lsp.config('seedling', {…}).
+-- Works alone: copy this file into an lsp/ folder on 'runtimepath'. Change fields with vim.lsp.config('seedling', …).
 -- Leaves out: keys, commands, ghost text on or off; see plugin/seedling.lua.
 
 ---@type vim.lsp.Config

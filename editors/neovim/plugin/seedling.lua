@@ -1,4 +1,4 @@
--- The optional part: ghost text for the buffers Seedling attaches to, :Seedling, <Plug>(seedling-accept). No default keys.
+-- The optional part: ghost text where Seedling attaches, :Seedling, <Plug>(seedling-accept). No default keys.
 -- Nothing of lua/seedling is loaded before it is needed. Needs Neovim 0.12 (vim.lsp.inline_completion).
 
 if vim.g.loaded_seedling then

@@ -39,7 +39,8 @@ local function check_clients()
   end
   for _, client in ipairs(clients) do
     local info = client.server_info or {}
-    health.ok(('server %d: %s %s, root %s'):format(client.id, info.name or '?', info.version or '', client.root_dir or 'none'))
+    local root = client.root_dir or 'none'
+    health.ok(('server %d: %s %s, root %s'):format(client.id, info.name or '?', info.version or '', root))
     if not client:supports_method('textDocument/inlineCompletion') then
       health.warn(('server %d offers no ghost text'):format(client.id), 'see :Seedling status for the reason')
     end
