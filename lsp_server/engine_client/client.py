@@ -7,7 +7,7 @@ Left out: finding and starting an engine (connect.py), counting crashes (crashes
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,9 @@ class EngineClient:
         try:
             response = await connection.http.get("/health", timeout=5.0)
         except httpx.TransportError:
-            raise EngineUnavailable("not_running", "The engine is not running; the next completion starts it.") from None
+            raise EngineUnavailable(
+                "not_running", "The engine is not running; the next completion starts it."
+            ) from None
         return decode_health(response.content, connection.endpoint)
 
     async def denoise(self, request: api.DenoiseRequest) -> AsyncIterator[api.Event]:
@@ -92,8 +94,12 @@ class EngineClient:
 
         When the engine goes away before the first event the request is sent once more, after a restart.
         """
+        try:
+            body = msgspec.json.encode(request)
+        except UnicodeEncodeError:
+            yield api.Error(code="bad_request", sentence="The text holds half a Unicode character (a lone surrogate).")
+            return
         key = fingerprint(request)
-        body = msgspec.json.encode(request)
         for is_last in (False, True):
             self._crashes.check_request(key)
             connection = await self._connected()
@@ -195,7 +201,7 @@ class _ConnectionLost(Exception):
     """The stream broke before its end."""
 
 
-async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncIterator[api.Event]:
+async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncGenerator[api.Event, None]:
     import httpx
 
     try:
@@ -228,4 +234,6 @@ def _error_of(body: bytes) -> api.Error:
     try:
         return msgspec.json.decode(body, type=api.Error)
     except msgspec.DecodeError:
-        return api.Error(code="foreign_answer", sentence="What answers at the engine's address is not a Seedling engine.")
+        return api.Error(
+            code="foreign_answer", sentence="What answers at the engine's address is not a Seedling engine."
+        )

@@ -6,7 +6,6 @@ polls the same socket. Left out: what happens after the connection (client.py).
 """
 
 import asyncio
-import importlib.metadata
 import time
 from collections.abc import Callable
 
@@ -43,6 +42,8 @@ class ReachOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def package_version() -> str:
     """The version of the installed distribution, or "0" in a tree that was never installed."""
+    import importlib.metadata  # 20 ms, and only needed where an engine is sought
+
     try:
         return importlib.metadata.version("seedling-lsp")
     except importlib.metadata.PackageNotFoundError:
@@ -83,10 +84,8 @@ async def reach(paths: EnginePaths, options: ReachOptions, on_progress: OnProgre
                 raise EngineUnavailable("not_running", "No engine is running: start one with seedling engine serve.")
             exit_code = None if process is None else process.poll()
             if exit_code:
-                raise EngineUnavailable(
-                    "launch_failed",
-                    f"The engine ended at once: {last_error_line(paths) or f'exit status {exit_code}'} (log: {paths.log})",
-                )
+                why = last_error_line(paths) or f"exit status {exit_code}"
+                raise EngineUnavailable("launch_failed", f"The engine ended at once: {why} (log: {paths.log}).")
             if process is None or exit_code == 0:
                 # 0 = another engine held the lock: the winner's socket is about to appear, or the holder is leaving
                 # and its place becomes free. Starting again covers both.
@@ -106,7 +105,9 @@ async def reach(paths: EnginePaths, options: ReachOptions, on_progress: OnProgre
             elif on_progress is not None:
                 on_progress(health)
         if time.monotonic() > min(answer_until_s, load_until_s):
-            raise EngineUnavailable("launch_failed", f"The engine did not become ready in time; its log is {paths.log}.")
+            raise EngineUnavailable(
+                "launch_failed", f"The engine did not become ready in time; its log is {paths.log}."
+            )
         await asyncio.sleep(POLL_S)
 
 

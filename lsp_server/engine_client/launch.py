@@ -22,7 +22,8 @@ def check_extras() -> None:
     if missing:
         raise EngineUnavailable(
             "missing_extras",
-            f'The engine needs packages that are not installed ({", ".join(missing)}): run pip install "seedling-lsp[engine]".',
+            f"The engine needs packages that are not installed ({', '.join(missing)}): "
+            'run pip install "seedling-lsp[engine]".',
         )
 
 

@@ -39,6 +39,47 @@ class Grammar(msgspec.Struct, frozen=True):
         return None
 
 
+_PYTHON_EXPRESSIONS = frozenset(
+    (
+        "assignment",
+        "attribute",
+        "augmented_assignment",
+        "await",
+        "binary_operator",
+        "boolean_operator",
+        "call",
+        "comparison_operator",
+        "concatenated_string",
+        "conditional_expression",
+        "dictionary",
+        "dictionary_comprehension",
+        "false",
+        "float",
+        "generator_expression",
+        "identifier",
+        "integer",
+        "lambda",
+        "list",
+        "list_comprehension",
+        "named_expression",
+        "none",
+        "not_operator",
+        "pair",
+        "parenthesized_expression",
+        "set",
+        "set_comprehension",
+        "string",
+        "subscript",
+        "true",
+        "tuple",
+        "unary_operator",
+        "expression_list",
+        "pattern_list",
+        "yield",
+    )
+)
+
+
 @lru_cache(maxsize=1)
 def _python_language() -> tree_sitter.Language:
     import tree_sitter_python
@@ -51,16 +92,11 @@ def _python_grammar() -> Grammar:
     language = _python_language()
     types = {language.node_kind_for_id(i) for i in range(language.node_kind_count) if language.node_kind_is_named(i)}
     return Grammar(
-        statements=frozenset(t for t in types if t and t.endswith(("_statement", "_definition"))) - {"_simple_statement"},
+        statements=frozenset(t for t in types if t and t.endswith(("_statement", "_definition")))
+        - {"_simple_statement"},
         blocks=frozenset({"block"}),
         arguments=frozenset({"argument_list", "parameters", "lambda_parameters"}),
-        expressions=frozenset(
-            "assignment attribute augmented_assignment await binary_operator boolean_operator call comparison_operator "
-            "concatenated_string conditional_expression dictionary dictionary_comprehension false float "
-            "generator_expression identifier integer lambda list list_comprehension named_expression none not_operator "
-            "pair parenthesized_expression set set_comprehension string subscript true tuple unary_operator "
-            "expression_list pattern_list yield".split()
-        ),
+        expressions=_PYTHON_EXPRESSIONS,
         openers=frozenset("([{"),
         closers=frozenset(")]}"),
         clause_words=("else", "elif", "except", "finally", "case"),
