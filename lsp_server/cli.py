@@ -1,0 +1,243 @@
+"""The command `seedling`: reads the command line, runs one command, turns every failure into one sentence.
+
+Imports are lazy: `seedling serve` must answer `initialize` within 0.6 s, so no command pays for another. This file
+alone may import `model.cli`, inside the function that hands a model command over.
+Left out: what the commands do (complete_command, doctor, clean, server, model.cli) and isolation (seedling_lsp.py).
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+DESCRIPTION = "Seedling completes, rewrites and mends code with a resident block-diffusion model."
+
+EXAMPLES = """\
+examples:
+  seedling complete src/app.py:42      complete line 42 and watch the model denoise it
+  seedling serve                       the language server on stdin and stdout, as editors start it
+  seedling engine status               is the model resident, where, and since when
+  seedling doctor                      what is installed, what is missing, what to do about it
+"""
+
+MODEL_COMMANDS = {
+    "train": "train a model",
+    "corpus": "build a corpus to train on",
+    "tokenizer": "train a tokenizer",
+}
+
+ENGINE_ACTIONS = {
+    "serve": "run an engine in the foreground",
+    "status": "is an engine resident, which model, which device",
+    "stop": "stop the engine",
+    "restart": "stop the engine and start it anew",
+    "logs": "print the end of the engine's log",
+}
+
+
+class UsageError(Exception):
+    """The command line asks for something impossible: one sentence, exit code 2."""
+
+
+class CommandError(Exception):
+    """A command failed for a reason outside the program: one sentence, exit code 1."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a wrong use gets one sentence instead of the usage block."""
+
+    def error(self, message: str) -> NoReturn:
+        from lsp_server.printable import printable
+
+        sys.stderr.write(printable(f"{self.prog}: {message}; {self.prog} --help shows how.\n"))
+        sys.exit(2)
+
+
+class _Version(argparse.Action):
+    """`--version`, looked up only when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"seedling {version('seedling-lsp')}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = _Parser(
+        prog="seedling",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    complete = _command(
+        commands,
+        "complete",
+        "complete a place in a file",
+        "On a terminal the denoising is shown as it happens; in a pipe only the text is printed.\n\nexamples:\n"
+        "  seedling complete src/app.py:42         at the end of line 42\n"
+        "  seedling complete src/app.py:42:9       before its 9th character\n"
+        "  seedling complete src/app.py:42 --json  one JSON object",
+    )
+    complete.add_argument(
+        "place", metavar="FILE:LINE[:COL]", help="lines and columns count from 1, columns in characters"
+    )
+    complete.add_argument("--json", action="store_true", help="print one JSON object")
+
+    serve = _command(
+        commands,
+        "serve",
+        "run the language server",
+        "Speaks LSP on stdin and stdout; editors start it so. With --tcp it listens on the loopback address only.",
+    )
+    serve.add_argument(
+        "--tcp", metavar="PORT", type=_port, help="listen on this loopback port instead (0: any free one)"
+    )
+
+    engine = _command(commands, "engine", "look after the engine, the process that keeps the model resident", "")
+    actions = engine.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser, required=True)
+    for name, what in ENGINE_ACTIONS.items():
+        _command(actions, name, what, "")
+
+    doctor = _command(
+        commands,
+        "doctor",
+        "say what is installed, what is missing, what to do",
+        "Exit code 1 if something needs doing.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+
+    clean = _command(
+        commands,
+        "clean",
+        "list and remove what Seedling stored outside the project",
+        "Caches, logs and runtime files; with --all also settings and models. Lists first, then asks.",
+    )
+    clean.add_argument("--all", action="store_true", help="settings and downloaded models too")
+    clean.add_argument("--yes", action="store_true", help="do not ask")
+
+    for name, what in MODEL_COMMANDS.items():
+        _command(commands, name, what, "", takes_help=False)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[_Parser]", name: str, what: str, details: str, takes_help: bool = True
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=takes_help,
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except UsageError as error:
+        return _complain(error, 2)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left; the interpreter must not complain about it while it shuts down.
+        sys.stdout = None
+        return 0
+    except Exception as error:
+        return _complain(error, 1)
+
+
+def _run(words: list[str]) -> int:
+    if words and words[0] in MODEL_COMMANDS:
+        return _model_command(words)
+    parser = build_parser()
+    options = parser.parse_args(words)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    return _COMMANDS[options.command](options)
+
+
+def _complain(error: Exception, exit_code: int) -> int:
+    """One sentence on standard error. SEEDLING_TRACEBACK=1 adds the traceback, for reports of our own faults."""
+    import os
+
+    from lsp_server.printable import printable
+
+    if os.environ.get("SEEDLING_TRACEBACK") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    sentence = str(error).strip() or type(error).__name__
+    expected = isinstance(error, (UsageError, CommandError)) or hasattr(error, "sentence")
+    if not expected:
+        sentence = f"{type(error).__name__}: {sentence}"
+    sys.stderr.write(printable(f"seedling: {' '.join(sentence.split())}\n"))
+    return exit_code
+
+
+def _complete(options: argparse.Namespace) -> int:
+    from lsp_server import complete_command
+
+    return complete_command.run(options.place, as_json=options.json)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from lsp_server import server
+
+    return server.serve(options.tcp)
+
+
+def _engine(options: argparse.Namespace) -> int:
+    from lsp_server import engine_command
+
+    return engine_command.run(options.action)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lsp_server import doctor
+
+    return doctor.run(options.json)
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from lsp_server import clean
+
+    return clean.run(options.all, options.yes)
+
+
+def _model_command(words: list[str]) -> int:
+    """Hands a command that needs torch over to the model's own command line."""
+    try:
+        from model.cli import main as model_main
+    except ModuleNotFoundError as error:
+        advice = 'run pip install "seedling-lsp[train]"'
+        raise CommandError(
+            f"seedling {words[0]} needs packages that are not installed ({error.name}): {advice}."
+        ) from None
+    return model_main(words)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "complete": _complete,
+    "serve": _serve,
+    "engine": _engine,
+    "doctor": _doctor,
+    "clean": _clean,
+}
