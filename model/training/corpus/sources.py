@@ -1,0 +1,230 @@
+"""Finds package archives and project folders, and reads their files without ever executing or unpacking anything.
+
+Source: wheel (PEP 427) and source distribution (PEP 625) names; core metadata 2.1-2.4 for the licence fields.
+Reads are bounded: a member is never read beyond `MAX_MEMBER_BYTES`, a source distribution never beyond
+`MAX_UNPACKED_BYTES`, whatever its header claims. Links are not followed. Left out: eggs, zipped source distributions.
+"""
+
+import email.parser
+import os
+import re
+import stat
+import tarfile
+import tomllib
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from model.training.corpus.licences import Statement, is_licence_file
+
+MAX_MEMBER_BYTES = 1 << 20
+MAX_UNPACKED_BYTES = 1 << 30
+MAX_KEPT_BYTES = 64 << 20
+MAX_MEMBERS = 200_000
+
+
+class CorpusError(Exception):
+    """A corpus cannot be built; the message is one sentence for the user."""
+
+
+class UnreadableSource(Exception):
+    """One archive or folder cannot be read; the build records the reason and goes on."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One project in one version. `kind` is "wheel", "sdist" or "folder"; `project` is the normalised name."""
+
+    project: str
+    version: str
+    kind: str
+    path: Path
+
+
+class Reader:
+    """The regular files of one open source; paths are relative, with forward slashes, the package's own folder first."""
+
+    def __init__(self, names: Sequence[str], read) -> None:
+        self.names = tuple(names)
+        self._read = read
+
+    def read(self, name: str) -> bytes:
+        """At most MAX_MEMBER_BYTES + 1 bytes of a file. UnreadableSource if it is broken."""
+        try:
+            return self._read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+            raise UnreadableSource(f"unreadable archive ({type(error).__name__})") from None
+
+
+def find_sources(folders: Sequence[Path]) -> list[Source]:
+    """The newest version of each project below the folders, sorted by name. CorpusError if a folder is missing."""
+    newest: dict[str, tuple[tuple, Source]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise CorpusError(f"{folder} is not a folder")
+        for source in [*_archives_below(folder), *_projects_below(folder)]:
+            # Wheels before source distributions of the same version, then by file name: the same choice on every run.
+            rank = (Version(source.version), source.kind == "wheel", source.path.name)
+            if source.project not in newest or rank > newest[source.project][0]:
+                newest[source.project] = (rank, source)
+    return [newest[project][1] for project in sorted(newest)]
+
+
+def _archives_below(folder: Path) -> Iterator[Source]:
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            try:
+                if name.endswith(".whl"):
+                    project, version, *_ = parse_wheel_filename(name)
+                    yield Source(str(project), str(version), "wheel", Path(root, name))
+                elif name.endswith(".tar.gz"):
+                    project, version = parse_sdist_filename(name)
+                    yield Source(str(project), str(version), "sdist", Path(root, name))
+            except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+                continue
+
+
+def _projects_below(folder: Path) -> Iterator[Source]:
+    for candidate in [folder, *sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())]:
+        project = _pyproject(candidate / "pyproject.toml").get("project", {})
+        name, version = project.get("name"), project.get("version", "0")
+        if isinstance(name, str) and isinstance(version, str):
+            try:
+                yield Source(canonicalize_name(name), str(Version(version)), "folder", candidate)
+            except InvalidVersion:
+                yield Source(canonicalize_name(name), "0", "folder", candidate)
+
+
+def _pyproject(path: Path) -> dict:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+@contextmanager
+def open_source(source: Source) -> Iterator[Reader]:
+    """Opens an archive or folder for reading. UnreadableSource if it cannot be opened."""
+    try:
+        if source.kind == "wheel":
+            with zipfile.ZipFile(source.path) as archive:
+                yield _wheel_reader(archive)
+        elif source.kind == "sdist":
+            yield _sdist_reader(source.path)
+        else:
+            yield _folder_reader(source.path)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise UnreadableSource(f"unreadable archive ({type(error).__name__})") from None
+
+
+def _wheel_reader(archive: zipfile.ZipFile) -> Reader:
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise UnreadableSource(f"more than {MAX_MEMBERS} files")
+    by_name = {_installed_path(info.filename): info for info in infos if not info.is_dir() and _is_plain(info.filename)}
+
+    def read(name: str) -> bytes:
+        with archive.open(by_name[name]) as member:
+            return member.read(MAX_MEMBER_BYTES + 1)
+
+    return Reader(list(by_name), read)
+
+
+def _installed_path(name: str) -> str:
+    """pkg-1.0.data/purelib/pkg/a.py is installed as pkg/a.py."""
+    return re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", name)
+
+
+def _sdist_reader(path: Path) -> Reader:
+    """One pass over the stream; keeps only what the corpus may want, because a gzip stream has no random access."""
+    kept: dict[str, bytes] = {}
+    kept_bytes = seen_bytes = 0
+    with tarfile.open(path, mode="r|gz") as archive:
+        for number, member in enumerate(archive):
+            seen_bytes += member.size
+            if number >= MAX_MEMBERS or seen_bytes > MAX_UNPACKED_BYTES:
+                raise UnreadableSource("unpacked size is too large")
+            name = member.name.partition("/")[2]
+            if not member.isfile() or not name or not _is_plain(name) or not _is_wanted(name):
+                continue
+            if member.size <= MAX_MEMBER_BYTES and (data := archive.extractfile(member)) is not None:
+                kept[name] = data.read(MAX_MEMBER_BYTES + 1)
+                kept_bytes += len(kept[name])
+            if kept_bytes > MAX_KEPT_BYTES:
+                raise UnreadableSource("unpacked size is too large")
+    return Reader(list(kept), kept.__getitem__)
+
+
+def _folder_reader(folder: Path) -> Reader:
+    names = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(root, name)
+            if _is_wanted(name) and stat.S_ISREG(path.lstat().st_mode):
+                names.append(path.relative_to(folder).as_posix())
+        if len(names) > MAX_MEMBERS:
+            raise UnreadableSource(f"more than {MAX_MEMBERS} files")
+
+    def read(name: str) -> bytes:
+        with open(folder / name, "rb") as file:
+            return file.read(MAX_MEMBER_BYTES + 1)
+
+    return Reader(names, read)
+
+
+def _is_plain(name: str) -> bool:
+    return not name.startswith("/") and ".." not in PurePosixPath(name).parts and "\\" not in name
+
+
+def _is_wanted(name: str) -> bool:
+    base = name.rpartition("/")[2]
+    return base.endswith(".py") or base in ("PKG-INFO", "METADATA", "pyproject.toml") or is_licence_file(base)
+
+
+def licence_statement(source: Source, reader: Reader) -> Statement:
+    """What the package itself says: metadata and licence files. Nothing found gives an empty statement."""
+    metadata: Mapping[str, list[str]] = {}
+    for name in reader.names:
+        top, _, base = name.rpartition("/")
+        if base == "METADATA" and re.fullmatch(r"[^/]+\.dist-info", top) or name == "PKG-INFO":
+            message = email.parser.HeaderParser().parsestr(reader.read(name).decode("utf-8", errors="replace"))
+            metadata = {key: [str(value) for value in message.get_all(key, [])] for key in message}
+            break
+    else:
+        if "pyproject.toml" in reader.names:
+            metadata = _pyproject_metadata(reader.read("pyproject.toml"))
+    licence_files = {
+        name: reader.read(name).decode("utf-8", errors="replace")
+        for name in reader.names
+        if is_licence_file(name.rpartition("/")[2])
+        and (re.match(r"[^/]+\.dist-info/", name) or "/" not in name)
+        and not name.endswith(".py")
+    }
+    first = lambda key: (metadata.get(key) or [""])[0]  # noqa: E731
+    return Statement(
+        expression=first("License-Expression"),
+        field=first("License"),
+        classifiers=metadata.get("Classifier", []),
+        licence_files=licence_files,
+    )
+
+
+def _pyproject_metadata(data: bytes) -> dict[str, list[str]]:
+    try:
+        project = tomllib.loads(data.decode("utf-8")).get("project", {})
+    except ValueError:
+        return {}
+    licence = project.get("license", "")
+    return {
+        "License-Expression": [licence] if isinstance(licence, str) else [],
+        "License": [licence.get("text", "")] if isinstance(licence, dict) else [],
+        "Classifier": [str(item) for item in project.get("classifiers", [])],
+    }
