@@ -1,7 +1,8 @@
 """What the sampler reads from the output head: best label, its probability, log-sum-exp and entropy of each row.
 
 Source: confidence decoding as in LLaDA (arXiv 2502.09992, §2.4) and Fast-dLLM (arXiv 2505.22618); the soft-max is
-taken in fp32 over the labels that a row can have, as in training. Left out: sampling at a temperature (take `label_logits`).
+taken in fp32 over the labels that a row can have, as in training. Left out: sampling at a temperature (take
+`label_logits`).
 
 Shapes: R rows, D model width, V vocabulary, K label sets, M ids asked for in each row.
 """

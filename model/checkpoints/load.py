@@ -130,8 +130,8 @@ def _load_tokenizer(path: Path) -> "Tokenizer":
         raise CheckpointError(f"The checkpoint {path.parent} has no {TOKENIZER_FILE}.")
     try:
         return Tokenizer.load(path)
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is not a tokenizer of this program: {error}") from error
+    except (ValueError, OSError) as error:  # TokenizerError is a ValueError and holds a sentence of its own
+        raise CheckpointError(f"The tokenizer of this checkpoint cannot be used: {error}.") from error
 
 
 def _load_weights(path: Path) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ def seeded_network(config: NetworkConfig, seed: int = 0) -> Transformer:
             elif "norm" in name:
                 torch.nn.init.uniform_(parameter, 0.5, 1.5)
             else:
-                parameter.data.mul_(5.0)
+                parameter.data.mul_(2.0)
     return network
 
 
