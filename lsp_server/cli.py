@@ -150,17 +150,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(words)
+        exit_code = _run(words)
+        sys.stdout.flush()
+        return exit_code
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
     except UsageError as error:
         return _complain(error, 2)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output left; the interpreter must not complain about it while it shuts down.
-        sys.stdout = None
-        return 0
+        return _silence()
     except Exception as error:
         return _complain(error, 1)
+
+
+def _silence() -> int:
+    """The reader of our output left: nothing more is written, also not by the interpreter while it shuts down."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _run(words: list[str]) -> int:
@@ -193,9 +203,15 @@ def _complain(error: Exception, exit_code: int) -> int:
 
 
 def _complete(options: argparse.Namespace) -> int:
+    from lsp_server.place import PlaceError, read_place
+
+    try:
+        place = read_place(options.place)
+    except PlaceError as error:
+        raise UsageError(f"{error}.") from None
     from lsp_server import complete_command
 
-    return complete_command.run(options.place, as_json=options.json)
+    return complete_command.run(place, as_json=options.json)
 
 
 def _serve(options: argparse.Namespace) -> int:

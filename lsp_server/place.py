@@ -1,0 +1,61 @@
+"""A place in a file as the command line names it: `FILE:LINE[:COL]`, both counted from 1, columns in characters.
+
+Left out: how editors name places (positions.py).
+"""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from lsp_server.positions import Position, split_lines, without_end
+
+MAX_FILE_BYTES = 1_000_000
+
+_PLACE = re.compile(r"(?P<file>.+?):(?P<line>[0-9]{1,9})(?::(?P<column>[0-9]{1,9}))?", re.DOTALL)
+
+
+class PlaceError(Exception):
+    """The place cannot be meant: one sentence."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A file, its text, and a cursor in it."""
+
+    path: Path
+    text: str
+    cursor: Position
+
+
+def read_place(words: str) -> Place:
+    """The place that `words` name. Without a column the cursor stands at the line's end.
+
+    Raises PlaceError for words of another form, a file that cannot be read as UTF-8 text, or a place outside it.
+    """
+    match = _PLACE.fullmatch(words)
+    if match is None:
+        raise PlaceError(f"{words!r} is not FILE:LINE or FILE:LINE:COL")
+    path = Path(match["file"])
+    text = _read(path)
+    lines = split_lines(text)
+    line = int(match["line"])
+    if not 1 <= line <= len(lines):
+        raise PlaceError(f"{path} has lines 1 to {len(lines)}, so there is no line {line}")
+    num_columns = len(without_end(lines[line - 1]))
+    column = num_columns + 1 if match["column"] is None else int(match["column"])
+    if not 1 <= column <= num_columns + 1:
+        raise PlaceError(f"line {line} of {path} has columns 1 to {num_columns + 1}, so there is no column {column}")
+    return Place(path, text, Position(line - 1, column - 1))
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise PlaceError(f"{path} is a folder")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise PlaceError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise PlaceError(f"{path} cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, ValueError):
+        raise PlaceError(f"{path} is not UTF-8 text") from None
