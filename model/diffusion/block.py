@@ -1,0 +1,125 @@
+"""The active block: its rows with their counters, and which labels each row may have.
+
+Source: this project's own rules for labels and edits. The rows live in Python lists on the
+CPU: a block has at most 64 rows, and a list costs less than the dispatch of a single tensor operation for each rule.
+The same update as one gather on the device is kernels/canvas_update, and a test holds both equal.
+Left out: reading the network (reading.py), deciding (unmasking.py, moves.py), applying (moves.py).
+"""
+
+from dataclasses import dataclass
+
+from model.diffusion.canvas import capacity_of
+from model.diffusion.policy import Edits
+from model.diffusion.states import DRAFT, LOCKED, MASKED
+from model.tokenizer import EOM, MASK
+
+NUM_EDITS = 2
+NUM_INSERTS = 4
+INSERT_BUDGET = 16
+
+
+@dataclass(slots=True)
+class Row:
+    """One position. `edits_left`, `banned` (the token last removed here, −1 = none) and, for the gap before it,
+    `ins_left` and `ins_next` (masks the next `<ins>` brings: 1, 2, 4, 8) travel with it through all shifts.
+
+    confidence: probability of its token when last read, of a mask's best label in the last step; None = never read.
+    """
+
+    token: int
+    state: int
+    edits_left: int = NUM_EDITS
+    banned: int = -1
+    ins_left: int = NUM_INSERTS
+    ins_next: int = 1
+    confidence: float | None = None
+
+
+@dataclass(slots=True)
+class Block:
+    """Rows in order. `capacity` bounds their number, `insert_budget` the masks that `<ins>` may still bring.
+
+    prev_locked: whether the token before the block is locked (the prompt's end is); it decides on the first gap.
+    end_open: whether `<eom>` may be placed in this block (a growing canvas with nothing queued behind the block).
+    """
+
+    rows: list[Row]
+    capacity: int
+    insert_budget: int
+    prev_locked: bool
+    end_open: bool
+
+    def num_masks(self) -> int:
+        return sum(row.state == MASKED for row in self.rows)
+
+    def gap_open(self, index: int) -> bool:
+        """Whether masks may come before row `index`: not between two locked tokens."""
+        if self.rows[index].state != LOCKED:
+            return True
+        return not (self.prev_locked if index == 0 else self.rows[index - 1].state == LOCKED)
+
+
+def make_row(token: int, state: int) -> Row:
+    return Row(token=token, state=state, edits_left=0 if state == LOCKED else NUM_EDITS)
+
+
+def make_block(rows: list[Row], *, prev_locked: bool, end_open: bool) -> Block:
+    return Block(
+        rows=rows,
+        capacity=capacity_of(len(rows)),
+        insert_budget=INSERT_BUDGET + len(rows) // 2,
+        prev_locked=prev_locked,
+        end_open=end_open,
+    )
+
+
+def mask_rows(num: int) -> list[Row]:
+    return [Row(token=MASK, state=MASKED) for _ in range(num)]
+
+
+@dataclass(slots=True)
+class Ask:
+    """What one row wants from the head. Its labels: text tokens, those of the flags, and always its own token.
+
+    The flags are the sets of labels a row can have: `<ins>` never on a masked row, edits only as far as the
+    checkpoint was trained for them, `<eom>` only where the text may end, `<del>` on a mask only where it can be
+    obeyed (to delete it) or means the end.
+    """
+
+    index: int
+    token: int
+    locked: bool
+    eom: bool
+    delete: bool
+    insert: bool
+    banned: int
+    prefix: bool = False
+
+
+def asks_of(block: Block, edits: Edits, *, prefix_on_first: bool = False) -> list[Ask]:
+    """The rows that need the head in this step: masks always, visible rows as far as `edits` could move them.
+
+    prefix_on_first: row 0 is a healed token, restricted to tokens that start with the typed bytes.
+    """
+    asks: list[Ask] = []
+    indels = edits == "insert-delete"
+    rows = block.rows
+    last_visible = last_locked = -1
+    for index, row in enumerate(rows):
+        if row.state != MASKED:
+            last_visible = index
+            if row.state == LOCKED:
+                last_locked = index
+    for index, row in enumerate(rows):
+        end_here = block.end_open and index > last_locked
+        if row.state == MASKED:
+            surplus = indels if index < last_visible else end_here
+            prefix = prefix_on_first and index == 0
+            asks.append(Ask(index, row.token, False, end_here, surplus, False, row.banned, prefix))
+        elif prefix_on_first and index == 0:
+            continue  # a healed token stays
+        elif row.state == DRAFT and edits != "none" and row.token != EOM:
+            asks.append(Ask(index, row.token, False, end_here, indels, indels, row.banned))
+        elif indels and (row.state == LOCKED or row.token == EOM) and block.gap_open(index):
+            asks.append(Ask(index, row.token, True, False, False, True, row.banned))
+    return asks

@@ -1,0 +1,54 @@
+"""How a canvas is denoised: thresholds, block sizes and limits, as one frozen struct.
+
+The thresholds belong to a checkpoint (they are calibrated with it and stand in its preset); the rest belongs to a
+request. Left out: the rules themselves (unmasking.py, moves.py) and deadlines, which are asked for step by step.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Edits = Literal["none", "substitute", "insert-delete"]
+
+MAX_BLOCK = 64
+"""The widest block: training draws block sizes from 1..64."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes count tokens, thresholds are probabilities.
+
+    tau_mask: a masked row is unmasked when its best token has p above it (above 1 = exactly one token a step).
+    tau_edit: a visible row is edited when another label has p above it (and its own token is nearly ruled out).
+    tau_remask: a visible row whose own token has p below it, and no better label, becomes a mask again.
+    edits: which edits the checkpoint was trained for; with "none" visible rows are never read again.
+    first_block, block: rows of the first masked block and of every other block, at most 64.
+    extra_edit_steps: further steps on a block after its last mask (0 for completions, 4 for edits).
+    max_steps: limit on steps of the whole run; None = none needed, every run ends by itself.
+    temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.
+    seed: with it, the position and the step, the noise is fixed.
+    """
+
+    tau_mask: float = 0.3
+    tau_edit: float = 0.9
+    tau_remask: float = 0.02
+    edits: Edits = "none"
+    first_block: int = 16
+    block: int = 32
+    extra_edit_steps: int = 0
+    max_steps: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, size in (("first_block", self.first_block), ("block", self.block)):
+            if not 1 <= size <= MAX_BLOCK:
+                raise ValueError(f"{name} must be between 1 and {MAX_BLOCK}, not {size}")
+        if self.temperature < 0:
+            raise ValueError(f"temperature must not be negative, but is {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if self.extra_edit_steps < 0:
+            raise ValueError(f"extra_edit_steps must not be negative, but is {self.extra_edit_steps}")
+        if self.max_steps is not None and self.max_steps < 0:
+            raise ValueError(f"max_steps must not be negative, but is {self.max_steps}")
