@@ -151,10 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         exit_code = _run(words)
-        sys.stdout.flush()
+        sys.stdout.flush()  # here, where a closed pipe can still be caught
         return exit_code
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 0
     except UsageError as error:
         return _complain(error, 2)
     except KeyboardInterrupt:
@@ -177,7 +175,10 @@ def _run(words: list[str]) -> int:
     if words and words[0] in MODEL_COMMANDS:
         return _model_command(words)
     parser = build_parser()
-    options = parser.parse_args(words)
+    try:
+        options = parser.parse_args(words)
+    except SystemExit as leaving:  # argparse has printed help, the version or a sentence
+        return leaving.code if isinstance(leaving.code, int) else 0
     if options.command is None:
         parser.print_help()
         return 0

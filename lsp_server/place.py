@@ -35,15 +35,17 @@ def read_place(words: str) -> Place:
     match = _PLACE.fullmatch(words)
     if match is None:
         raise PlaceError(f"{words!r} is not FILE:LINE or FILE:LINE:COL")
+    if 0 in (int(match["line"]), int(match["column"] or 1)):
+        raise PlaceError(f"{words!r} names line or column 0, and both count from 1")
     path = Path(match["file"])
     text = _read(path)
     lines = split_lines(text)
     line = int(match["line"])
-    if not 1 <= line <= len(lines):
+    if line > len(lines):
         raise PlaceError(f"{path} has lines 1 to {len(lines)}, so there is no line {line}")
     num_columns = len(without_end(lines[line - 1]))
     column = num_columns + 1 if match["column"] is None else int(match["column"])
-    if not 1 <= column <= num_columns + 1:
+    if column > num_columns + 1:
         raise PlaceError(f"line {line} of {path} has columns 1 to {num_columns + 1}, so there is no column {column}")
     return Place(path, text, Position(line - 1, column - 1))
 
