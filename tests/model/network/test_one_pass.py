@@ -44,7 +44,7 @@ def uncached(network: Transformer, clean: Tensor, noisy: Tensor, states: Tensor,
 
 
 def new_cache(network: Transformer, batch_size: int = 1) -> KVCache:
-    return KVCache(network.config, batch_size=batch_size, capacity=64)
+    return KVCache(network.config, batch_size=batch_size, capacity=64, dtype=network.embed.weight.dtype)
 
 
 def prefill(network: Transformer, cache: KVCache, clean: Tensor) -> None:
@@ -132,10 +132,13 @@ def test_partition_does_not_change_committed_kv(tiny_network):
         torch.testing.assert_close(counted(cache), counted(whole), atol=KV_TOLERANCE, rtol=KV_TOLERANCE)
 
 
+# Products of other shapes sum in another order, which a norm of small keys enlarges; in fp64 nothing but that is left.
+@pytest.mark.parametrize(("dtype", "kv_tolerance"), [(torch.float32, 5e-6), (torch.float64, 1e-12)])
 @pytest.mark.parametrize("want_clean", [True, False])
 @pytest.mark.parametrize("seed", range(4))
 @torch.no_grad()
-def test_batched_with_padding_equals_lone(tiny_network, seed, want_clean):
+def test_batched_with_padding_equals_lone(tiny_network, seed, want_clean, dtype, kv_tolerance):
+    tiny_network = tiny_network.to(dtype)
     rng = random.Random(seed)
     B = 4
     cached = [rng.choice([0, rng.randint(1, 40)]) for _ in range(B)]
@@ -173,7 +176,7 @@ def test_batched_with_padding_equals_lone(tiny_network, seed, want_clean):
         if lone_clean is not None and hidden_clean is not None:
             torch.testing.assert_close(logits(hidden_clean[b, : new[b]]), logits(lone_clean[0]), atol=1e-5, rtol=0)
         lone_caches[b].advance(new[b])
-        torch.testing.assert_close(counted(batch, b), counted(lone_caches[b]), atol=KV_TOLERANCE, rtol=KV_TOLERANCE)
+        torch.testing.assert_close(counted(batch, b), counted(lone_caches[b]), atol=kv_tolerance, rtol=kv_tolerance)
 
 
 @torch.no_grad()
