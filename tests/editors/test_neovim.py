@@ -1,0 +1,216 @@
+"""Neovim with the real plug-in and the real server: ghost text appears, is accepted, is saved; commands and health work.
+
+One Neovim runs in a real terminal (tmux), one without any screen; both are driven by keys and asked over their own
+socket. What the model suggests is its affair: the tests hold that what was shown is what the file then holds.
+"""
+
+import itertools
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.editors, pytest.mark.timeout(420)]
+
+PLUGIN = Path(__file__).parents[2] / "editors" / "neovim"
+
+# What a person's init.lua holds: the plug-in's folder, one line to start it, one mapping.
+INIT = f"""
+vim.opt.rtp:prepend('{PLUGIN}')
+vim.lsp.enable('seedling')
+vim.keymap.set('i', '<Tab>', function()
+  if not vim.lsp.inline_completion.get() then
+    return '<Tab>'
+  end
+end, {{ expr = true }})
+vim.keymap.set('i', '<C-l>', '<Plug>(seedling-accept)')
+"""
+
+# The engine loads its model on the first request, on a machine that may be busy with other things.
+FIRST_GHOST_TEXT_S = 180.0
+
+STATUS = "require('seedling').status()"
+
+# The ghost text on the screen of the current buffer, as Neovim's own client drew it.
+GHOST = """
+(function()
+  local namespace = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
+  local mark = vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })[1]
+  if not mark then
+    return ''
+  end
+  local lines = { mark[4].virt_text[1][1] }
+  for _, line in ipairs(mark[4].virt_lines or {}) do
+    table.insert(lines, line[1][1])
+  end
+  return table.concat(lines, '\\n')
+end)()
+"""
+
+
+@dataclass(frozen=True)
+class Neovim:
+    """A running Neovim: keys in, Lua values out."""
+
+    program: Path
+    socket: Path
+    env: dict[str, str]
+
+    def remote(self, *arguments: str) -> str | None:
+        """Standard output of `nvim --server … arguments`; None while nobody listens (yet)."""
+        command = [str(self.program), "--clean", "--headless", "--server", str(self.socket), *arguments]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout if done.returncode == 0 else None
+
+    def keys(self, keys: str) -> None:
+        assert self.remote("--remote-send", keys) is not None, "Neovim is gone"
+
+    def lua(self, expression: str):
+        """The value of a Lua expression, through JSON; None while Neovim cannot answer."""
+        quoted = f"vim.json.encode({expression})".replace("'", "''")
+        answer = self.remote("--remote-expr", f"luaeval('{quoted}')")
+        return None if answer is None else json.loads(answer)
+
+    def ghost(self) -> str:
+        return self.lua(GHOST) or ""
+
+    def lines(self) -> list[str]:
+        return self.lua("vim.api.nvim_buf_get_lines(0, 0, -1, false)") or []
+
+
+@pytest.fixture
+def start(sandbox, nvim_program, seedling_program) -> Callable[..., tuple[list[str], Neovim]]:
+    """Makes the command line of a Neovim on a new Python file, and its remote control."""
+
+    def start(*options: str) -> tuple[list[str], Neovim]:
+        init = sandbox.folder / "init.lua"
+        init.write_text(INIT)
+        (sandbox.workspace / ".git").mkdir()
+        (sandbox.workspace / "shapes.py").write_text('"""Shapes."""\n\nimport math\n\n\n')
+        socket = sandbox.folder / "nvim.sock"
+        command = [str(nvim_program), *options, "-n", "-u", str(init), "--listen", str(socket), "shapes.py"]
+        return command, Neovim(nvim_program, socket, sandbox.env)
+
+    return start
+
+
+@pytest.fixture
+def headless(sandbox, start, wait_for) -> Iterator[Neovim]:
+    command, neovim = start("--headless")
+    process = subprocess.Popen(
+        command, cwd=sandbox.workspace, env=sandbox.env, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for("Neovim and the language server", lambda: attached(neovim), 60)
+        yield neovim
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def attached(neovim: Neovim) -> bool:
+    asked = "vim.lsp.get_clients({ name = 'seedling', bufnr = 0, method = 'textDocument/inlineCompletion' })"
+    return neovim.lua(f"#{asked}") == 1
+
+
+def type_until_ghost(neovim: Neovim, type_line: Callable[[str], None], openings, wait_for) -> tuple[str, str]:
+    """Types one opening after another as the last line until ghost text stands: the line as typed, and the ghost text.
+
+    All are tried again and again: the first ones may come before the engine has loaded its model. A line is typed faster
+    than Neovim's delay of 200 ms, so that it is asked about once, and the ghost text that comes belongs to all of it.
+    """
+    end = time.monotonic() + FIRST_GHOST_TEXT_S
+    for opening in itertools.cycle(openings):
+        neovim.keys("<Esc>G0D")
+        wait_for("an empty last line", lambda: neovim.lines()[-1] == "")
+        type_line(opening)
+        try_until = time.monotonic() + 4
+        while time.monotonic() < try_until:
+            if ghost := neovim.ghost():
+                return opening, ghost
+        if time.monotonic() > end:
+            pytest.fail(f"no ghost text in {FIRST_GHOST_TEXT_S:.0f} s; {neovim.lua(STATUS)}")
+
+
+def test_neovim_headless(headless, openings, wait_for, sandbox, artifacts):
+    typed, ghost = type_until_ghost(headless, lambda line: headless.keys(f"A{line}"), openings, wait_for)
+
+    headless.keys("<C-l>")
+    accepted = (typed + ghost).split("\n")
+    wait_for("the accepted lines in the buffer", lambda: headless.lines()[-len(accepted) :] == accepted)
+
+    headless.keys("<Esc>:w<CR>")
+    file = sandbox.workspace / "shapes.py"
+    wait_for("the file on disk", lambda: file.read_text().endswith("\n".join(accepted) + "\n"))
+
+    headless.keys(":Seedling toggle<CR>")
+    wait_for("ghost text off", lambda: "ghost text off" in headless.lua(STATUS))
+    headless.keys(f"o{typed}")
+    assert not headless.lua("vim.lsp.inline_completion.is_enabled({ client_id = vim.lsp.get_clients()[1].id })")
+    headless.keys("<Esc>u:Seedling toggle<CR>")
+    wait_for("ghost text on", lambda: "ghost text off" not in headless.lua(STATUS))
+
+    first = headless.lua("vim.lsp.get_clients({ name = 'seedling' })[1].id")
+    headless.keys(":Seedling restart<CR>")
+    wait_for(
+        "another server after :Seedling restart",
+        lambda: attached(headless) and headless.lua("vim.lsp.get_clients({ name = 'seedling' })[1].id") != first,
+    )
+
+    headless.keys(":checkhealth seedling<CR>")
+    wait_for("the health report", lambda: headless.lua("vim.bo.filetype") == "checkhealth")
+    report = "\n".join(headless.lines())
+    (artifacts / "checkhealth.txt").write_text(report)
+    assert "ERROR" not in report
+    assert str(sandbox.workspace) in report
+
+
+def test_neovim_help(headless, sandbox, wait_for):
+    """The help file makes tags without complaint (duplicate or malformed tags are errors)."""
+    doc = sandbox.folder / "doc"
+    doc.mkdir()
+    (doc / "seedling.txt").write_text((PLUGIN / "doc" / "seedling.txt").read_text())
+    headless.keys(f":helptags {doc}<CR>")
+    tags = wait_for("help tags", lambda: (doc / "tags").exists() and (doc / "tags").read_text())
+    assert {"seedling", "seedling-keys", ":Seedling"} <= {line.split("\t")[0] for line in tags.splitlines()}
+
+
+def test_neovim_terminal(sandbox, start, tmux_program, openings, wait_for, artifacts):
+    command, neovim = start()
+    tmux = [tmux_program, "-S", str(sandbox.folder / "tmux.sock"), "-f", "/dev/null"]
+
+    def in_tmux(*arguments: str) -> str:
+        done = subprocess.run(
+            [*tmux, *arguments], env=sandbox.env, cwd=sandbox.workspace, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def screen() -> list[str]:
+        return [line.rstrip() for line in in_tmux("capture-pane", "-p").splitlines()]
+
+    in_tmux("new-session", "-d", "-x", "100", "-y", "24", *command)
+    try:
+        wait_for("Neovim and the language server", lambda: attached(neovim), 60)
+        typed, ghost = type_until_ghost(neovim, lambda line: in_tmux("send-keys", "-l", f"A{line}"), openings, wait_for)
+
+        shown = (typed + ghost).split("\n")
+        wait_for("the ghost text on the screen", lambda: shown[0].rstrip() in screen())
+        (artifacts / "ghost.txt").write_text("\n".join(screen()))
+        (artifacts / "ghost.ansi").write_text(in_tmux("capture-pane", "-p", "-e"))
+        assert neovim.lines()[-1] == typed, "ghost text must not be in the buffer"
+
+        in_tmux("send-keys", "Tab")
+        wait_for("the accepted lines in the buffer", lambda: neovim.lines()[-len(shown) :] == shown)
+        in_tmux("send-keys", "Escape", ":w", "Enter")
+        file = sandbox.workspace / "shapes.py"
+        wait_for("the file on disk", lambda: file.read_text().endswith("\n".join(shown) + "\n"))
+        wait_for("the accepted line on the screen", lambda: shown[0].rstrip() in screen())
+        (artifacts / "accepted.txt").write_text("\n".join(screen()))
+        (artifacts / "accepted.ansi").write_text(in_tmux("capture-pane", "-p", "-e"))
+    finally:
+        in_tmux("kill-server")
