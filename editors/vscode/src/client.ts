@@ -6,11 +6,12 @@ import * as vscode from 'vscode';
 import type { InitializeParams } from 'vscode-languageclient/node';
 import { LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/node';
 import type { CommandLine } from './findServer';
-import { ghostTextEnabled } from './settings';
+import { ghostTextEnabled, serverEnvironment, settingsForServer } from './settings';
 
 /** `folder` is where the server runs: never the workspace, from which it could pick up files. */
 export function createClient(command: CommandLine, folder: vscode.Uri, log: vscode.LogOutputChannel): LanguageClient {
-  const executable = { command: command.program, args: [...command.args], options: { cwd: folder.fsPath } };
+  const options = { cwd: folder.fsPath, env: { ...process.env, ...serverEnvironment() } };
+  const executable = { command: command.program, args: [...command.args], options };
   return new Client('seedling', 'Seedling', executable, {
     documentSelector: [
       { language: 'python', scheme: 'file' },
@@ -24,6 +25,9 @@ export function createClient(command: CommandLine, folder: vscode.Uri, log: vsco
         return asked || ghostTextEnabled(document) ? next(document, position, context, token) : [];
       },
       workspace: {
+        configuration: ({ items }) => items.map((item) => (item.section === 'seedling' ? settingsForServer() : null)),
+        // It then asks for what changed, and gets the answer above.
+        didChangeConfiguration: (_sections, next) => next(undefined),
         workspaceFolders: (token, next) => (vscode.workspace.isTrusted ? next(token) : null),
         didChangeWorkspaceFolders: async (event, next) => {
           if (vscode.workspace.isTrusted) {

@@ -9,13 +9,35 @@ type Scope = vscode.ConfigurationScope | undefined;
 export function ghostTextEnabled(scope: Scope): boolean {
   const set = vscode.workspace.getConfiguration('seedling', scope).inspect<boolean>('enable');
   const user = set?.globalLanguageValue ?? set?.globalValue ?? true;
-  const project =
-    set?.workspaceFolderLanguageValue ?? set?.workspaceFolderValue ?? set?.workspaceLanguageValue ?? set?.workspaceValue ?? true;
+  const folder = set?.workspaceFolderLanguageValue ?? set?.workspaceFolderValue;
+  const project = folder ?? set?.workspaceLanguageValue ?? set?.workspaceValue ?? true;
   return user && project;
 }
 
 export async function setGhostTextEnabled(enabled: boolean): Promise<void> {
   await vscode.workspace.getConfiguration('seedling').update('enable', enabled, vscode.ConfigurationTarget.Global);
+}
+
+/** What the server is told when it asks for its settings: only what it knows, and exclusions from everywhere. */
+export function settingsForServer(): object {
+  const settings = vscode.workspace.getConfiguration('seedling');
+  const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) =>
+    vscode.workspace.getConfiguration('seedling', folder).inspect<string[]>('exclude'),
+  );
+  const everywhere = [settings.inspect<string[]>('exclude'), ...folders].flatMap((set) => [
+    ...(set?.globalValue ?? []),
+    ...(set?.workspaceValue ?? []),
+    ...(set?.workspaceFolderValue ?? []),
+  ]);
+  return {
+    confidence: settings.get<number>('confidence'),
+    multiLine: settings.get<boolean>('multiLine'),
+    exclude: [...new Set(everywhere)],
+  };
+}
+
+export function serverEnvironment(): Readonly<Record<string, string>> {
+  return vscode.workspace.getConfiguration('seedling').get<Record<string, string>>('server.environment', {});
 }
 
 /** The server's command line, or empty when it is to be found on PATH. */

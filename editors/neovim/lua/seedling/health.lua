@@ -57,7 +57,8 @@ function M.check()
   health.ok('Neovim ' .. tostring(vim.version()))
   check_program()
   check_clients()
-  health.info('log: ' .. vim.lsp.log.get_filename())
+  health.info('log of the server: ' .. require('seedling').log_path())
+  health.info('log of the LSP client: ' .. vim.lsp.log.get_filename())
 end
 
 return M

@@ -65,9 +65,24 @@ function M.restart()
   end
 end
 
---- Opens Neovim's LSP log, where the server's standard error goes.
+--- Where the server writes its log; the same folders as Python's platformdirs.
+---@return string
+function M.log_path()
+  local folder
+  if vim.fn.has('win32') == 1 then
+    folder = vim.env.LOCALAPPDATA
+  elseif vim.fn.has('mac') == 1 then
+    folder = vim.fs.joinpath(vim.uv.os_homedir(), 'Library/Application Support')
+  else
+    folder = vim.env.XDG_STATE_HOME or vim.fs.joinpath(vim.uv.os_homedir(), '.local/state')
+  end
+  return vim.fs.joinpath(folder, 'seedling/server.log')
+end
+
+--- Opens the server's log; where there is none, Neovim's LSP log, which says why a server did not start.
 function M.log()
-  vim.cmd.tabedit(vim.fn.fnameescape(vim.lsp.log.get_filename()))
+  local path = M.log_path()
+  vim.cmd.tabedit(vim.fn.fnameescape(vim.uv.fs_stat(path) and path or vim.lsp.log.get_filename()))
   vim.bo.autoread = true
   vim.cmd.normal({ 'G', bang = true })
 end
