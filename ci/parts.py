@@ -21,7 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
-NEEDS_ITS_OWN_PART = "not slow and not wheel and not editors"
+PART_NAMES = ("lint", "types", "python", "slow", "wheel", "neovim", "vscode")
+ORDINARY = "not slow and not wheel and not editors"
 
 
 @dataclass
@@ -103,8 +104,11 @@ def first_line(words: list[str]) -> str:
     return done.stdout.strip().split("\n")[0] if done.returncode == 0 else ""
 
 
-def system_packages(may_install: bool, **package_of: str) -> str | None:
-    """Makes sure that commands exist, through apt if that is allowed; otherwise says what is missing."""
+def system_packages(may_install: bool, package_of: dict[str, str]) -> str | None:
+    """Makes sure that commands exist, through apt if that is allowed; otherwise says what is missing.
+
+    `package_of` maps a command to the Debian package that brings it.
+    """
     missing = {name: package for name, package in package_of.items() if not shutil.which(name)}
     if missing and may_install and shutil.which("apt-get"):
         become_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -131,29 +135,32 @@ def types() -> Tally:
     return checked([sys.executable, "-m", "pyright"])
 
 
-def neovim(may_install: bool) -> Tally:
-    nvim = os.environ.get("SEEDLING_NVIM") or str(TOOLS / "nvim" / "bin" / "nvim")
-    if "SEEDLING_NVIM" not in os.environ:
-        missing = system_packages(may_install, patchelf="patchelf")
-        if missing:
-            return skipped(missing)
-        if command(["bash", "editors/tools/get-nvim.sh", str(TOOLS / "nvim")]) != 0:
-            return skipped("Neovim 0.12 could not be fetched (reason above); SEEDLING_NVIM may name one")
-    return pytest("tests/editors", "-m", "editors", "-k", "neovim", env={"SEEDLING_NVIM": nvim})
+def neovim(may_install: bool, strict: dict[str, str]) -> Tally:
+    needed = {"tmux": "tmux"} if "SEEDLING_NVIM" in os.environ else {"tmux": "tmux", "patchelf": "patchelf"}
+    missing = system_packages(may_install, needed)
+    if missing:
+        return skipped(missing)
+    fetch = ["bash", "editors/tools/get-nvim.sh", str(TOOLS / "nvim")]
+    if "SEEDLING_NVIM" not in os.environ and command(fetch) != 0:
+        return skipped("Neovim 0.12 could not be fetched (reason above); SEEDLING_NVIM may name one")
+    return pytest("tests/editors/test_neovim.py", env=strict)
 
 
-def vscode(may_install: bool) -> Tally:
-    missing = system_packages(may_install, chromium="chromium", npm="npm")
+def vscode(may_install: bool, strict: dict[str, str]) -> Tally:
+    missing = system_packages(may_install, {"chromium": "chromium", "npm": "npm"})
     if missing:
         return skipped(missing)
     if command(["bash", "editors/tools/get-code-server.sh", str(TOOLS / "code-server")]) != 0:
         return skipped("code-server could not be fetched (reason above)")
-    return pytest("tests/editors", "-m", "editors", "-k", "vscode")
+    return pytest("tests/editors/test_vscode.py", env=strict)
 
 
-def parts(slow: bool, may_install: bool, pytest_arguments: list[str]) -> list[Part]:
+def parts(slow: bool, may_install: bool, required: set[str], pytest_arguments: list[str]) -> list[Part]:
     if pytest_arguments:
         return [Part("python", "the tests asked for", lambda: pytest(*pytest_arguments))]
+
+    def strict(name: str) -> dict[str, str]:
+        return {"SEEDLING_REQUIRE_EDITORS": "1"} if name in required else {}
 
     def slow_tests() -> Tally:
         return pytest("-m", "slow and not wheel and not editors") if slow else skipped("asked for by --slow")
@@ -161,11 +168,12 @@ def parts(slow: bool, may_install: bool, pytest_arguments: list[str]) -> list[Pa
     return [
         Part("lint", "ruff check and ruff format", lint),
         Part("types", "pyright", types),
-        Part("python", "Python tests", lambda: pytest("-m", NEEDS_ITS_OWN_PART)),
+        Part("python", "Python tests", lambda: pytest("-m", PART_NAMES = ("lint", "types", "python", "slow", "wheel", "neovim", "vscode")
+ORDINARY)),
         Part("slow", "slow Python tests", slow_tests),
         Part("wheel", "the built wheel in a fresh environment", lambda: pytest("-m", "wheel")),
-        Part("neovim", "Neovim smoke", lambda: neovim(may_install)),
-        Part("vscode", "VS Code smoke", lambda: vscode(may_install)),
+        Part("neovim", "Neovim smoke", lambda: neovim(may_install, strict("neovim"))),
+        Part("vscode", "VS Code smoke", lambda: vscode(may_install, strict("vscode"))),
     ]
 
 
@@ -191,8 +199,8 @@ def main() -> int:
 
     required = set(os.environ.get("SEEDLING_REQUIRE", "").split())
     only = {name for name in options.only.split(",") if name}
-    chosen = parts(options.slow, options.install_system, pytest_arguments)
-    unknown = (required | only) - {part.name for part in parts(False, False, [])}
+    chosen = parts(options.slow, options.install_system, required, pytest_arguments)
+    unknown = (required | only) - set(PART_NAMES)
     if unknown:
         parser.error(f"there is no part named {', '.join(sorted(unknown))}")
 

@@ -1,0 +1,189 @@
+"""`seedling complete FILE:LINE[:COL]`: one completion through the same planning and shaping as the language server's.
+
+On a terminal the denoising is drawn as it happens, slowed down to what an eye can follow; in a pipe the text alone goes
+to standard output and the figures to standard error; with --json one object is printed.
+Left out: finding the place (place.py), drawing a frame (denoise_view.py), planning and shaping (features/complete.py).
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from lsp_server.engine_client.connect import connect
+from lsp_server.engine_command import show_progress
+from lsp_server.engine_link import EngineState
+from lsp_server.features.complete import plan_completion, shape_completion
+from lsp_server.outcome import Item, Outcome
+from lsp_server.place import Place
+from lsp_server.printable import printable
+from lsp_server.settings import Settings
+from lsp_server.snapshot import Snapshot, detect_indent, open_document
+from model.engine import api
+
+LANGUAGES = {".py": "python", ".pyi": "python"}
+DEADLINE_MS = 10_000.0
+FRAME_S = 0.08
+NUM_CONTEXT_LINES = 3
+
+Show = Callable[[api.Progress], None]
+
+
+class NoCompletion(Exception):
+    """The engine gave no answer at all: its own sentence."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of one request. `done` is None where the engine was not asked."""
+
+    outcome: Outcome
+    done: api.Done | None
+    total_ms: float
+
+
+def snapshot_of(place: Place) -> Snapshot:
+    """The place as the language server would see it, asked for by hand."""
+    language = LANGUAGES.get(place.path.suffix.lower(), place.path.suffix.lstrip(".") or "plaintext")
+    document = open_document(place.path.resolve().as_uri(), language, 0, place.text)
+    return Snapshot(
+        document=document,
+        cursor=place.cursor,
+        path=_shown_path(place.path),
+        trigger="invoked",
+        indent=detect_indent(document.lines, near=place.cursor.line),
+    )
+
+
+def _shown_path(path: Path) -> str:
+    """The path for the prompt: as given where it lies below the current folder, else the file's name."""
+    return path.name if path.is_absolute() or ".." in path.parts else path.as_posix()
+
+
+async def complete(snapshot: Snapshot, show: Show | None) -> Answer:
+    """Asks the engine, starting it if need be. Raises EngineUnavailable or NoCompletion."""
+    started_s = time.perf_counter()
+    settings = Settings(invoked_deadline_ms=DEADLINE_MS)
+    client = await connect(on_progress=show_progress)
+    try:
+        engine = EngineState(kind="ready", capabilities=await client.capabilities())
+        planned = plan_completion(snapshot, settings, engine, f"cli-{time.monotonic_ns()}")
+        if isinstance(planned, Outcome):
+            return Answer(planned, None, _ms_since(started_s))
+        request = msgspec.structs.replace(planned, want_progress=show is not None)
+        async for event in client.denoise(request):
+            if isinstance(event, api.Progress) and show is not None:
+                show(event)
+            elif isinstance(event, api.Error):
+                raise NoCompletion(event.sentence)
+            elif isinstance(event, api.Done):
+                outcome = shape_completion(event, snapshot, settings, request)
+                return Answer(outcome, event, _ms_since(started_s))
+        raise NoCompletion("The engine ended its answer early; its log is shown by seedling engine logs.")
+    finally:
+        await client.close()
+
+
+def _ms_since(started_s: float) -> float:
+    return (time.perf_counter() - started_s) * 1e3
+
+
+async def complete_on_terminal(snapshot: Snapshot) -> Answer:
+    """`complete`, drawing the steps: never faster than FRAME_S each, so that they can be seen."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from lsp_server.denoise_view import frame
+
+    before, after = surrounding_text(snapshot)
+    frames: asyncio.Queue[api.Progress | None] = asyncio.Queue()
+
+    async def draw() -> None:
+        with Live(console=Console(highlight=False), auto_refresh=False, transient=True) as live:
+            while (progress := await frames.get()) is not None:
+                live.update(frame(before, progress, after), refresh=True)
+                await asyncio.sleep(FRAME_S)
+
+    drawing = asyncio.create_task(draw())
+    try:
+        return await complete(snapshot, frames.put_nowait)
+    finally:
+        frames.put_nowait(None)
+        await drawing
+
+
+def surrounding_text(snapshot: Snapshot) -> tuple[str, str]:
+    """The lines above up to the cursor, and the rest of the cursor's line, as far as the view shows them."""
+    lines, row = snapshot.document.lines, snapshot.cursor.line
+    above = "".join(lines[max(0, row - NUM_CONTEXT_LINES) : row])
+    return _with_line_feeds(above + snapshot.line_before), snapshot.line_after
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def figures_text(done: api.Done, total_ms: float) -> str:
+    """One line: how sure, how much work, how long."""
+    work = f"{done.num_tokens} tokens in {done.steps} steps, {done.forwards} forwards"
+    times = f"{done.engine_ms:.0f} ms in the engine, {total_ms:.0f} ms in all"
+    return f"confidence {done.confidence:.2f} · {work} · {times}"
+
+
+def as_object(place: Place, answer: Answer) -> dict[str, object]:
+    """What --json prints. `text` is null where there is no completion, and `why` names the reason."""
+    item = answer.outcome.items[0] if answer.outcome.items else None
+    shown: dict[str, object] = {
+        "file": str(place.path),
+        "line": place.cursor.line + 1,
+        "column": place.cursor.column + 1,
+        "text": item.text if item else None,
+        "replaces_characters": item.end.column - place.cursor.column if item else 0,
+        "why": answer.outcome.reason.slug if answer.outcome.reason else None,
+        "total_ms": round(answer.total_ms, 1),
+    }
+    if answer.done is not None:
+        shown |= {
+            name: value for name, value in msgspec.to_builtins(answer.done).items() if name not in ("event", "text")
+        }
+    return shown
+
+
+def print_on_terminal(snapshot: Snapshot, item: Item, figures: str) -> None:
+    """The completed place, the new text in bold, and the figures."""
+    from rich.console import Console
+    from rich.text import Text
+
+    before, after = surrounding_text(snapshot)
+    shown = Text(printable(before), style="dim")
+    shown.append(printable(_with_line_feeds(item.text)), style="bold green")
+    shown.append(printable(after[item.end.column - snapshot.cursor.column :]), style="dim")
+    shown.append(f"\n\n{figures}")
+    Console(highlight=False).print(shown, soft_wrap=True)
+
+
+def run(place: Place, as_json: bool) -> int:
+    """Completes and prints. Exit code 1, and the reason on standard error, where there is no completion."""
+    snapshot = snapshot_of(place)
+    on_terminal = sys.stdout.isatty() and not as_json
+    answer = asyncio.run(complete_on_terminal(snapshot) if on_terminal else complete(snapshot, None))
+    item = answer.outcome.items[0] if answer.outcome.items else None
+    figures = figures_text(answer.done, answer.total_ms) if answer.done else ""
+    if as_json:
+        print(json.dumps(as_object(place, answer)))
+    elif item is None:
+        assert answer.outcome.reason is not None
+        print(printable(f"seedling: no completion: {answer.outcome.reason.value}"), file=sys.stderr)
+    elif on_terminal:
+        print_on_terminal(snapshot, item, figures)
+    else:
+        print(printable(_with_line_feeds(item.text)), flush=True)
+        print(figures, file=sys.stderr)
+    return 0 if item else 1
