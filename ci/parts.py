@@ -168,8 +168,7 @@ def parts(slow: bool, may_install: bool, required: set[str], pytest_arguments: l
     return [
         Part("lint", "ruff check and ruff format", lint),
         Part("types", "pyright", types),
-        Part("python", "Python tests", lambda: pytest("-m", PART_NAMES = ("lint", "types", "python", "slow", "wheel", "neovim", "vscode")
-ORDINARY)),
+        Part("python", "Python tests", lambda: pytest("-m", ORDINARY)),
         Part("slow", "slow Python tests", slow_tests),
         Part("wheel", "the built wheel in a fresh environment", lambda: pytest("-m", "wheel")),
         Part("neovim", "Neovim smoke", lambda: neovim(may_install, strict("neovim"))),
