@@ -1,0 +1,229 @@
+"""The engine as an ASGI app: /v1/denoise (NDJSON), /v1/cancel, /v1/capabilities, /v1/attach, /v1/drain, /health.
+
+Source: model/engine/api.py (the border) and starlette. Unknown JSON fields are ignored; every error is one sentence in
+`{"event": "error", "code", "sentence"}`. A closed stream cancels its request. Left out: other tools' protocols, and
+everything about processes (command.py, lifecycle.py).
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from model.engine import api
+from model.engine.guard import Guard, GuardSettings, too_large
+from model.engine.lifecycle import Lifecycle
+from model.engine.runner import Job, QueueFull, Runner
+
+BODY_TIMEOUT_S = 10.0
+MAX_ALTERNATIVES = 8
+HEARTBEAT_S = 30.0
+
+
+T = TypeVar("T")
+
+
+class EngineInfo(msgspec.Struct, frozen=True):
+    """What /health says of this process before the model is loaded."""
+
+    version: str
+    model: str
+    device: str
+
+
+class _DrainRequest(msgspec.Struct, frozen=True):
+    reason: str = "stop"
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.error = api.Error(code=code, sentence=sentence)
+
+
+def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: GuardSettings) -> ASGIApp:
+    """The app over a runner; it neither starts nor stops the runner."""
+    routes = _Routes(runner, lifecycle, info, guard.max_body_bytes)
+    app = Starlette(
+        routes=[
+            Route("/health", routes.health, methods=["GET"]),
+            Route("/v1/capabilities", routes.capabilities, methods=["GET"]),
+            Route("/v1/attach", routes.attach, methods=["GET"]),
+            Route("/v1/denoise", routes.denoise, methods=["POST"]),
+            Route("/v1/cancel", routes.cancel, methods=["POST"]),
+            Route("/v1/drain", routes.drain, methods=["POST"]),
+        ],
+        exception_handlers={_Refused: _answer_refused, 404: _answer_unknown, 405: _answer_unknown},
+    )
+    return Guard(app, guard)
+
+
+class _Routes:
+    def __init__(self, runner: Runner, lifecycle: Lifecycle, info: EngineInfo, max_body_bytes: int) -> None:
+        self._runner = runner
+        self._lifecycle = lifecycle
+        self._info = info
+        self._max_body_bytes = max_body_bytes
+
+    async def health(self, request: Request) -> Response:
+        life = self._lifecycle
+        known = self._runner.capabilities
+        return _json(
+            api.Health(
+                status=life.status,
+                progress=life.progress,
+                sentence=life.sentence,
+                api=api.API_VERSION,
+                version=self._info.version,
+                model=known.model if known else self._info.model,
+                device=known.device if known else self._info.device,
+                pid=os.getpid(),
+                uptime_s=life.uptime_s,
+            )
+        )
+
+    async def capabilities(self, request: Request) -> Response:
+        known = self._runner.capabilities
+        if known is None:
+            raise self._not_ready()
+        return _json(known)
+
+    async def attach(self, request: Request) -> Response:
+        """Open as long as a client is connected; says so when the engine closes (lifecycle.py)."""
+        return StreamingResponse(self._attached(), media_type="application/x-ndjson")
+
+    async def denoise(self, request: Request) -> Response:
+        asked = await self._decode(request, api.DenoiseRequest)
+        self._check(asked)
+        try:
+            job = self._runner.submit(asked, asyncio.get_running_loop())
+        except QueueFull:
+            raise _Refused(429, "queue_full", "The engine has too many requests waiting: try again later.") from None
+        return StreamingResponse(self._events(job), media_type="application/x-ndjson")
+
+    async def cancel(self, request: Request) -> Response:
+        """Always 200: a request that is unknown has ended."""
+        asked = await self._decode(request, api.CancelRequest)
+        return _json({"cancelled": self._runner.cancel(asked.id)})
+
+    async def drain(self, request: Request) -> Response:
+        self._lifecycle.drain((await self._decode(request, _DrainRequest)).reason)
+        return _json({"draining": True})
+
+    async def _attached(self) -> AsyncIterator[bytes]:
+        life = self._lifecycle
+        life.num_attached += 1
+        try:
+            yield b'{"event":"attached"}\n'
+            while not life.closing.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(life.closing.wait(), HEARTBEAT_S)
+                    break
+                yield b"\n"  # over TCP a peer that vanished is only noticed by writing
+            yield msgspec.json.encode({"event": "closing", "reason": life.closing_reason}) + b"\n"
+        finally:
+            life.num_attached -= 1
+            life.touch()
+
+    async def _events(self, job: Job) -> AsyncIterator[bytes]:
+        life = self._lifecycle
+        life.num_active += 1
+        try:
+            while True:
+                event = await self._next_event(job)
+                if event is None:
+                    return
+                yield api.encode_event(event)
+                if isinstance(event, api.Error):
+                    return
+        finally:
+            # Also when the client closed the stream: this is what cancels then.
+            self._runner.forget(job)
+            life.num_active -= 1
+            life.touch()
+
+    async def _next_event(self, job: Job) -> api.Event | None:
+        """The next event; while the model loads, a request waits as long as its deadline allows."""
+        deadline_ms = job.request.deadline_ms
+        if self._lifecycle.status != "loading" or deadline_ms is None:
+            return await job.events.get()
+        try:
+            return await asyncio.wait_for(job.events.get(), deadline_ms / 1000)
+        except TimeoutError:
+            return self._not_ready().error if self._lifecycle.status == "loading" else await job.events.get()
+
+    async def _decode(self, request: Request, shape: type[T]) -> T:
+        try:
+            body = await asyncio.wait_for(self._body(request), BODY_TIMEOUT_S)
+            return msgspec.json.decode(body, type=shape)
+        except TimeoutError:
+            raise _Refused(408, "timeout", "The request did not arrive in time.") from None
+        except ClientDisconnect:
+            raise _Refused(400, "bad_request", "The request broke off.") from None
+        except msgspec.ValidationError as error:
+            raise _Refused(400, "bad_request", f"The request does not fit the border: {error}.") from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise _Refused(400, "bad_request", "The request is not valid JSON.") from None
+
+    async def _body(self, request: Request) -> bytes:
+        # Read here and not by `request.body()`: a chunked body has no length the guard could have checked.
+        chunks: list[bytes] = []
+        size_bytes = 0
+        async for chunk in request.stream():
+            size_bytes += len(chunk)
+            if size_bytes > self._max_body_bytes:
+                raise _Refused(413, "too_large", too_large(self._max_body_bytes).sentence)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _check(self, asked: api.DenoiseRequest) -> None:
+        status = self._lifecycle.status
+        if status in ("draining", "failed"):
+            raise self._not_ready()
+        if asked.api != api.API_VERSION:
+            raise _Refused(
+                400, "bad_api", f"The engine speaks version {api.API_VERSION} of the border, not {asked.api}."
+            )
+        if not 1 <= asked.n <= MAX_ALTERNATIVES:
+            raise _Refused(400, "bad_request", f"n must be between 1 and {MAX_ALTERNATIVES}, not {asked.n}.")
+        if not asked.canvas:
+            raise _Refused(400, "bad_request", "The canvas is empty.")
+        for name, value, fits in (
+            ("temperature", asked.temperature, 0 <= asked.temperature <= 10),
+            ("top_p", asked.top_p, 0 < asked.top_p <= 1),
+            ("max_steps", asked.max_steps, asked.max_steps is None or asked.max_steps >= 1),
+            ("deadline_ms", asked.deadline_ms, asked.deadline_ms is None or 0 <= asked.deadline_ms <= 86_400_000),
+        ):
+            if not fits:
+                raise _Refused(400, "bad_request", f"{name} is out of range: {value}.")
+
+    def _not_ready(self) -> _Refused:
+        life = self._lifecycle
+        code = "loading" if life.status == "ready" else life.status
+        return _Refused(503, code, life.sentence or "The model is being loaded.")
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+async def _answer_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, _Refused)
+    close = {"connection": "close"} if error.status in (408, 413) else None  # the rest of the body was not read
+    return Response(api.encode_event(error.error), error.status, headers=close, media_type="application/json")
+
+
+async def _answer_unknown(request: Request, error: Exception) -> Response:
+    sentence = f"The engine has no {request.method} {request.url.path}."
+    return Response(
+        api.encode_event(api.Error(code="unknown_path", sentence=sentence)), 404, media_type="application/json"
+    )

@@ -1,0 +1,185 @@
+"""The one worker thread that owns network and caches, and the queue of requests before it.
+
+First in, first out; the queue is bounded. Cancel flags and deadlines are read between denoising steps. Events travel to
+the event loop by `call_soon_threadsafe`. This file imports no torch: the engine answers `/health` while the worker
+imports it. Left out: what a request computes (generation.py), HTTP (app.py), batching of several users.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol
+
+from model.engine import api
+
+MAX_WAITING = 32
+
+log = logging.getLogger("seedling.engine")
+
+
+class BadRequest(Exception):
+    """A request that this checkpoint cannot do; `code` for programs, the message is one sentence."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+class QueueFull(Exception):
+    """More requests wait than the queue holds."""
+
+
+class Job:
+    """One request on its way. `events` ends with None. Safe to cancel from any thread at any time."""
+
+    def __init__(self, request: api.DenoiseRequest, loop: asyncio.AbstractEventLoop) -> None:
+        self.request = request
+        self.events: asyncio.Queue[api.Event | None] = asyncio.Queue()
+        self.received_s = time.monotonic()
+        self.is_cancelled = False  # written by the event loop, read by the worker: a bool needs no lock
+        self._loop = loop
+
+    def emit(self, event: api.Event | None) -> None:
+        """Called by the worker."""
+        self._loop.call_soon_threadsafe(self.events.put_nowait, event)
+
+    def expired(self) -> Literal["cancelled", "deadline"] | None:
+        """Asked before each step: why the request must end now ("cancelled" before "deadline"), or None."""
+        if self.is_cancelled:
+            return "cancelled"
+        deadline_ms = self.request.deadline_ms
+        if deadline_ms is not None and (time.monotonic() - self.received_s) * 1000 >= deadline_ms:
+            return "deadline"
+        return None
+
+
+class Resident(Protocol):
+    """What the worker keeps: a loaded checkpoint with its caches (generation.py)."""
+
+    @property
+    def capabilities(self) -> api.Capabilities: ...
+
+    def run(self, job: Job) -> Iterable[api.Event]: ...
+
+
+class Runner:
+    """Owns the worker. `load(report)` builds the resident in it; `report(progress, sentence)` tells how far that is."""
+
+    def __init__(
+        self,
+        load: Callable[[Callable[[float, str], None]], Resident],
+        *,
+        on_loading: Callable[[float, str], None],
+        on_ready: Callable[[], None],
+        on_failed: Callable[[str], None],
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self.capabilities: api.Capabilities | None = None
+        self._load = load
+        self._on_loading, self._on_ready, self._on_failed = on_loading, on_ready, on_failed
+        self._max_waiting = max_waiting
+        self._waiting: deque[Job] = deque()
+        self._jobs: dict[str, list[Job]] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="seedling-worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, request: api.DenoiseRequest, loop: asyncio.AbstractEventLoop) -> Job:
+        """Queues a request. Raises QueueFull."""
+        job = Job(request, loop)
+        with self._changed:
+            if len(self._waiting) >= self._max_waiting:
+                raise QueueFull
+            self._waiting.append(job)
+            self._jobs.setdefault(request.id, []).append(job)
+            self._changed.notify()
+        return job
+
+    def forget(self, job: Job) -> None:
+        """The job's reader has left: it is cancelled if it still runs. Must be called once for every submitted job."""
+        job.is_cancelled = True
+        with self._changed:
+            jobs = self._jobs.get(job.request.id, [])
+            if job in jobs:
+                jobs.remove(job)
+            if not jobs:
+                self._jobs.pop(job.request.id, None)
+            if job in self._waiting:
+                self._waiting.remove(job)  # its place is free for others at once
+
+    def cancel(self, request_id: str) -> bool:
+        """Cancels the requests with this id, waiting or running; False when there is none."""
+        with self._changed:
+            jobs = list(self._jobs.get(request_id, []))
+        for job in jobs:
+            job.is_cancelled = True
+        return bool(jobs)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Cancels everything and waits for the worker."""
+        with self._changed:
+            self._stopping = True
+            for jobs in self._jobs.values():
+                for job in jobs:
+                    job.is_cancelled = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        started_s = time.monotonic()
+        try:
+            resident = self._load(self._on_loading)
+        except Exception as error:
+            self._fail(error)
+            return
+        self.capabilities = resident.capabilities
+        log.info("ready after %.2f s: %s", time.monotonic() - started_s, resident.capabilities.model)
+        self._on_ready()
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopping:
+                    self._changed.wait()
+                if self._stopping:
+                    return
+                job = self._waiting.popleft()
+            self._run(resident, job)
+
+    def _run(self, resident: Resident, job: Job) -> None:
+        try:
+            for event in resident.run(job):
+                job.emit(event)
+        except BadRequest as error:
+            job.emit(api.Error(code=error.code, sentence=error.sentence))
+        except Exception as error:
+            log_without_text("a request failed", error)
+            sentence = f"The engine failed on this request ({type(error).__name__}); its log has the details."
+            job.emit(api.Error(code="internal", sentence=sentence))
+        finally:
+            job.emit(None)
+
+    def _fail(self, error: Exception) -> None:
+        log_without_text("loading failed", error)
+        # Checkpoint errors are written as sentences for the user; anything else is named by its type.
+        is_sentence = type(error).__name__ in ("CheckpointError", "TokenizerError")
+        self._on_failed(
+            str(error) if is_sentence else f"The model could not be loaded ({type(error).__name__}: {error})."
+        )
+        with self._changed:
+            jobs = list(self._waiting)
+            self._waiting.clear()
+        for job in jobs:
+            job.emit(api.Error(code="failed", sentence="The engine could not load its model."))
+            job.emit(None)
+
+
+def log_without_text(what: str, error: BaseException) -> None:
+    """Logs where an error came from but not its message, which may quote the user's code."""
+    log.error("%s: %s\n%s", what, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))

@@ -1,0 +1,57 @@
+"""The stop rule of a request, in the form the sampler asks for: token ids in, number of tokens to keep out.
+
+Source: model/syntax/stop.py. Works on bytes, since a token border may cut a character. Left out: the rule itself.
+"""
+
+from collections.abc import Sequence
+
+from model.syntax.stop import StopRule, stop_offset
+
+
+class StopCheck:
+    """The sampler's `finished` callback. `typed`: bytes of a healed token at the canvas's start that the user has typed
+    already (they stand in `prefix_text` too, and are not part of the answer).
+    """
+
+    def __init__(
+        self,
+        token_bytes: Sequence[bytes],
+        *,
+        prefix_text: str,
+        suffix_text: str,
+        rule: StopRule,
+        language: str,
+        typed: bytes = b"",
+    ) -> None:
+        self._token_bytes = token_bytes
+        self._prefix_text = prefix_text
+        self._suffix_text = suffix_text
+        self._rule: StopRule = rule
+        self._language = language
+        self._num_typed = len(typed)
+        self.kept: tuple[tuple[int, ...], str] | None = None  # the kept ids and their exact text, once it has stopped
+
+    def __call__(self, ids: list[int]) -> int | None:
+        """How many of `ids` hold the finished text (the last of them perhaps more than it), or None to go on."""
+        if self._rule == "eom":
+            return None
+        data = b"".join([self._token_bytes[i] for i in ids])[self._num_typed :]
+        if b"\n" not in data:
+            return None  # no rule ends inside a line, and this is asked after every step
+        # Half a character becomes surrogates and back again, so byte lengths stay exact.
+        text = data.decode("utf-8", "surrogateescape")
+        offset = stop_offset(self._prefix_text, text, self._suffix_text, self._rule, self._language)
+        if offset is None:
+            return None
+        kept_bytes = text[:offset].encode("utf-8", "surrogateescape")
+        num_kept = self._num_tokens(ids, self._num_typed + len(kept_bytes))
+        self.kept = tuple(ids[:num_kept]), kept_bytes.decode("utf-8", "replace")
+        return num_kept
+
+    def _num_tokens(self, ids: list[int], num_bytes: int) -> int:
+        seen = 0
+        for index, token in enumerate(ids):
+            if seen >= num_bytes:
+                return index
+            seen += len(self._token_bytes[token])
+        return len(ids)
