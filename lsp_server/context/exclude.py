@@ -1,0 +1,84 @@
+"""Documents that are never sent to an engine, and the reason.
+
+Source: what users of other completion tools ask for most (secrets, huge or minified files, an editor's own input
+boxes). The engine may be remote, so this is decided before anything else looks at the text. Left out: ignore files of
+the workspace (they matter for reading *other* files as context).
+"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from lsp_server.outcome import Outcome, Reason, nothing
+from lsp_server.settings import Settings
+from lsp_server.snapshot import Snapshot, uri_path, uri_scheme
+
+SCHEMES = frozenset({"file", "untitled", "vscode-notebook-cell", "vscode-vfs", "vscode-remote"})
+MAX_LINE_CHARS = 1_000
+
+SECRETS = (
+    ".env",
+    ".env.*",
+    "*.env",
+    ".envrc",
+    ".netrc",
+    "_netrc",
+    ".npmrc",
+    ".pypirc",
+    ".htpasswd",
+    ".git-credentials",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.jks",
+    "*.keystore",
+    "*.kdbx",
+    "*.gpg",
+    "*.asc",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    "credentials",
+    "credentials.json",
+    "secrets.*",
+    "*.tfvars",
+    "*.tfstate",
+    ".ssh",
+    ".gnupg",
+    ".aws",
+)
+
+
+def exclusion(snapshot: Snapshot, settings: Settings) -> Outcome | None:
+    """Why this document is not completed, or None."""
+    document = snapshot.document
+    scheme = uri_scheme(document.uri)
+    if scheme not in SCHEMES:
+        return nothing(Reason.FOREIGN_SCHEME, scheme)
+    # Secrets anywhere in the whole path (~/.ssh/config is outside every workspace), the user's below the workspace.
+    pattern = matching_pattern(uri_path(document.uri), SECRETS) or matching_pattern(snapshot.path, settings.exclude)
+    if pattern is not None:
+        return nothing(Reason.EXCLUDED, pattern)
+    num_chars = document.num_chars
+    # A character has at most four bytes: only files near the limit are encoded to be measured.
+    if num_chars > settings.max_file_bytes or (
+        num_chars * 4 > settings.max_file_bytes
+        and len(document.text.encode("utf-8", "surrogatepass")) > settings.max_file_bytes
+    ):
+        return nothing(Reason.HUGE_FILE)
+    if len(document.lines[snapshot.cursor.line]) > MAX_LINE_CHARS:
+        return nothing(Reason.MINIFIED)
+    return None
+
+
+def matching_pattern(path: str, patterns: Iterable[str]) -> str | None:
+    """The first of `patterns` that the path, a folder above it, or the bare name of either matches (case ignored)."""
+    path = path.lower()
+    folders = [path[:index] for index, character in enumerate(path) if character == "/" and index > 0]
+    candidates = {path, *path.split("/"), *folders}
+    for pattern in patterns:
+        lowered = pattern.lower().rstrip("/").removeprefix("**/")
+        if any(fnmatchcase(text, lowered) for text in candidates):
+            return pattern
+    return None

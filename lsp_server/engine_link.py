@@ -1,0 +1,144 @@
+"""The language server's view of its engine: absent, loading, ready or failed; and the questions to it.
+
+Finding, launching, restarting and giving up are engine_client's business; this module decides *when* it tries: once
+after `initialized`, when a running engine is lost, and when somebody asks for a completion by hand while there is none.
+It tries in one background task, so no request waits for a start. Left out: telling the editor (handlers/status.py).
+"""
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Literal, cast
+
+import msgspec
+
+from lsp_server.engine_client.errors import EngineUnavailable
+from lsp_server.outcome import Reason
+from model.engine import api
+
+if TYPE_CHECKING:
+    from lsp_server.engine_client.client import EngineClient
+
+log = logging.getLogger("seedling.engine")
+
+# The engine honours its deadline within one step; beyond this the engine, not the model, is what is slow.
+GRACE_MS = 1_500.0
+
+
+class EngineState(msgspec.Struct, frozen=True, kw_only=True):
+    """`sentence` is for people; `capabilities` are there exactly when the engine is ready."""
+
+    kind: Literal["absent", "loading", "ready", "failed"] = "absent"
+    sentence: str = ""
+    progress: float = 0.0
+    capabilities: api.Capabilities | None = None
+
+
+class EngineTrouble(Exception):
+    """The engine gave no answer; `reason` is the outcome's, the text a sentence."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class EngineLink:
+    """Owns the engine client. All methods run on the loop thread; `on_change` is called there with every new state."""
+
+    def __init__(self, on_change: Callable[[EngineState], None]) -> None:
+        self.state = EngineState()
+        self._on_change = on_change
+        # Kept when the engine dies: the client remembers crashes, and with them when to stop trying.
+        self._client: EngineClient | None = None
+        self._reaching: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Begins to reach for the engine in the background, unless it is ready or that is under way."""
+        if self._closed or self._reaching is not None or self.state.kind == "ready":
+            return
+        sentence = "Starting the engine." if self._client is None else "Restarting the engine."
+        self._set(EngineState(kind="loading", sentence=sentence))
+        self._reaching = asyncio.ensure_future(self._reach())
+
+    async def ask(self, request: api.DenoiseRequest) -> api.Done:
+        """The engine's answer. Raises EngineTrouble. Cancelling this coroutine cancels the request in the engine."""
+        client = self._client
+        if client is None or self.state.kind != "ready":
+            reason = Reason.LOADING if self.state.kind == "loading" else Reason.NO_ENGINE
+            raise EngineTrouble(reason, self.state.sentence)
+        limit_s = None if request.deadline_ms is None else (request.deadline_ms + GRACE_MS) / 1000
+        try:
+            async with asyncio.timeout(limit_s):
+                return await _first_answer(client, request)
+        except TimeoutError:
+            await self._check_alive(client)
+            raise EngineTrouble(Reason.DEADLINE, "The engine did not answer in time.") from None
+        except EngineUnavailable as error:
+            log.warning("%s: %s", error.reason, error.sentence)
+            self._lose()
+            raise EngineTrouble(Reason.NO_ENGINE, error.sentence) from None
+
+    async def close(self) -> None:
+        """Lets the engine go; it ends itself when nobody has used it for a while."""
+        self._closed = True
+        if self._reaching is not None:
+            self._reaching.cancel()
+            await asyncio.gather(self._reaching, return_exceptions=True)
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def _check_alive(self, client: "EngineClient") -> None:
+        try:
+            await client.health()
+        except EngineUnavailable as error:
+            log.warning("%s: %s", error.reason, error.sentence)
+            self._lose()
+
+    def _lose(self) -> None:
+        if self.state.kind == "ready":
+            self._set(EngineState(kind="loading", sentence="Restarting the engine."))
+            self.start()
+
+    async def _reach(self) -> None:
+        try:
+            if self._client is None:
+                # httpx and what it pulls cost 0.1 s: in a thread, so that the editor is answered meanwhile.
+                module = await asyncio.to_thread(importlib.import_module, "lsp_server.engine_client.connect")
+                self._client = cast("EngineClient", await module.connect(launch=True, on_progress=self._progress))
+            capabilities = await self._client.capabilities()
+            state = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=capabilities)
+        except EngineUnavailable as error:
+            log.warning("%s: %s", error.reason, error.sentence)
+            state = EngineState(kind="failed", sentence=error.sentence)
+        except Exception as error:
+            log.error("reaching the engine failed", exc_info=error)
+            state = EngineState(kind="failed", sentence=f"The engine could not be reached ({type(error).__name__}).")
+        finally:
+            self._reaching = None
+        self._set(state)
+
+    def _progress(self, health: api.Health) -> None:
+        if self._reaching is not None:
+            self._set(EngineState(kind="loading", sentence=health.sentence, progress=health.progress))
+
+    def _set(self, state: EngineState) -> None:
+        if state != self.state:
+            self.state = state
+            if not self._closed:
+                self._on_change(state)
+
+
+async def _first_answer(client: "EngineClient", request: api.DenoiseRequest) -> api.Done:
+    events = cast(AsyncGenerator[api.Event, None], client.denoise(request))
+    async with contextlib.aclosing(events):
+        async for event in events:
+            if isinstance(event, api.Done):
+                return event
+            if isinstance(event, api.Error):
+                reason = Reason.LOADING if event.code == "loading" else Reason.ENGINE_ERROR
+                raise EngineTrouble(reason, event.sentence)
+    raise EngineTrouble(Reason.ENGINE_ERROR, "The engine ended its answer early.")

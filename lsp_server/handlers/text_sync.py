@@ -1,0 +1,31 @@
+"""Documents: opened, changed, closed, focused (LSP 3.18 text synchronisation; `textDocument/didFocus` is Copilot's)."""
+
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from lsp_server.wire import Changed, Closed, Focused, Opened
+
+if TYPE_CHECKING:
+    from lsp_server.server import SeedlingServer
+
+
+def register(server: "SeedlingServer") -> None:
+    """Adds the handlers of this file."""
+    session = server.session
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def did_open(params: Opened) -> None:
+        session.open(params)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def did_change(params: Changed) -> None:
+        session.change(params)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def did_close(params: Closed) -> None:
+        session.close_document(params.uri)
+
+    @server.feature("textDocument/didFocus")
+    def did_focus(params: Focused) -> None:
+        session.focused_uri = params.uri

@@ -1,0 +1,89 @@
+"""What a feature came to: items, or one of the named reasons for none.
+
+Source: every "no result" has a name that is logged, tested and listed in the troubleshooting page, whose table
+`troubleshooting_table` prints. Left out: JSON-RPC errors (wire.py): an outcome is always an answer.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from lsp_server.positions import Position
+
+
+class Reason(Enum):
+    """Why there is no result. The value is what the log and the status show: one sentence, with what to do about it."""
+
+    DISABLED = "Completion is switched off in the settings (seedling.enabled)."
+    MANUAL_ONLY = "Automatic completion is switched off (seedling.manualOnly): ask for one with the trigger key."
+    NOT_OPEN = "The editor asked about a document that it has not opened."
+    FOREIGN_SCHEME = "Only files, unsaved documents and notebook cells are completed, not an editor's own input boxes."
+    LANGUAGE_OFF = "This language is switched off in the settings (seedling.languages)."
+    LANGUAGE_NOT_SUPPORTED = "The loaded model was not trained for this language: load another model."
+    EXCLUDED = "The file's name matches an exclusion (a secret, or seedling.exclude): it is never read."
+    HUGE_FILE = "The file is larger than seedling.maxFileBytes."
+    MINIFIED = "The cursor's line is so long that the file looks generated or minified."
+    MID_WORD = "The cursor is inside a word: nothing is offered unless it is asked for."
+    NO_ENGINE = "No engine is running: the status message says why, and the log has the details."
+    LOADING = "The engine is still loading its model: completions start when it is ready."
+    ENGINE_ERROR = "The engine answered with an error: the log has its sentence."
+    CANNOT_COMPLETE = "The loaded model does not complete code: load another model."
+    STALE = "The document changed while the answer was computed."
+    SUPERSEDED = "A newer request for the same document replaced this one."
+    CLOSED = "The document was closed while the answer was computed."
+    CANCELLED = "The editor took the request back."
+    DEADLINE = "The engine had nothing finished at the deadline: the machine is slow or busy."
+    LOW_CONFIDENCE = "The model was less sure of its answer than seedling.confidence asks for."
+    EMPTY_ANSWER = "The model thinks that nothing is missing here."
+    SAME_AS_SUFFIX = "The answer only repeated what already follows the cursor."
+    REPETITION = "The answer repeated itself over and over."
+    UNSAFE_TEXT = "The answer held control, invisible or broken characters."
+
+    @property
+    def slug(self) -> str:
+        """The name in logs and documentation."""
+        return self.name.lower()
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One suggestion: `text` replaces the document from `start` to `end`, both on the cursor's line."""
+
+    id: str
+    text: str
+    start: Position
+    end: Position
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers about one engine answer, for the log and the benchmarks; never text."""
+
+    confidence: float = 0.0
+    engine_ms: float = 0.0
+    steps: int = 0
+    forwards: int = 0
+    num_tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Items, or the reason for none; `detail` may name the limit that was met, never code."""
+
+    items: tuple[Item, ...] = ()
+    reason: Reason | None = None
+    detail: str = ""
+    figures: Figures | None = None
+
+    def __post_init__(self) -> None:
+        assert bool(self.items) != (self.reason is not None), "an outcome has items or a reason, never both or neither"
+
+
+def nothing(reason: Reason, detail: str = "", figures: Figures | None = None) -> Outcome:
+    """The outcome without items."""
+    return Outcome(reason=reason, detail=detail, figures=figures)
+
+
+def troubleshooting_table() -> str:
+    """All reasons as a Markdown table for the troubleshooting page."""
+    rows = [f"| `{reason.slug}` | {reason.value} |" for reason in Reason]
+    return "\n".join(["| reason | what it means |", "|---|---|", *rows]) + "\n"

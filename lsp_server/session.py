@@ -1,0 +1,188 @@
+"""The one owner of mutable state: open documents, settings, running requests, the engine link. Loop thread only.
+
+Features never see it: they get a Snapshot. Left out: the wire (handlers/), the engine's states (engine_link.py).
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from lsp_server.client_profile import ClientProfile
+from lsp_server.engine_link import EngineLink
+from lsp_server.outcome import Outcome, Reason, nothing
+from lsp_server.positions import from_client
+from lsp_server.settings import Settings, parse_settings
+from lsp_server.snapshot import (
+    Document,
+    IndentStyle,
+    Selected,
+    Snapshot,
+    detect_indent,
+    display_path,
+    open_document,
+    usable_selection,
+)
+from lsp_server.wire import Changed, CompletionRequest, Opened, trigger_of
+
+T = TypeVar("T")
+
+
+class Ticket:
+    """A running request. `cut` is resolved with the reason when its answer is no longer wanted."""
+
+    def __init__(self, request_id: str) -> None:
+        self.id = request_id
+        self.cut: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
+        self.arrived_s = time.perf_counter()
+
+    def end(self, reason: Reason) -> None:
+        """Makes the request answer `reason` now, unless it was cut before."""
+        if not self.cut.done():
+            self.cut.set_result(reason)
+
+
+class Session:
+    """One editor's session, from `initialize` to the end of the process."""
+
+    def __init__(self, engine: EngineLink) -> None:
+        self.engine = engine
+        self.client = ClientProfile()
+        self.settings = Settings()
+        self.focused_uri: str | None = None
+        self.num_shown = 0
+        self.num_accepted = 0
+        self._configuration: Any = None
+        self._named_remarks: set[str] = set()
+        self._documents: dict[str, Document] = {}
+        self._running: dict[str, Ticket] = {}
+        self._leftovers: set[asyncio.Task] = set()
+        self._counts_from_zero = False
+        self._id_prefix = secrets.token_hex(4)
+        self._num_requests = 0
+
+    # Documents
+
+    def open(self, opened: Opened) -> None:
+        """Holds a document from now on; opening it twice replaces it, as a reload in the editor does."""
+        key = _key(opened.uri)
+        self._cut(key, Reason.STALE)
+        self._documents[key] = open_document(opened.uri, opened.language, opened.version, opened.text)
+
+    def change(self, changed: Changed) -> None:
+        """Applies a change; what was being computed for the older version is answered `stale` at once."""
+        key = _key(changed.uri)
+        document = self._documents.get(key)
+        if document is None:
+            return  # a client that skips didOpen; requests for it are answered `not_open`
+        self._cut(key, Reason.STALE)
+        self._documents[key] = document.changed(changed.changes, changed.version, self.client.encoding)
+
+    def close_document(self, uri: str) -> None:
+        self._cut(_key(uri), Reason.CLOSED)
+        self._documents.pop(_key(uri), None)
+
+    def document(self, uri: str) -> Document | None:
+        return self._documents.get(_key(uri))
+
+    # Requests
+
+    def arrive(self, request: CompletionRequest) -> tuple[Ticket, Snapshot | Outcome]:
+        """Takes the snapshot of a request that is just being dispatched, and cuts the one before it.
+
+        Neovim's built-in client never cancels a request that a newer one made useless, so the server does.
+        """
+        key = _key(request.uri)
+        self._cut(key, Reason.SUPERSEDED)
+        self._num_requests += 1
+        ticket = self._running[key] = Ticket(f"{self._id_prefix}-{self._num_requests}")
+        self._counts_from_zero |= request.trigger_kind == 0
+        document = self._documents.get(key)
+        if document is None:
+            return ticket, nothing(Reason.NOT_OPEN)
+        if request.version is not None and request.version != document.version:
+            return ticket, nothing(Reason.STALE)
+        return ticket, self._snapshot(document, request)
+
+    def _snapshot(self, document: Document, request: CompletionRequest) -> Snapshot:
+        lines, encoding = document.lines, self.client.encoding
+        cursor = from_client(lines, *request.position, encoding)
+        selected = None
+        if request.selected is not None:
+            start = from_client(lines, *request.selected.start, encoding)
+            end = from_client(lines, *request.selected.end, encoding)
+            selected = usable_selection(document, cursor, Selected(start, end, request.selected.text))
+        tab_size = request.tab_size or 4
+        if request.insert_spaces is None:
+            indent = detect_indent(lines, tab_size=tab_size, near=cursor.line)
+        else:
+            indent = IndentStyle(" " * tab_size if request.insert_spaces else "\t", tab_size)
+        return Snapshot(
+            document=document,
+            cursor=cursor,
+            path=display_path(document.uri, self.client.folders),
+            trigger=trigger_of(request.trigger_kind, counts_from_zero=self._counts_from_zero),
+            indent=indent,
+            selected=selected,
+        )
+
+    async def unless_cut(self, ticket: Ticket, work: Coroutine[Any, Any, T]) -> T | Reason:
+        """The result of `work`, or the reason why nobody wants it any more, whichever comes first.
+
+        The work is cancelled when it loses or when the request itself is cancelled; it may take its time to end.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, ticket.cut}, return_when=asyncio.FIRST_COMPLETED)
+            return ticket.cut.result() if ticket.cut.done() else task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                self._leftovers.add(task)
+                task.add_done_callback(self._forget)
+            elif not task.cancelled():
+                task.exception()  # marks it as seen, should the cut have won in the same moment
+
+    def finish(self, uri: str, ticket: Ticket) -> None:
+        """Forgets a request that was answered."""
+        if self._running.get(_key(uri)) is ticket:
+            del self._running[_key(uri)]
+
+    def _forget(self, task: asyncio.Task) -> None:
+        self._leftovers.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def _cut(self, key: str, reason: Reason) -> None:
+        ticket = self._running.pop(key, None)
+        if ticket is not None:
+            ticket.end(reason)
+
+    # Settings
+
+    def configure(self, configuration: Any) -> list[str]:
+        """Takes new settings (raw JSON; None keeps the last). Returns the sentences that were not said before."""
+        if configuration is not None:
+            self._configuration = configuration
+        parsed = parse_settings(self.client.options, self._configuration)
+        self.settings = parsed.settings
+        new = [sentence for key, sentence in parsed.remarks.items() if key not in self._named_remarks]
+        self._named_remarks.update(parsed.remarks)
+        return new
+
+    async def close(self) -> None:
+        """Ends what still runs and lets the engine go."""
+        for key in list(self._running):
+            self._cut(key, Reason.CLOSED)
+        leftovers = list(self._leftovers)
+        for task in leftovers:
+            task.cancel()
+        await asyncio.gather(*leftovers, return_exceptions=True)
+        await self.engine.close()
+
+
+def _key(uri: str) -> str:
+    # Clients disagree with themselves about encoding drive letters (`c%3A`), so keys are decoded.
+    return unquote(uri)
