@@ -93,7 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
         commands,
         "serve",
         "run the language server",
-        "Speaks LSP on stdin and stdout; editors start it so. With --tcp it listens on the loopback address only.",
+        "Speaks LSP on stdin and stdout; editors start it so. With --tcp it listens on the loopback address only,\n"
+        "and wants the token of the environment variable SEEDLING_LSP_TOKEN as the connection's first line.",
     )
     serve.add_argument(
         "--tcp", metavar="PORT", type=_port, help="listen on this loopback port instead (0: any free one)"

@@ -151,3 +151,14 @@ def test_the_table_of_reasons_is_the_programs() -> None:
 
     page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
     assert f"<!-- reasons -->\n{troubleshooting_table()}<!-- /reasons -->" in page, "run ci/troubleshooting.py"
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    import json
+    import tomllib
+
+    from lsp_server.server import VERSION
+
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    extension = json.loads((ROOT / "editors" / "vscode" / "package.json").read_text("utf-8"))["version"]
+    assert version == extension == VERSION

@@ -27,6 +27,7 @@ def run(*words: str) -> int:
         (["complete", "file.py:1:\x1b[31m"], "\\x1b[31m"),
         (["serve", "--tcp", "70000"], "70000"),
         (["serve", "--tcp", "-1"], "--tcp"),
+        (["serve", "--tcp", "0"], "SEEDLING_LSP_TOKEN"),
         (["engine"], "ACTION"),
         (["engine", "fly"], "fly"),
         (["doctor", "now"], "now"),
@@ -34,8 +35,9 @@ def run(*words: str) -> int:
     ],
 )
 def test_a_wrong_use_gets_one_sentence_and_code_2(
-    words: list[str], named: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], named: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SEEDLING_LSP_TOKEN", raising=False)
     assert run(*words) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

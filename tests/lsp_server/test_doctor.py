@@ -1,0 +1,67 @@
+"""`seedling doctor`: a finding for everything that matters, advice for every problem, exit code 1 if there is one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lsp_server import cli, doctor
+from lsp_server.doctor import Check
+
+
+@pytest.fixture
+def no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEEDLING_MODEL", str(tmp_path / "none"))
+    monkeypatch.setenv("SEEDLING_RUNTIME_DIR", str(tmp_path / "run"))
+    return tmp_path / "none"
+
+
+def test_a_missing_checkpoint_is_a_problem_with_advice(no_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == 1
+    checks = {check["name"]: check for check in found["checks"]}
+    assert checks["checkpoint"]["state"] == "problem"
+    assert str(no_checkpoint) in checks["checkpoint"]["found"]
+    assert "SEEDLING_MODEL" in checks["checkpoint"]["advice"]
+    assert checks["python"]["state"] == checks["seedling"]["state"] == "ok"
+    assert "torch" in checks["packages"]["found"]
+    assert "engine" not in checks  # nothing to start without a checkpoint
+
+
+def test_the_report_names_what_to_do(no_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "PROBLEM" in shown
+    assert "→ Point SEEDLING_MODEL" in shown
+
+
+def test_missing_packages_are_named_with_the_way_to_add_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lsp_server.engine_client import launch
+
+    monkeypatch.setattr(launch, "_ENGINE_MODULES", ("torch", "no_such_package_at_all"))
+    check = doctor.check_packages()
+    assert check.state == "problem"
+    assert "no_such_package_at_all" in check.advice
+    assert 'pip install "seedling-lsp[engine]"' in check.advice
+
+
+def test_editors_are_found_and_old_ones_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, version in [("nvim", "NVIM v0.10.4"), ("code", "1.139.1")]:
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho '{version}'\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    old, code = doctor.check_editors()
+    assert (old.state, code.state) == ("note", "ok")
+    assert "0.12" in old.advice
+    assert code.found == "code 1.139.1"
+    (tmp_path / "nvim").write_text("#!/bin/sh\necho 'NVIM v0.12.4'\n")
+    assert doctor.check_editors()[0] == Check("editor", "ok", "NVIM v0.12.4")
+
+
+def test_an_engine_that_cannot_start_is_a_problem(no_checkpoint: Path) -> None:
+    """A real start of a real engine, which finds no checkpoint."""
+    (check,) = doctor.check_engine()
+    assert check.state == "problem"
+    assert str(no_checkpoint) in check.advice
