@@ -1,5 +1,5 @@
 // Drives VS Code (code-server in a browser) as a person would: opens a file, types, looks at the ghost text, presses Tab, saves.
-// Usage: node vscode_smoke.mjs '{"url", "chromium", "file", "openings", "shots", "profile"}'   (values: see test_vscode.py)
+// Usage: node vscode_smoke.mjs '{"url", "chromium", "file", "openings", "readyMs", "firstGhostTextMs", "shots", "profile"}'   (values: see test_vscode.py)
 // Prints one JSON object {typed, shown, seconds}; any failure is an exception, with a screenshot failed.png.
 // Waits for conditions only. Leaves out every judgement about what was suggested: test_vscode.py judges.
 import { join } from 'node:path';
@@ -32,8 +32,15 @@ try {
   await page.waitForSelector(`.tab[data-resource-name="${plan.file}"]`);
   await page.locator('.monaco-editor .view-lines').first().click();
   mark('file open');
-  await page.waitForSelector('.statusbar-item [aria-label^="Seedling: "]');
+  const status = page.locator('.statusbar-item [aria-label^="Seedling: "]');
+  await status.waitFor();
   mark('extension active');
+  const settled = status.and(page.locator(':has(.codicon-sparkle), :has(.codicon-error)'));
+  await settled.waitFor({ timeout: plan.readyMs });
+  if ((await status.locator('.codicon-error').count()) > 0) {
+    throw new Error(await status.getAttribute('aria-label'));
+  }
+  mark('engine ready');
 
   const ghostText = () => page.evaluate(() => [...document.querySelectorAll('.ghost-text-decoration')].map((part) => part.textContent).join(''));
   // The cursor's line as it is drawn, ghost text and all: what the line becomes when the ghost text is accepted.
@@ -56,7 +63,7 @@ try {
       try {
         await page.waitForSelector('.ghost-text-decoration', { timeout: 5_000 });
       } catch {
-        continue; // the model is still loading, or not sure of this line
+        continue; // the model has nothing to say about this line, or was too slow at first
       }
       return opening;
     }
@@ -86,8 +93,6 @@ try {
   await shot('saved');
   console.log(JSON.stringify({ typed, ghost, shown, seconds }));
 } catch (error) {
-  const status = page.locator('.statusbar-item [aria-label^="Seedling: "]');
-  console.error((await status.count()) > 0 ? await status.first().getAttribute('aria-label') : 'no status bar item');
   await shot('failed');
   throw error;
 } finally {

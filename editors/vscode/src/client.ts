@@ -1,6 +1,6 @@
 /**
- * The language client. On top of vscode-languageclient it holds two rules: in an untrusted workspace the server learns of
- * open documents only, and ghost text that nobody asked for stays away while it is switched off.
+ * The language client. On top of vscode-languageclient it holds two rules: in an untrusted workspace the server learns
+ * of open documents only, and ghost text that nobody asked for stays away while it is switched off.
  */
 import * as vscode from 'vscode';
 import type { InitializeParams } from 'vscode-languageclient/node';

@@ -6,14 +6,19 @@ import type { Server } from './server';
 import { setGhostTextEnabled } from './settings';
 import type { StatusItem } from './status';
 
-export function registerCommands(server: Server, log: vscode.LogOutputChannel, status: StatusItem): vscode.Disposable[] {
+export function registerCommands(
+  server: Server,
+  log: vscode.LogOutputChannel,
+  status: StatusItem,
+): vscode.Disposable[] {
   const toggle = () => setGhostTextEnabled(!status.ghostText);
   const restart = () => server.restart();
   const showLog = () => log.show();
   const trigger = () => vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
   const showStatus = async () => {
+    const other = status.ghostText ? '$(circle-slash) Switch ghost text off' : '$(sparkle) Switch ghost text on';
     const items = [
-      { label: status.ghostText ? '$(circle-slash) Switch ghost text off' : '$(sparkle) Switch ghost text on', run: toggle },
+      { label: other, run: toggle },
       { label: '$(debug-restart) Restart the server', run: restart },
       { label: '$(output) Show the log', run: showLog },
     ];

@@ -16,7 +16,9 @@ export function findServer(): CommandLine {
   const [program, ...args] = serverCommand();
   if (program !== undefined) {
     if (!path.isAbsolute(program) || !isExecutable(program)) {
-      throw new Error(`Seedling cannot start: "${program}" (setting seedling.server.command) is not the full path of a program.`);
+      throw new Error(
+        `Seedling cannot start: "${program}" (setting seedling.server.command) is not the full path of a program.`,
+      );
     }
     return { program, args };
   }

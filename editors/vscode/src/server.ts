@@ -7,7 +7,7 @@ import type { LanguageClient } from 'vscode-languageclient/node';
 import { State as ClientState } from 'vscode-languageclient/node';
 import { createClient } from './client';
 import { type CommandLine, findServer } from './findServer';
-import { failed, RUNNING, STARTING, type State, STOPPED } from './state';
+import { failed, STARTING, type State, STOPPED } from './state';
 
 export class Server {
   private client: LanguageClient | undefined;
@@ -56,15 +56,16 @@ export class Server {
       const client = createClient(command, folder, this.log);
       this.client = client;
       client.onDidChangeState((change) => {
-        if (this.client === client) {
-          const states = { [ClientState.Starting]: STARTING, [ClientState.Running]: RUNNING } as Record<ClientState, State>;
-          this.onState(states[change.newState] ?? STOPPED);
+        // Of a running server the state is what it says itself.
+        if (this.client === client && change.newState !== ClientState.Running) {
+          this.onState(change.newState === ClientState.Starting ? STARTING : STOPPED);
         }
       });
       client.onNotification('didChangeStatus', (state: State) => this.onState(state));
       await client.start();
     } catch (error) {
-      this.cannotStart(new Error(`Seedling cannot start: ${command.program} failed. The log says why.`, { cause: error }));
+      const message = `Seedling cannot start: ${command.program} failed. The log says why.`;
+      this.cannotStart(new Error(message, { cause: error }));
     }
   }
 

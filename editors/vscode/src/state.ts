@@ -8,7 +8,6 @@ export interface State {
 }
 
 export const STARTING: State = { kind: 'Inactive', busy: true, message: 'The language server is starting.' };
-export const RUNNING: State = { kind: 'Normal', busy: false, message: '' };
 export const STOPPED: State = { kind: 'Inactive', busy: false, message: 'The language server is not running.' };
 
 export function failed(message: string): State {
