@@ -67,7 +67,7 @@ def seedling_program() -> Path:
 
 @pytest.fixture
 def openings() -> tuple[str, ...]:
-    """Beginnings of lines that a model of Python continues, to try in turn: which ones it is sure of is its own affair."""
+    """Beginnings of lines that a model of Python continues, to try in turn: which ones it continues is its affair."""
     return ("for i in range(", "import o", "def __init__(", "if __name__ == ", "class Point(", "with open(")
 
 

@@ -1,4 +1,4 @@
-"""Neovim with the real plug-in and the real server: ghost text appears, is accepted, is saved; commands and health work.
+"""Neovim with the real plug-in, server and engine: ghost text appears, is accepted, is saved; commands and health work.
 
 One Neovim runs in a real terminal (tmux), one without any screen; both are driven by keys and asked over their own
 socket. What the model suggests is its affair: the tests hold that what was shown is what the file then holds.
@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.editors, pytest.mark.timeout(420)]
 
 PLUGIN = Path(__file__).parents[2] / "editors" / "neovim"
 
-# What a person's init.lua holds: the plug-in's folder, a setting, one line to start it, mappings. The setting lets every
-# answer through: how sure the model has to be is not what is tested here.
+# What a person's init.lua holds: the plug-in's folder, a setting, one line to start it, mappings. The setting lets
+# every answer through: how sure the model has to be is not what is tested here.
 INIT = f"""
 vim.opt.rtp:prepend('{PLUGIN}')
 vim.lsp.config('seedling', {{ settings = {{ seedling = {{ confidence = 0 }} }} }})
@@ -141,7 +141,7 @@ def type_until_ghost(neovim: Neovim, type_line: Callable[[str], None], openings,
     """Types one opening after another as the last line until ghost text stands: the line as typed, and the ghost text.
 
     A line is typed faster than Neovim's delay of 200 ms, so that it is asked about once, and the ghost text that comes
-    belongs to all of it. The model may have nothing to say about a line, or be too slow at first: then the next is tried.
+    belongs to all of it. The model may have nothing to say about a line, or be too slow at first: then comes the next.
     """
     end = time.monotonic() + FIRST_GHOST_TEXT_S
     for opening in itertools.cycle(openings):

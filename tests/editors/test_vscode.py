@@ -64,7 +64,7 @@ def workbench(sandbox, code_server_prefix, vsix, seedling_program, wait_for, art
     (data / "User").mkdir(parents=True)
     (data / "User" / "settings.json").write_text(json.dumps(SETTINGS))
     (sandbox.workspace / "shapes.py").write_text('"""Shapes."""\n\nimport math\n\n\n')
-    # VS Code takes PATH from a login shell: there the extension has to find the server, as it does on a person's machine.
+    # VS Code takes PATH from a login shell: there the extension has to find the server, as on a person's machine.
     (sandbox.folder / "home" / ".profile").write_text(f"export PATH='{sandbox.env['PATH']}'\n")
     env = sandbox.env | {"SHELL": "/bin/bash"}
     node = code_server_prefix / "node" / "bin"

@@ -1,6 +1,6 @@
-// Drives VS Code (code-server in a browser) as a person would: opens a file, types, looks at the ghost text, presses Tab, saves.
-// Usage: node vscode_smoke.mjs '{"url", "chromium", "file", "openings", "readyMs", "firstGhostTextMs", "shots", "profile"}'   (values: see test_vscode.py)
-// Prints one JSON object {typed, shown, seconds}; any failure is an exception, with a screenshot failed.png.
+// Drives VS Code (code-server in a browser) as a person does: opens a file, types, sees ghost text, presses Tab, saves.
+// Usage: node vscode_smoke.mjs PLAN, a JSON object (test_vscode.py makes it and says what its fields mean).
+// Prints one JSON object {typed, ghost, shown, seconds}; a failure is an exception, with a screenshot failed.png.
 // Waits for conditions only. Leaves out every judgement about what was suggested: test_vscode.py judges.
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -42,7 +42,8 @@ try {
   }
   mark('engine ready');
 
-  const ghostText = () => page.evaluate(() => [...document.querySelectorAll('.ghost-text-decoration')].map((part) => part.textContent).join(''));
+  const ghostText = () => page.evaluate(() =>
+    [...document.querySelectorAll('.ghost-text-decoration')].map((part) => part.textContent).join(''));
   // The cursor's line as it is drawn, ghost text and all: what the line becomes when the ghost text is accepted.
   const lastLine = () => page.evaluate(() => {
     const lines = [...document.querySelectorAll('.monaco-editor .view-line')];
