@@ -1,11 +1,12 @@
 """Text to token ids and back: byte-level BPE whose merges cross single spaces, never a newline.
 
-Source: the layout of ids and the splitting rules are the design's (§3, §7); merging across spaces is the idea of JetBrains'
-Full Line Code Completion (arXiv 2405.08704, §3); the BPE itself is the `tokenizers` library's.
+Source: the layout of ids and the splitting rules are the design's (§3, §7); merging across spaces is the idea of
+JetBrains' Full Line Code Completion (arXiv 2405.08704, §3); the BPE itself is the `tokenizers` library's.
 
-Ids: 0..63 reserved (layout and diffusion tokens), 64 + b for the byte b, then one id per merge. A text is cut into pieces
-first and no merge leaves its piece: each newline (`\\n`, `\\r`, `\\r\\n`), the indentation of a line, any run of two or more
-spaces or tabs, each digit, and what lies between those. So equal lines have equal ids wherever they stand.
+Ids: 0..63 reserved (layout and diffusion tokens), 64 + b for the byte b, then one id per merge. A text is cut into
+pieces first and no merge leaves its piece: each newline (`\\n`, `\\r`, `\\r\\n`), the indentation of a line, any run
+of two or more spaces or tabs, each digit, and what lies between those. So equal lines have equal ids wherever they
+stand.
 
 The names of the reserved ids in the file use brackets outside the byte alphabet, so no text and no merge can produce
 them. Left out: training (model/training/tokenizer_train.py), and any Unicode normalisation: the round trip is exact.
@@ -27,7 +28,7 @@ PAD, BOS, EOM, MASK, DEL, INS, FILE, SUF, PRE, TAIL, CUR, OLD, ASK = range(13)
 LAYOUT_IDS = (BOS, FILE, SUF, PRE, TAIL, CUR, OLD, ASK)
 RESERVED_NAMES = tuple(
     f"⟨{name}⟩"
-    for name in [*"pad bos eom mask del ins file suf pre tail cur old ask".split()]
+    for name in ["pad", "bos", "eom", "mask", "del", "ins", "file", "suf", "pre", "tail", "cur", "old", "ask"]
     + [f"reserved{number}" for number in range(13, NUM_RESERVED)]
 )
 
@@ -38,9 +39,13 @@ PIECES = r"\r\n|\r|\n|(?<![^\r\n])[ \t]+|[ \t]{2,}|\t|[0-9]|(?:[^\r\n\t 0-9]| (?
 class TokenizerError(ValueError):
     """A tokenizer file or a text that cannot be used; the message is one sentence for the user."""
 
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
 
 class Tokenizer:
-    """Made by `Tokenizer.load`. `vocab_size` counts all ids, reserved ones included; `token_bytes[id]` is b"" for those."""
+    """Made by `Tokenizer.load`. `vocab_size` counts the reserved ids too; `token_bytes[id]` is b"" for those."""
 
     vocab_size: int
     token_bytes: tuple[bytes, ...]
@@ -56,7 +61,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Reads a tokenizer.json written by `seedling tokenizer train`. TokenizerError if missing, broken or foreign."""
+        """Reads a tokenizer.json of `seedling tokenizer train`. TokenizerError if missing, broken or foreign."""
         try:
             data = Path(path).read_bytes()
         except OSError as error:
@@ -88,7 +93,7 @@ class Tokenizer:
         return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of ids. Reserved ids give nothing; bytes that are not UTF-8 give U+FFFD. IndexError beyond the vocabulary."""
+        """Text of ids. Reserved ids give nothing, bytes that are not UTF-8 U+FFFD. IndexError beyond the vocabulary."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
@@ -186,7 +191,9 @@ def _refuse_surrogates(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
-        raise TokenizerError(f"the text holds a lone surrogate (U+{code:04X} at {error.start}) and is no Unicode") from None
+        raise TokenizerError(
+            f"the text holds a lone surrogate (U+{code:04X} at {error.start}) and is no Unicode"
+        ) from None
 
 
 def pre_tokenizer() -> pre_tokenizers.PreTokenizer:

@@ -1,18 +1,20 @@
 """Trains the tokenizer in two stages: first words, then merges across spaces and punctuation.
 
-Source: superword BPE (SuperBPE, arXiv 2503.13423, §3): words are learned with a word-wise cut, then the cut is lifted. A
-single stage over whole lines learns fragments such as `s, ` or `e(` that cut identifiers at arbitrary letters; in two
-stages an identifier has one form wherever it stands, and `for i in range(` can still be one token. The pieces that
-no merge may leave (newline, indentation, digits) are those of model/tokenizer.py in both stages.
+Source: superword BPE (SuperBPE, arXiv 2503.13423, §3): words are learned with a word-wise cut, then the cut is
+lifted. A single stage over whole lines learns fragments such as `s, ` or `e(` that cut identifiers at arbitrary
+letters; in two stages an identifier has one form wherever it stands, and `for i in range(` can still be one token.
+The pieces that no merge may leave (newline, indentation, digits) are those of model/tokenizer.py in both stages.
 
-The second stage runs in the same library: every token of the first stage becomes one private character, and BPE over those
-characters gives the merges of the second. Left out: unigram models, dropout.
+The second stage runs in the same library: every token of the first stage becomes one private character, and BPE over
+those characters gives the merges of the second. Left out: unigram models, dropout.
 """
 
 import json
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
@@ -24,6 +26,7 @@ WORD_SHARE = 0.7  # of the merges; see docs on the tokenizer for the measured cu
 # Inside a piece: a word with its space | punctuation with its space. Indentation and the like are already cut off.
 WORDS = r" ?[\p{L}\p{M}_]+| ?[^\s\p{L}\p{M}_0-9]+|\s+|."
 _FIRST_CHAR = 0x10000  # private characters for first-stage tokens: beyond the surrogates, none is white space
+_WORD_CHARS = frozenset(string.ascii_letters + "_")
 _BATCH = 4096
 
 
@@ -82,8 +85,8 @@ def _superword_merges(counts: Counter[str], merges: list[tuple[str, str]], num_m
     for start in range(0, len(pieces), _BATCH):
         batch = pieces[start : start + _BATCH]
         for piece, encoding in zip(batch, backend.encode_batch_fast(batch, add_special_tokens=False), strict=True):
-            if len(encoding.ids) > 1:
-                coded["".join([chr(_FIRST_CHAR + id) for id in encoding.ids])] += counts[piece]
+            for run in _whole_words(encoding.ids, tokens):
+                coded["".join([chr(_FIRST_CHAR + id) for id in run])] += counts[piece]
     alphabet = [chr(_FIRST_CHAR + id) for id in tokens]
     # Some merges will be too long or spell a token that exists: ask for more and take the first that serve.
     found = _train(Tokenizer(models.BPE()), _repeated(coded), num_merges * 3 // 2 + 100, alphabet)
@@ -104,8 +107,27 @@ def _superword_merges(counts: Counter[str], merges: list[tuple[str, str]], num_m
     return kept
 
 
+def _whole_words(ids: list[int], tokens: dict[int, str]) -> Iterator[list[int]]:
+    """Runs of two or more tokens that hold no part of a word: `, p` + `arent` would hide where the word starts."""
+    joins = [tokens[left][-1] in _WORD_CHARS and tokens[right][0] in _WORD_CHARS for left, right in pairwise(ids)]
+    run: list[int] = []
+    for id, joins_left, joins_right in zip(ids, [False, *joins], [*joins, False], strict=True):
+        if not joins_left and not joins_right:
+            run.append(id)
+            continue
+        if len(run) > 1:
+            yield run
+        run = []
+    if len(run) > 1:
+        yield run
+
+
 def _train(
-    tokenizer: Tokenizer, texts: Iterable[str], num_merges: int, alphabet: list[str], max_token_length: int | None = None
+    tokenizer: Tokenizer,
+    texts: Iterable[str],
+    num_merges: int,
+    alphabet: list[str],
+    max_token_length: int | None = None,
 ) -> list[tuple[str, str]]:
     trainer = trainers.BpeTrainer(
         vocab_size=len(alphabet) + num_merges,

@@ -1,13 +1,15 @@
 """`seedling corpus build`: from package archives to shards, a tokenizer and a manifest.
 
-Source: DESIGN §7. Three phases: packages one by one (resumable), a tokenizer where none is given, the shards. The result
-depends on the archives and the options alone, not on interruptions, machine or time. Left out: downloading anything.
+Source: DESIGN §7. Three phases: packages one by one (resumable), a tokenizer where none is given, the shards. The
+result depends on the archives and the options alone, not on interruptions, machine or time. Left out: downloading
+anything.
 """
 
 import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -61,12 +63,14 @@ def _build(options: BuildOptions, sources, evaluation: EvaluationTexts, tokenize
         evaluation,
         work,
         max_bytes=options.max_bytes,
-        report=lambda done, total, size: progress.show(f"packages {done}/{total}, {size / 1e6:.1f} MB kept", done == total),
+        report=lambda done, total, size: progress.count(f"{size / 1e6:.1f} MB kept, packages", done, total),
     )
     progress.end()
     if not selection.train:
         reasons = Counter(share.record.reason or "no file left" for share in selection.shares)
-        raise CorpusError(f"no training file is left of {len(sources)} packages (most often: {reasons.most_common(1)[0][0]})")
+        raise CorpusError(
+            f"no training file is left of {len(sources)} packages (most often: {reasons.most_common(1)[0][0]})"
+        )
     (out / "meta.json").unlink(missing_ok=True)
     if tokenizer is None:
         progress.show("training the tokenizer", True)
@@ -76,11 +80,13 @@ def _build(options: BuildOptions, sources, evaluation: EvaluationTexts, tokenize
     else:
         data = Path(options.tokenizer).read_bytes() if options.tokenizer else b""
     _write(out / "tokenizer.json", data)
-    _write(out / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest(selection, evaluation, rules.held_out))))
+    _write(
+        out / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest(selection, evaluation, rules.held_out)))
+    )
     splits = {}
     for split, documents in (("train", selection.train), ("heldout", selection.heldout)):
         texts = texts_of(documents, work)
-        report = lambda done, total, split=split: progress.show(f"{split} shard {done}/{total} documents", done == total)  # noqa: E731
+        report = partial(progress.count, f"{split} shard, documents")
         splits[split] = write_split(out, split, documents, texts, tokenizer, report)
     progress.end()
     meta = Meta(vocab_size=tokenizer.vocab_size, tokenizer_sha256=tokenizer.sha256, **splits)
@@ -89,14 +95,15 @@ def _build(options: BuildOptions, sources, evaluation: EvaluationTexts, tokenize
 
 
 def manifest(selection: Selection, evaluation: EvaluationTexts, held_out: Sequence[str]) -> dict:
-    """Everything a model card needs: used packages with licence and size, rejected ones with the reason, dropped files."""
+    """What a model card needs: used packages with licence and size, rejected ones with the reason, dropped files."""
     used = [share for share in selection.shares if share.num_files]
     unused = [share for share in selection.shares if not share.num_files]
     dropped: Counter[str] = Counter()
     for share in selection.shares:
         dropped.update(share.dropped)
     rejected = [
-        {"name": s.record.project, "version": s.record.version, "reason": s.record.reason or "no file left"} for s in unused
+        {"name": s.record.project, "version": s.record.version, "reason": s.record.reason or "no file left"}
+        for s in unused
     ]
     return {
         "packages": [
@@ -115,7 +122,11 @@ def manifest(selection: Selection, evaluation: EvaluationTexts, held_out: Sequen
         "rejected_packages": sorted(rejected, key=lambda item: item["name"]),
         "rejected_package_counts": dict(Counter(item["reason"] for item in rejected).most_common()),
         "dropped_file_counts": dict(dropped.most_common()),
-        "evaluation": {"prompts": evaluation.num_prompts, "solutions": evaluation.num_solutions, "digest": evaluation.digest},
+        "evaluation": {
+            "prompts": evaluation.num_prompts,
+            "solutions": evaluation.num_solutions,
+            "digest": evaluation.digest,
+        },
     }
 
 
@@ -126,7 +137,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 class Progress:
-    """One line on a terminal, rewritten at most five times a second; every tenth of the way elsewhere is enough."""
+    """One line on a terminal, rewritten at most five times a second; elsewhere a line every ten seconds."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
@@ -137,7 +148,15 @@ class Progress:
         now = monotonic()
         if must or now - self._shown_at >= self._interval_s:
             self._shown_at = now
-            print(f"\r\x1b[K{line}" if self._is_terminal else line, end="" if self._is_terminal else "\n", file=sys.stderr, flush=True)
+            print(
+                f"\r\x1b[K{line}" if self._is_terminal else line,
+                end="" if self._is_terminal else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def count(self, what: str, done: int, total: int) -> None:
+        self.show(f"{what} {done}/{total}", done == total)
 
     def end(self) -> None:
         if self._is_terminal:

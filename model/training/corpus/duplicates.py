@@ -1,9 +1,9 @@
 """Exact and near duplicates over the whole corpus, in one pass with bounded memory.
 
-Source: MinHash with banded locality-sensitive hashing (Broder 1997; Lee et al., arXiv 2107.06499, §4). Exact = the same text
-up to white space. Near = an estimated Jaccard similarity of the sets of non-trivial lines of at least
-`MIN_SIMILARITY`. The first file seen stays, so the result depends on the order, which the build fixes.
-Left out: duplicates of parts of files.
+Source: MinHash with banded locality-sensitive hashing (Broder 1997; Lee et al., arXiv 2107.06499, §4). Exact = the
+same text up to white space. Near = an estimated Jaccard similarity of the sets of non-trivial lines of at least
+`MIN_SIMILARITY`. The first file seen stays, so the result depends on the order, which the build fixes. Left out:
+duplicates of parts of files.
 """
 
 from hashlib import blake2b

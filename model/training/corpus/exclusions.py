@@ -2,8 +2,8 @@
 
 Source: DESIGN §7. A file is dropped when it shares 10 consecutive words of an evaluation prompt, or 3 consecutive
 non-trivial lines of a solution; or when `MAX_HELD_OUT_SHARE` of its non-trivial lines also stand in held-out files.
-Windows that say nothing are not counted: fewer than `MIN_DISTINCT_WORDS` different words, or mostly single characters and
-numbers (`x, y = 0, 0`, a run of list items). Left out: paraphrases and renamed identifiers.
+Windows that say nothing are not counted: fewer than `MIN_DISTINCT_WORDS` different words, or mostly single characters
+and numbers (`x, y = 0, 0`, a run of list items). Left out: paraphrases and renamed identifiers.
 """
 
 import gzip
@@ -27,8 +27,8 @@ MAX_HELD_OUT_SHARE = 0.3
 MIN_HELD_OUT_LINES = 5
 
 _WORD = re.compile(r"\w+")
-_PROMPT_FIELDS = {"prompt", "instruction", "instruction_descriptive", "instruction_lazy", "text", "description", "docstring",
-                  "question", "context", "input", "before", "suffix", "content", "examples"}  # fmt: skip
+_PROMPT_FIELDS = {"prompt", "instruction", "instruction_descriptive", "instruction_lazy", "text", "description",
+                  "docstring", "question", "context", "input", "before", "suffix", "content", "examples"}  # fmt: skip
 _CODE_FIELDS = {"prompt", "canonical_solution", "solution", "output", "after", "before", "input", "code", "oracle_code",
                 "buggy_code", "buggy_solution", "buggy_program", "suffix", "reference"}  # fmt: skip
 
@@ -81,7 +81,9 @@ def _rows(path: Path) -> Iterator[dict]:
     try:
         opener = gzip.open if path.name.endswith(".gz") else open
         with opener(path, "rt", encoding="utf-8") as file:
-            rows = json.load(file) if path.name.endswith(".json") else [json.loads(line) for line in file if line.strip()]
+            rows = (
+                json.load(file) if path.name.endswith(".json") else [json.loads(line) for line in file if line.strip()]
+            )
     except (OSError, EOFError, ValueError) as error:
         raise CorpusError(f"the evaluation file {path} cannot be read ({error})") from None
     yield from (row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict))

@@ -1,10 +1,10 @@
 """Whether a package may be trained on: its declarations and its licence file must agree on one permissive licence.
 
-Source: DESIGN §7; SPDX expressions are parsed by `license-expression`. The rule is strict: nothing declared, no licence
-file, a licence file that is not recognised, any trace of a copyleft or proprietary licence, or sources without a common
-licence all reject, each with its reason. Licences are compared by family ("BSD" for two and three clauses), because
-classifiers know no more. Left out: per-file copyright, except that a source file whose own head names a copyleft
-licence is dropped (source_files.py uses `COPYLEFT_TEXT`).
+Source: DESIGN §7; SPDX expressions are parsed by `license-expression`. The rule is strict: nothing declared, no
+licence file, a licence file that is not recognised, any trace of a copyleft or proprietary licence, or sources
+without a common licence all reject, each with its reason. Licences are compared by family ("BSD" for two and three
+clauses), because classifiers know no more. Left out: per-file copyright, except that a source file whose own head
+names a copyleft licence is dropped (source_files.py uses `COPYLEFT_TEXT`).
 """
 
 import re
@@ -77,7 +77,9 @@ _COPYLEFT_NAMES = re.compile(
     r"|cc[- ]by|sharealike|copyleft|agreement|terms of (use|service)"
 )
 # The historical part of the Python licence names the GPL without applying it.
-_PSF_ASIDE = re.compile(r"previously distributed under the gnu general public license|gpl-compatible|with the gpl|the gpl")
+_PSF_ASIDE = re.compile(
+    r"previously distributed under the gnu general public license|gpl-compatible|with the gpl|the gpl"
+)
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -126,7 +128,10 @@ def judge(statement: Statement) -> Verdict:
 
 def is_licence_file(name: str) -> bool:
     """Whether a file name (no folder) is that of a licence text."""
-    return re.match(r"(un)?licen[cs]es?\b|copying|(apache|mit|bsd)[-_. ]?licen", name.lower().replace("_", "-")) is not None
+    return (
+        re.match(r"(un)?licen[cs]es?\b|copying|(apache|mit|bsd)[-_. ]?licen", name.lower().replace("_", "-"))
+        is not None
+    )
 
 
 def _families_of_expression(expression: str) -> frozenset[str] | None:

@@ -1,8 +1,8 @@
 """One package's share of the corpus: judged, read, filtered, and stored so that an interrupted build goes on.
 
-A package leaves two files in the work folder: `NAME.jsonl`, one kept file a line, and `NAME.json`, its record, written
-last. A record whose fingerprint (archive, rules, evaluation texts) is the same is not built again. Left out: everything
-that needs other packages (duplicates, held-out likeness, the total size), which select.py does.
+A package leaves two files in the work folder: `NAME.jsonl`, one kept file a line, and `NAME.json`, its record,
+written last. A record whose fingerprint (archive, rules, evaluation texts) is the same is not built again. Left out:
+everything that needs other packages (duplicates, held-out likeness, the total size), which select.py does.
 """
 
 import os

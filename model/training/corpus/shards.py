@@ -1,12 +1,13 @@
 """The shards: token ids of all documents of a split, one after the other, with offsets and paths; and their readers.
 
 `SPLIT.bin` uint16 ids, `SPLIT.idx.npy` int64 offsets (documents + 1), `SPLIT.paths.txt` one in-package path a line,
-`meta.json` sizes. Documents carry no layout tokens; the trainer adds them. Everything is written under a temporary name
-and renamed, `meta.json` last, so a folder with a meta.json is whole.
+`meta.json` sizes. Documents carry no layout tokens; the trainer adds them. Everything is written under a temporary
+name and renamed, `meta.json` last, so a folder with a meta.json is whole.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -91,7 +92,7 @@ def shard_texts(shards: Path, split: str, tokenizer: Tokenizer) -> Iterator[str]
         ids = np.memmap(shards / f"{split}.bin", dtype=np.uint16, mode="r") if offsets[-1] else np.empty(0, np.uint16)
     except (OSError, ValueError):
         raise CorpusError(f"{shards} holds no {split} shards; make them with seedling corpus build") from None
-    for start, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, end in pairwise(offsets):
         yield tokenizer.decode(ids[start:end].tolist())
 
 

@@ -1,7 +1,7 @@
 """Finds package archives and project folders, and reads their files without ever executing or unpacking anything.
 
-Source: wheel (PEP 427) and source distribution (PEP 625) names; core metadata 2.1-2.4 for the licence fields.
-Reads are bounded: a member is never read beyond `MAX_MEMBER_BYTES`, a source distribution never beyond
+Source: wheel (PEP 427) and source distribution (PEP 625) names; core metadata 2.1-2.4 for the licence fields. Reads
+are bounded: a member is never read beyond `MAX_MEMBER_BYTES`, a source distribution never beyond
 `MAX_UNPACKED_BYTES`, whatever its header claims. Links are not followed. Left out: eggs, zipped source distributions.
 """
 
@@ -18,8 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import msgspec
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name
-from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from packaging.version import InvalidVersion, Version
 
 from model.training.corpus.licences import Statement, is_licence_file
@@ -32,6 +37,10 @@ MAX_MEMBERS = 200_000
 
 class CorpusError(Exception):
     """A corpus cannot be built; the message is one sentence for the user."""
+
+    @property
+    def sentence(self) -> str:
+        return str(self)
 
 
 class UnreadableSource(Exception):
@@ -48,7 +57,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """The regular files of one open source; paths are relative, with forward slashes, the package's own folder first."""
+    """The regular files of one open source; names are relative paths with forward slashes."""
 
     def __init__(self, names: Sequence[str], read) -> None:
         self.names = tuple(names)
@@ -194,7 +203,7 @@ def licence_statement(source: Source, reader: Reader) -> Statement:
     metadata: Mapping[str, list[str]] = {}
     for name in reader.names:
         top, _, base = name.rpartition("/")
-        if base == "METADATA" and re.fullmatch(r"[^/]+\.dist-info", top) or name == "PKG-INFO":
+        if (base == "METADATA" and re.fullmatch(r"[^/]+\.dist-info", top)) or name == "PKG-INFO":
             message = email.parser.HeaderParser().parsestr(reader.read(name).decode("utf-8", errors="replace"))
             metadata = {key: [str(value) for value in message.get_all(key, [])] for key in message}
             break
