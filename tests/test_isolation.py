@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +62,12 @@ def hostile_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a user whose shell says PYTHONPATH=. and whose home is empty."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDLING_", "XDG_", "PYTHON"))}
-    runtime = tmp_path / "runtime"
-    runtime.mkdir(mode=0o700)
-    return kept | {"PYTHONPATH": ".", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(runtime)}
+    # Not below pytest's folder: a socket's path has 103 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="seedling-") as runtime:
+        yield kept | {"PYTHONPATH": ".", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": runtime}
 
 
 def test_the_wheel_brings_no_torch_and_all_of_ours(installed: Path) -> None:
