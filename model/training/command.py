@@ -1,0 +1,81 @@
+"""`seedling train`: arguments and the sentence a user gets when something is wrong.
+
+Left out: the loop (trainer.py). Environment that helps on Linux CPUs, because training allocates and frees the same large
+tensors in every step: MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 GLIBC_TUNABLES=glibc.malloc.hugetlb=1.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+CONFIGS = ("small_9m", "tiny_test")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shards", type=Path, required=True, help="folder of token shards, from `seedling corpus`")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the run and, at its end, the checkpoint")
+    parser.add_argument("--minutes", type=float, default=35.0, help="wall time of the whole run, restarts included")
+    parser.add_argument("--config", choices=CONFIGS, default="small_9m", help="shape of the network")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=int, default=16, help="rows of 512 clean and 256 noisy tokens a step")
+    parser.add_argument("--micro-rows", type=int, default=4, help="rows that pass the network at once")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
+    parser.add_argument("--max-steps", type=int, default=None, help="end after this many steps (drives the stages too)")
+    parser.add_argument("--device", default=None, help="cpu or cuda; default: cuda if there is one")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile (no C++ compiler needed)")
+    parser.add_argument("--fp32", action="store_true", help="no bf16 (CPUs without bf16 instructions)")
+    parser.add_argument("--name", default="seedling-9m", help="name of the model in its preset")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; 0 = done, 130 = stopped by the user (the run is saved), 2 = one sentence on stderr says what is wrong."""
+    import msgspec
+    import torch
+
+    from model.network import config as shapes
+    from model.training.run_state import TrainError
+    from model.training.schedule import Schedule
+    from model.training.shards import ShardError, open_shards
+    from model.training.trainer import TrainOptions, train
+
+    schedule = Schedule()
+    schedule = msgspec.structs.replace(
+        schedule, muon_rate=schedule.muon_rate * args.rate, adamw_rate=schedule.adamw_rate * args.rate
+    )
+    try:
+        if args.minutes <= 0:
+            raise TrainError("--minutes must be more than 0")
+        if args.threads is not None:
+            torch.set_num_threads(max(1, args.threads))
+        device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise TrainError("--device cuda was asked for, but torch sees no CUDA device")
+        vocab_size = open_shards(args.shards).tokenizer.vocab_size
+        options = TrainOptions(
+            shards=args.shards,
+            out=args.out,
+            network=getattr(shapes, args.config)(vocab_size),
+            minutes=args.minutes,
+            max_steps=args.max_steps,
+            seed=args.seed,
+            rows=args.rows,
+            micro_rows=args.micro_rows,
+            schedule=schedule,
+            resume=args.resume,
+            device=device,
+            compile=not args.no_compile,
+            bf16=not args.fp32,
+            name=args.name,
+        )
+        scores = train(options)
+    except (TrainError, ShardError) as error:
+        print(f"seedling train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print(
+        f"{args.out}: {scores.twin_bits_per_byte:.3f} bits per byte (twin), {scores.masked_nats:.3f} nats per canvas token"
+    )
+    return 0

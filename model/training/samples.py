@@ -1,0 +1,275 @@
+"""Training samples: a document, or a document with a hole, as one sequence of clean tokens that ends in a canvas.
+
+35 % documents (the whole text is canvas), 65 % infill; half of the holes are syntax nodes of 2..256 tokens, half random spans
+(length log-uniform 2..256, half of them inside one line; the ends of half of the spans fall on characters, the others on
+token borders). <suf> starts 0..8 lines below the hole, as an editor's anchor does. Source: this project's design; FIM after
+Bavarian et al. (arXiv 2207.14255). Left out: noisy views and packing (packing.py), snippets of other files (the context of
+this size of model is too short for them).
+
+Stored documents are tokenized line by line, so only the lines that a cut breaks are tokenized again.
+"""
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from model.prompts import document_ids, layout_ids, path_ids
+from model.syntax.spans import node_spans
+from model.tokenizer import EOM, LAYOUT_IDS
+from model.training.shards import Shards
+
+DOCUMENT_SHARE = 0.35
+MAX_HOLE_TOKENS = 256
+MAX_TAIL_LINES = 8
+MAX_TAIL_TOKENS = 64
+NAMELESS_SHARE = 0.1  # evaluation prompts and scratch buffers have no path
+NEARBY_LINES = 200
+_LAYOUT = frozenset(LAYOUT_IDS)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`ids` = prompt and canvas (<eom> included where the text ends); the canvas is ids[canvas_start:].
+
+    `path_end` = first id behind the path line (no loss up to there). `kind` is document, syntax or span. `lines` = token
+    lines of the same file around the hole (for drafts), `line_start` = the canvas begins a line.
+    """
+
+    ids: list[int]
+    canvas_start: int
+    path_end: int
+    kind: str
+    lines: tuple[tuple[int, ...], ...] = ()
+    line_start: bool = True
+
+    def has_text_label(self, position: int) -> bool:
+        """Whether the clean stream has a next-token loss at `position` (its label is neither layout nor path)."""
+        label = position + 1
+        return self.path_end <= label < len(self.ids) and self.ids[label] not in _LAYOUT
+
+
+def draw_sample(shards: Shards, rng: Random, max_tokens: int, *, with_lines: bool = False) -> Sample:
+    """A random sample of at most `max_tokens` ids (at least 64). `with_lines` keeps the neighbour lines for drafts."""
+    assert max_tokens >= 64, "a sample needs room for its layout"
+    while True:
+        place = rng.randrange(len(shards.tokens))
+        index = int(np.searchsorted(shards.offsets, place, side="right")) - 1
+        document = shards.document(index)
+        if len(document) < 8:
+            continue
+        place -= int(shards.offsets[index])
+        path = "" if rng.random() < NAMELESS_SHARE else shards.paths[index]
+        head = path_ids(shards.tokenizer, path)[:48]
+        if rng.random() >= DOCUMENT_SHARE:
+            sample = _infill(shards, document, place, head, rng, max_tokens, with_lines)
+            if sample is not None:
+                return sample
+        return _document(shards, document, place, head, max_tokens, with_lines)
+
+
+def _document(
+    shards: Shards, document: np.ndarray, place: int, head: list[int], max_tokens: int, with_lines: bool
+) -> Sample:
+    ids = document_ids(head)
+    canvas_start = len(ids)
+    room = max_tokens - canvas_start - 1  # one for <eom>
+    start = 0
+    if len(document) > room:
+        breaks = np.flatnonzero(shards.ends_line[document])
+        before = int(np.searchsorted(breaks, place))
+        start = int(breaks[before - 1]) + 1 if before else 0
+        # Near the end of the document the window moves up to a line start that still fills it.
+        if len(document) - start < room:
+            first = int(np.searchsorted(breaks, len(document) - room - 1))
+            start = min(start, int(breaks[first]) + 1) if first < len(breaks) else start
+    text = document[start : start + room].tolist()
+    ids += text
+    if start + room >= len(document):
+        ids.append(EOM)
+    lines = _lines_around(shards, document, start, start + len(text)) if with_lines else ()
+    return Sample(ids, canvas_start, canvas_start, "document", lines)
+
+
+def _infill(
+    shards: Shards,
+    document: np.ndarray,
+    place: int,
+    head: list[int],
+    rng: Random,
+    max_tokens: int,
+    with_lines: bool,
+) -> Sample | None:
+    """A hole in a window of whole lines; None if the place has no usable window (one endless line, an empty text)."""
+    room = max_tokens - len(head) - 8 - 12  # layout and <eom>; slack for what a cut line costs more when cut
+    low, high = _window(shards, document, place, room, rng)
+    if high - low < 8:
+        return None
+    window = document[low:high].tolist()
+    ends = np.cumsum(shards.num_bytes[document[low:high]])
+    starts = np.concatenate(([0], ends[:-1])).tolist()
+    text = shards.tokenizer.decode_bytes(window)
+    breaks = np.flatnonzero(shards.ends_line[document[low:high]]).tolist()
+    syntax = rng.random() < 0.5
+    hole = _syntax_hole(text, starts, rng) if syntax else None
+    kind = "syntax"
+    on_tokens = False
+    if hole is None:
+        kind = "span"
+        hole, on_tokens = _span_hole(text, starts, breaks, len(window), rng)
+    if hole is None:
+        return None
+    parts = _cut(shards, window, text, starts, breaks, hole, on_tokens, rng)
+    if parts is None:
+        return None
+    suffix, prefix, tail, line, canvas = parts
+    excess = len(suffix) + len(prefix) + len(tail) + len(line) + len(canvas) + len(head) + 7 - max_tokens
+    if excess > 0:
+        prefix, excess = _drop_lines(shards, prefix, excess)
+        if excess > 0:
+            suffix = suffix[: max(0, len(suffix) - excess)]
+            if len(suffix) + len(prefix) + len(tail) + len(line) + len(canvas) + len(head) + 7 > max_tokens:
+                return None
+    prompt = layout_ids(path=head, suffix=suffix, prefix=prefix, tail=tail, line=line)
+    lines = _lines_around(shards, document, low, high) if with_lines else ()
+    return Sample([*prompt, *canvas, EOM], len(prompt), 2 + len(head), kind, lines, line_start=not line)
+
+
+def _window(shards: Shards, document: np.ndarray, place: int, room: int, rng: Random) -> tuple[int, int]:
+    """Token borders of whole lines around `place`, at most `room` tokens."""
+    if len(document) <= room:
+        return 0, len(document)
+    near = max(0, place - room)
+    borders = np.flatnonzero(shards.ends_line[document[near : place + 2 * room]]) + near + 1
+    if near == 0:
+        borders = np.concatenate(([0], borders))
+    if place + 2 * room >= len(document) and (not len(borders) or borders[-1] != len(document)):
+        borders = np.append(borders, len(document))
+    low = max(0, min(place - int(room * rng.random()), len(document) - room))
+    first = int(np.searchsorted(borders, low))
+    if first >= len(borders):
+        return 0, 0
+    last = int(np.searchsorted(borders, borders[first] + room, side="right")) - 1
+    return int(borders[first]), int(borders[last])
+
+
+def _syntax_hole(text: bytes, starts: list[int], rng: Random) -> tuple[int, int] | None:
+    """Bytes of a random node of 2..256 tokens; the kinds (statement, expression, block, arguments) have equal chances."""
+    source = text.decode("utf-8", errors="replace")
+    spans = node_spans(source, "python")
+    ascii_only = len(source) == len(text)
+    byte_of = None if ascii_only else _byte_offsets(source)
+    by_kind: dict[str, list[tuple[int, int]]] = {}
+    for span in spans:
+        start, end = (span.start, span.end) if byte_of is None else (byte_of[span.start], byte_of[span.end])
+        num_tokens = bisect.bisect_left(starts, end) - bisect.bisect_right(starts, start) + 1
+        if 2 <= num_tokens <= MAX_HOLE_TOKENS:
+            by_kind.setdefault(span.kind, []).append((start, end))
+    if not by_kind:
+        return None
+    return rng.choice(by_kind[rng.choice(sorted(by_kind))])
+
+
+def _byte_offsets(source: str) -> list[int]:
+    offsets = [0]
+    for char in source:
+        offsets.append(offsets[-1] + len(char.encode("utf-8")))
+    return offsets
+
+
+def _span_hole(
+    text: bytes, starts: list[int], breaks: list[int], num_tokens: int, rng: Random
+) -> tuple[tuple[int, int] | None, bool]:
+    """Bytes of a random span and whether its ends are token borders."""
+    on_tokens = rng.random() < 0.5
+    length = int(math.exp(rng.uniform(math.log(2), math.log(MAX_HOLE_TOKENS + 1))))
+    if rng.random() < 0.5:  # inside one line
+        row = rng.randrange(len(breaks)) if breaks else 0
+        first = breaks[row - 1] + 1 if row else 0
+        last = breaks[row] if breaks else num_tokens  # the newline itself stays
+        if last - first < 2:
+            return None, on_tokens
+        begin = rng.randrange(first, last - 1)
+        # Completions mostly run to the end of the line.
+        end = last if rng.random() < 0.5 else min(last, begin + length)
+    else:
+        begin = rng.randrange(0, max(1, num_tokens - length))
+        end = min(num_tokens, begin + length)
+    border = [*starts, len(text)]
+    start_byte, end_byte = border[begin], border[end]
+    if not on_tokens:
+        start_byte = _char_border(text, rng.randrange(border[begin], border[begin + 1]))
+        if end < num_tokens and text[border[end] : border[end] + 1] != b"\n":
+            end_byte = _char_border(text, rng.randrange(border[end], border[end + 1]))
+    return (start_byte, end_byte) if end_byte > start_byte else None, on_tokens
+
+
+def _char_border(text: bytes, offset: int) -> int:
+    while 0 < offset < len(text) and text[offset] & 0xC0 == 0x80:
+        offset -= 1
+    return offset
+
+
+def _cut(
+    shards: Shards,
+    window: list[int],
+    text: bytes,
+    starts: list[int],
+    breaks: list[int],
+    hole: tuple[int, int],
+    on_tokens: bool,
+    rng: Random,
+) -> tuple[list[int], list[int], list[int], list[int], list[int]] | None:
+    """(suffix, prefix, tail, line, canvas) ids of a window with a hole [start, end) in bytes; None if it is not UTF-8."""
+    start, end = hole
+    borders = [0] + [i + 1 for i in breaks]  # token indices of line starts
+    if borders[-1] != len(window):
+        borders.append(len(window))
+    border_bytes = [starts[i] if i < len(window) else len(text) for i in borders]
+    row = bisect.bisect_right(border_bytes, start) - 1
+    after = bisect.bisect_left(border_bytes, end)  # first line border at or behind the hole's end
+    if after >= len(borders):
+        return None
+    prefix = window[: borders[row]]
+    anchor = min(after + rng.randint(0, MAX_TAIL_LINES), len(borders) - 1)
+    while anchor > after and borders[anchor] - borders[after] > MAX_TAIL_TOKENS:
+        anchor -= 1
+    if on_tokens:
+        first, last = bisect.bisect_left(starts, start), bisect.bisect_left(starts, end)
+        line, canvas, rest = window[borders[row] : first], window[first:last], window[last : borders[after]]
+    else:
+        encode = shards.tokenizer.encode
+        try:
+            line = encode(text[border_bytes[row] : start].decode())
+            canvas = encode(text[start:end].decode())
+            rest = encode(text[end : border_bytes[after]].decode())
+        except UnicodeDecodeError:  # the corpus cut a character; there is no text to train on here
+            return None
+    if not canvas:
+        return None
+    tail = rest + window[borders[after] : borders[anchor]]
+    return window[borders[anchor] :], prefix, tail, line, canvas
+
+
+def _drop_lines(shards: Shards, prefix: list[int], excess: int) -> tuple[list[int], int]:
+    """The prefix without its first lines, so that `excess` tokens go; and what is still too much."""
+    if len(prefix) <= excess:
+        return [], excess - len(prefix)
+    cut = excess
+    while cut < len(prefix) and not shards.ends_line[prefix[cut - 1]]:
+        cut += 1
+    return prefix[cut:], 0
+
+
+def _lines_around(shards: Shards, document: np.ndarray, low: int, high: int) -> tuple[tuple[int, ...], ...]:
+    """Token lines from 200 lines above the window to 200 below."""
+    breaks = np.flatnonzero(shards.ends_line[document])
+    first = max(0, int(np.searchsorted(breaks, low)) - NEARBY_LINES)
+    last = int(np.searchsorted(breaks, high)) + NEARBY_LINES
+    borders: Sequence[int] = [int(breaks[first - 1]) + 1 if first else 0, *(breaks[first:last] + 1).tolist()]
+    return tuple(
+        tuple(document[a:b].tolist()) for a, b in zip(borders[:-1], borders[1:], strict=True) if 3 <= b - a <= 64
+    )
