@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import torch
@@ -32,6 +32,12 @@ from model.tokenizer import BOS, CUR, EOM, NUM_RESERVED
 ShownState = Literal["masked", "draft", "locked", "committed"]
 
 _STATE_NAMES: dict[int, ShownState] = {MASKED: "masked", DRAFT: "draft", LOCKED: "locked"}
+
+
+class _ShownRow(NamedTuple):
+    state: ShownState
+    token: int
+    confidence: float
 
 
 class ResidentModel:
@@ -140,9 +146,9 @@ class ResidentModel:
 
     def _progress(self, frame: Frame, num_typed: int, index: int) -> api.Progress:
         token_bytes = self._checkpoint.tokenizer.token_bytes
-        rows: list[tuple[ShownState, int, float]] = [("committed", i, 1.0) for i in frame.committed]
+        rows = [_ShownRow("committed", i, 1.0) for i in frame.committed]
         rows += [
-            (_STATE_NAMES[state], i, confidence)
+            _ShownRow(_STATE_NAMES[state], i, confidence)
             for i, state, confidence in zip(frame.block_ids, frame.block_states, frame.confidences, strict=True)
             if i != EOM
         ]
@@ -150,17 +156,17 @@ class ResidentModel:
         skip = num_typed
         for state, run in groupby(rows, key=_state_of):
             tokens = list(run)
-            data = b"" if state == "masked" else b"".join(token_bytes[i] for _, i, _ in tokens)
+            data = b"" if state == "masked" else b"".join(token_bytes[row.token] for row in tokens)
             data, skip = data[skip:], max(0, skip - len(data))
             pieces.append(
                 api.ProgressPiece(
                     state=state,
                     text=data.decode("utf-8", "replace"),
                     num_tokens=len(tokens),
-                    confidence=_geometric_mean([confidence for *_, confidence in tokens]),
+                    confidence=_geometric_mean([row.confidence for row in tokens]),
                 )
             )
-        block = [confidence for *_, confidence in rows[len(frame.committed) :]]
+        block = [row.confidence for row in rows[len(frame.committed) :]]
         return api.Progress(step=frame.step, pieces=tuple(pieces), confidence=_geometric_mean(block), index=index)
 
 
@@ -227,8 +233,8 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else torch.float32
 
 
-def _state_of(row: tuple[ShownState, int, float]) -> ShownState:
-    return row[0]
+def _state_of(row: _ShownRow) -> ShownState:
+    return row.state
 
 
 def _with_seed(policy: Policy, seed: int) -> Policy:

@@ -65,10 +65,6 @@ class PromptCache:
         cache.truncate(num_rows)
         self._entries.append((list(prompt_ids[:num_rows]), cache))
 
-    @property
-    def size_bytes(self) -> int:
-        return sum(cache.size_bytes for _, cache in self._entries)
-
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """The number of equal ids at the beginning."""
