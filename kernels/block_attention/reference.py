@@ -4,12 +4,17 @@ Source: Vaswani et al. (arXiv 1706.03762), equation 1; grouped heads: Ainslie et
 block already stand in the cache behind the cached ones (rope_kv_write), so the op sees one run of keys.
 Left out: paged caches, dropout, soft caps, attention sinks.
 
-Shapes: B batch, T query rows, H query heads, G key-value heads (H a multiple of G), S key rows, D features of a head.
+Shapes: B batch, T query rows, H query heads, G key-value heads (H a multiple of G), R = H/G, N = T·R folded rows, S key
+rows, D features of a head.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+FEW_ROWS = 8
+# Below this many scores a head the CPU's fused kernel wins, above that many in all the whole score matrix is too large.
+MIN_SCORES, MAX_SCORES = 4096, 1 << 24
 
 
 def block_attention(q_BTHD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, mask_BTS: Tensor | None = None) -> Tensor:
@@ -19,21 +24,42 @@ def block_attention(q_BTHD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, mask_BTS: Te
     may have batch size 1. Each query row must see at least one key. Query head h reads key-value head h // (H/G).
     """
     B, T, H, D = q_BTHD.shape
-    G = k_BGSD.shape[1]
-    if T == 1 and H > G:
-        # One row a head is a matrix-vector product, which is 8× slower in bf16 on the CPU than the same heads as rows.
-        q_BGRD = q_BTHD.view(B, G, H // G, D)
-        mask_B1RS = None if mask_BTS is None else mask_BTS.unsqueeze(1).expand(-1, -1, H // G, -1)
-        return F.scaled_dot_product_attention(q_BGRD, k_BGSD, v_BGSD, mask_B1RS).reshape(B, 1, H * D)
-    mask_B1TS = None if mask_BTS is None else mask_BTS.unsqueeze(1)
-    q_BHTD = q_BTHD.transpose(1, 2)
-    grouped = H > G
-    if grouped and q_BTHD.device.type != "cpu":
-        # Off the CPU only the kernels without a mask know grouped heads; repeating keys is cheaper than the fallback.
-        k_BGSD, v_BGSD = k_BGSD.repeat_interleave(H // G, 1), v_BGSD.repeat_interleave(H // G, 1)
+    G, S = k_BGSD.shape[1:3]
+    R = H // G  # query heads that share a key-value head
+    on_cpu = q_BTHD.device.type == "cpu"
+    if T < FEW_ROWS or not (on_cpu or mask_BTS is not None):
+        # The heads of a group become rows, so their keys are read once and never repeated; on the CPU a single bf16 row
+        # a head would also be a matrix-vector product, 8× slower than the same heads as rows.
+        mask_B1NS = None if mask_BTS is None else mask_BTS.repeat_interleave(R, 1).unsqueeze(1)
+        return _unfold(F.scaled_dot_product_attention(_fold(q_BTHD, G), k_BGSD, v_BGSD, mask_B1NS), T)
+    worth_it = MIN_SCORES <= T * S and B * H * T * S <= MAX_SCORES
+    if on_cpu and worth_it and q_BTHD.dtype == torch.bfloat16 and not q_BTHD.requires_grad:
+        # Two bf16 products take half the time of the CPU's fused kernel from 16 rows on; fp32 gains nothing by it.
+        scores_BGNS = _fold(q_BTHD * D**-0.5, G) @ k_BGSD.transpose(-1, -2)
+        if mask_BTS is not None:
+            scores_BGTRS, mask_B1T1S = scores_BGNS.view(B, G, T, R, S), mask_BTS[:, None, :, None]
+            if mask_BTS.dtype == torch.bool:
+                scores_BGTRS.masked_fill_(~mask_B1T1S, float("-inf"))
+            else:
+                scores_BGTRS.add_(mask_B1T1S)
+        return _unfold(scores_BGNS.softmax(-1) @ v_BGSD, T)
+    grouped = R > 1
+    if grouped and not on_cpu:
+        # Off the CPU only kernels without a mask know grouped heads; repeating keys is cheaper than the fallback.
+        k_BGSD, v_BGSD = k_BGSD.repeat_interleave(R, 1), v_BGSD.repeat_interleave(R, 1)
         grouped = False
-    out_BHTD = F.scaled_dot_product_attention(q_BHTD, k_BGSD, v_BGSD, mask_B1TS, enable_gqa=grouped)
+    mask_B1TS = None if mask_BTS is None else mask_BTS.unsqueeze(1)
+    out_BHTD = F.scaled_dot_product_attention(q_BTHD.transpose(1, 2), k_BGSD, v_BGSD, mask_B1TS, enable_gqa=grouped)
     return out_BHTD.transpose(1, 2).reshape(B, T, H * D)
+
+
+def _fold(q_BTHD: Tensor, num_groups: int) -> Tensor:
+    """(B, G, T·R, D): row t·R + r of group g is head g·R + r of row t."""
+    return q_BTHD.unflatten(2, (num_groups, -1)).transpose(1, 2).flatten(2, 3)
+
+
+def _unfold(out_BGND: Tensor, num_rows: int) -> Tensor:
+    return out_BGND.unflatten(2, (num_rows, -1)).transpose(1, 2).flatten(2, 4)
 
 
 def additive_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:

@@ -7,7 +7,13 @@ import torch
 
 from kernels.block_attention.reference import additive_mask, block_attention, block_attention_by_length
 
-SHAPES = [(1, 1, 5, 1, 7, 8), (2, 3, 4, 2, 9, 6), (3, 1, 6, 3, 4, 10), (1, 17, 2, 2, 33, 4)]  # B T H G S D
+SHAPES = [
+    (1, 1, 5, 1, 7, 8),
+    (2, 3, 4, 2, 9, 6),
+    (3, 1, 6, 3, 4, 10),
+    (1, 17, 2, 2, 33, 4),
+    (1, 9, 2, 1, 457, 4),
+]  # B T H G S D
 
 
 def by_hand(q, k, v, allowed):
