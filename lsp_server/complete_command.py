@@ -28,6 +28,7 @@ from model.engine import api
 LANGUAGES = {".py": "python", ".pyi": "python"}
 DEADLINE_MS = 10_000.0
 FRAME_S = 0.08
+CATCH_UP_S = 1.5  # the view never falls further behind the engine than this
 NUM_CONTEXT_LINES = 3
 
 Show = Callable[[api.Progress], None]
@@ -96,7 +97,7 @@ def _ms_since(started_s: float) -> float:
 
 
 async def complete_on_terminal(snapshot: Snapshot) -> Answer:
-    """`complete`, drawing the steps: never faster than FRAME_S each, so that they can be seen."""
+    """`complete`, drawing the steps, slowed down so that they can be seen."""
     from rich.console import Console
     from rich.live import Live
 
@@ -109,7 +110,7 @@ async def complete_on_terminal(snapshot: Snapshot) -> Answer:
         with Live(console=Console(highlight=False), auto_refresh=False, transient=True) as live:
             while (progress := await frames.get()) is not None:
                 live.update(frame(before, progress, after), refresh=True)
-                await asyncio.sleep(FRAME_S)
+                await asyncio.sleep(min(FRAME_S, CATCH_UP_S / (frames.qsize() + 1)))
 
     drawing = asyncio.create_task(draw())
     try:
