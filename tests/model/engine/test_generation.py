@@ -1,0 +1,155 @@
+"""The resident model: deterministic, cached = uncached, cancelled within one step."""
+
+import pytest
+
+from model.checkpoints.load import CheckpointError
+from model.engine import api
+from model.engine.generation import _Utf8Pieces, default_dtype, load_resident
+
+
+def run(resident, job_for, request) -> list[api.Event]:
+    return list(resident.run(job_for(request)))
+
+
+def done(events: list[api.Event]) -> api.Done:
+    assert isinstance(events[-1], api.Done)
+    return events[-1]
+
+
+def test_loading_reports_progress(loaded):
+    progress = [p for p, _ in loaded[1]]
+    assert progress == sorted(progress)
+    assert 0 < progress[0] <= progress[-1] < 1
+    assert loaded[0].capabilities.model == "tiny"
+
+
+def test_a_missing_checkpoint_is_one_sentence(tmp_path):
+    with pytest.raises(CheckpointError, match="There is no checkpoint folder"):
+        load_resident(tmp_path / "none", device="cpu", report=lambda progress, sentence: None)
+
+
+def test_the_same_request_gives_the_same_text(resident, job_for, ask):
+    request = ask("y = ret", canvas=(api.Masked(max_tokens=20),), temperature=1.0, seed=7)
+    first, second = (done(run(resident, job_for, request)) for _ in range(2))
+    assert first.text == second.text
+    assert first.cached_tokens < second.cached_tokens == second.prompt_tokens
+    assert first.confidence == pytest.approx(second.confidence)
+    other = done(run(resident, job_for, ask("y = ret", canvas=request.canvas, temperature=1.0, seed=8)))
+    assert other.text != first.text
+
+
+def test_a_typed_character_costs_only_itself(resident, job_for, ask):
+    prefix = "".join(f"name{i} = {i}\n" for i in range(20))
+    canvas = (api.Masked(max_tokens=4),)
+    before = done(run(resident, job_for, ask("x =", prefix=prefix, canvas=canvas)))
+    after = done(run(resident, job_for, ask("x =(", prefix=prefix, canvas=canvas)))
+    assert after.cached_tokens >= before.prompt_tokens > 200
+    assert after.prompt_tokens - after.cached_tokens <= 2
+
+
+def test_cached_rows_do_not_change_the_text(checkpoint_folder, resident, job_for, ask):
+    fresh = load_resident(
+        checkpoint_folder, device="cpu", dtype_name="float32", num_threads=1, report=lambda progress, sentence: None
+    )
+    canvas = (api.Masked(max_tokens=24),)
+    for line in ("v", "va", "val", "val ="):
+        cached = done(run(resident, job_for, ask(line, prefix="def f():\n", canvas=canvas)))
+    uncached = done(run(fresh, job_for, ask("val =", prefix="def f():\n", canvas=canvas)))
+    assert uncached.cached_tokens < cached.cached_tokens
+    assert cached.text == uncached.text
+
+
+def test_steps_and_forwards_are_counted(resident, job_for, ask):
+    events = run(resident, job_for, ask("x = (", canvas=(api.Masked(max_tokens=5),), want_progress=True))
+    end = done(events)
+    progress = [e for e in events if isinstance(e, api.Progress)]
+    assert end.steps == end.forwards == len(progress) + 1
+    assert end.num_tokens <= 5
+    assert 0 < end.confidence <= 1
+    assert [p.step for p in progress] == list(range(1, len(progress) + 1))
+    masked = [sum(piece.num_tokens for piece in p.pieces if piece.state == "masked") for p in progress]
+    assert masked == sorted(masked, reverse=True)
+
+
+def test_committed_text_is_the_beginning_of_the_answer(resident, job_for, ask):
+    events = run(resident, job_for, ask("x = re", canvas=(api.Masked(max_tokens=40),)))
+    committed = "".join(e.text for e in events if isinstance(e, api.Committed))
+    assert committed
+    assert done(events).text.startswith(committed)
+
+
+def test_alternatives_share_one_prefill(resident, job_for, ask):
+    request = ask("z9 = ", canvas=(api.Masked(max_tokens=8),), n=3, temperature=1.0, seed=3)
+    ends = [e for e in run(resident, job_for, request) if isinstance(e, api.Done)]
+    assert [e.index for e in ends] == [0, 1, 2]
+    assert [e.cached_tokens for e in ends[1:]] == [ends[0].prompt_tokens] * 2
+    assert len({e.text for e in ends}) > 1
+    alone = done(run(resident, job_for, ask("z9 = ", canvas=request.canvas, temperature=1.0, seed=5)))
+    assert alone.text == ends[2].text
+
+
+def test_the_answer_ends_where_the_rule_says(resident, job_for, ask):
+    whole = done(run(resident, job_for, ask("q = (", canvas=(api.Masked(max_tokens=200),))))
+    line = done(run(resident, job_for, ask("q = (", canvas=(api.Masked(max_tokens=200),), stop="line")))
+    if "\n" in whole.text:  # a network of random weights: whether it writes a newline is up to its seed
+        assert line.reason == "stop"
+        assert line.text == whole.text.split("\n")[0]
+        assert line.steps < whole.steps
+    else:
+        assert line.text == whole.text
+
+
+def test_a_cancel_is_seen_before_the_next_step(resident, job_for, ask):
+    job = job_for(ask(canvas=(api.Masked(max_tokens=200),), want_progress=True))
+    events = resident.run(job)
+    assert isinstance(next(events), api.Progress)
+    job.is_cancelled = True
+    (end,) = list(events)
+    assert isinstance(end, api.Done)
+    assert (end.reason, end.steps) == ("cancelled", 1)
+
+
+def test_a_deadline_returns_what_is_finished(resident, job_for, ask):
+    end = done(run(resident, job_for, ask(canvas=(api.Masked(max_tokens=200),), deadline_ms=0)))
+    assert (end.reason, end.text, end.forwards) == ("deadline", "", 0)
+
+
+def test_an_edit_that_still_holds_masks_is_no_answer(resident, job_for, ask):
+    pieces = (api.Locked(text="a"), api.Masked(max_tokens=8), api.Locked(text="b"))
+    (event,) = run(resident, job_for, ask("", canvas=pieces, deadline_ms=0))
+    assert isinstance(event, api.Error)
+    assert event.code == "deadline"
+
+
+def test_locked_text_survives(resident, job_for, ask):
+    pieces = (api.Locked(text="def "), api.Masked(max_tokens=3), api.Locked(text="(self):\n"))
+    text = done(run(resident, job_for, ask("", canvas=pieces))).text
+    assert text.startswith("def ")
+    assert text.endswith("(self):\n")
+
+
+def test_an_abandoned_run_leaves_a_usable_cache(resident, job_for, ask):
+    request = ask("abandoned = ", canvas=(api.Masked(max_tokens=30),), want_progress=True)
+    events = resident.run(job_for(request))
+    next(events)
+    events.close()
+    first = done(run(resident, job_for, request))
+    assert first.cached_tokens == first.prompt_tokens
+    assert first.text == done(run(resident, job_for, request)).text
+
+
+def test_pieces_of_text_never_hold_half_a_character():
+    pieces = _Utf8Pieces(skip=1)
+    data = "xaé€𝄞".encode()
+    texts = [pieces.add(bytes([byte])) for byte in data]
+    assert "".join(texts) == "aé€𝄞"
+    assert all("\ufffd" not in text for text in texts)
+
+
+def test_bfloat16_is_the_default_only_where_it_is_native(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False}, raising=False)
+    assert default_dtype(torch.device("cpu")) == torch.float32
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert default_dtype(torch.device("cpu")) == torch.bfloat16

@@ -1,0 +1,129 @@
+"""Requests become prompts: exact where they fit, cut in jumps where they do not, refused with a sentence otherwise."""
+
+import msgspec
+import pytest
+
+from model.diffusion.states import DRAFT, LOCKED, MASKED
+from model.engine import api
+from model.engine.prompt_cache import common_prefix
+from model.engine.prompting import LineEncoder, prepare
+from model.engine.runner import BadRequest
+from model.prompts import prompt_ids
+from model.tokenizer import EOM, MASK, PRE, SUF, TAIL
+
+
+@pytest.fixture
+def prepared(preset, tokenizer):
+    encoder = LineEncoder(tokenizer)
+    return lambda request, preset=preset: prepare(request, preset, tokenizer, encoder)
+
+
+def section(ids: list[int], start: int, end: int) -> list[int]:
+    return ids[ids.index(start) + 1 : ids.index(end)]
+
+
+@pytest.mark.parametrize("text", ["", "a\nb", "a\r\n\r\nb\n", "  x\n\ty = ü\u2028z\f\n", "\n\n", "a\rb\n"])
+def test_encoding_line_by_line_is_exact(tokenizer, text):
+    assert LineEncoder(tokenizer)(text) == tokenizer.encode(text)
+
+
+def test_what_fits_is_the_layout_itself(prepared, tokenizer, ask):
+    request = ask("y = (", prefix="import a\nx = 1\n", suffix="z\n", tail=")\n")
+    made = prepared(request)
+    assert made.prompt_ids == prompt_ids(
+        tokenizer, path="a.py", suffix="z\n", prefix="import a\nx = 1\n", tail=")\n", line="y = ("
+    )
+    assert made.taken_back is None
+    assert (made.prefix_text, made.suffix_text) == ("import a\nx = 1\ny = (", ")\nz\n")
+
+
+def test_a_token_that_may_go_on_is_healed_only_before_a_mask(prepared, ask):
+    healed = prepared(ask("y = ret"))
+    assert healed.taken_back is not None
+    assert healed.taken_back.typed == b"ret"
+    assert prepared(ask("y = ret", canvas=(api.Draft(text="urn"),))).taken_back is None
+
+
+def test_a_long_prefix_loses_lines_in_jumps(prepared, ask):
+    lines = [f"line{i} = 1\n" for i in range(200)]
+    kept: list[list[int]] = []
+    for end in range(120, 160):
+        made = prepared(ask(prefix="".join(lines[:end])))
+        kept.append(made.prompt_ids)
+        assert len(made.prompt_ids) + made.canvas.max_tokens <= 512
+    # Lines were added one by one, and hardly ever did the window's start move.
+    starts = [tuple(section(ids, PRE, TAIL)[:12]) for ids in kept]
+    jumps = sum(a != b for a, b in zip(starts, starts[1:], strict=False))
+    assert 1 <= jumps <= 3
+    common = [common_prefix(a, b) / len(a) for a, b in zip(kept, kept[1:], strict=False)]
+    assert sum(share > 0.9 for share in common) >= len(common) - 3
+
+
+def test_a_long_suffix_loses_its_end_and_keeps_whole_lines(prepared, tokenizer, ask):
+    suffix = "".join(f"s{i} = 2\n" for i in range(100))
+    text = tokenizer.decode(section(prepared(ask(suffix=suffix)).prompt_ids, SUF, PRE))
+    assert suffix.startswith(text)
+    assert text.endswith("\n")
+    assert text.count("\n") in (16, 32) or 0 < text.count("\n") < 16
+
+
+def test_a_giant_line_and_tail_still_fit(prepared, ask):
+    request = ask("x" * 5000, tail="y" * 5000 + "\n", prefix="z" * 5000 + "\n", suffix="w" * 5000)
+    made = prepared(request)
+    assert len(made.prompt_ids) + made.canvas.max_tokens <= 512
+
+
+def test_canvas_pieces_and_boundaries(prepared, tokenizer, ask):
+    draft = "a = 'ü'\nb = 2\n"
+    pieces = (api.Locked(text="oo\n"), api.Draft(text=draft), api.Masked(max_tokens=3), api.Locked(text="c\n"))
+    made = prepared(ask(canvas=pieces, boundaries=(0, draft.index("b"))))
+    locked, drafted = tokenizer.encode("oo\n"), tokenizer.encode(draft)
+    num = len(drafted)
+    assert made.canvas.states == (LOCKED,) * len(locked) + (DRAFT,) * num + (MASKED,) * 3 + (LOCKED,) * 3
+    assert made.canvas.ids[: len(locked) + num] == (*locked, *drafted)
+    assert made.canvas.ids[-6:] == (MASK, MASK, MASK, *tokenizer.encode("c\n"), EOM)
+    second = len(locked) + len(tokenizer.encode("a = 'ü'\n"))
+    assert made.canvas.boundaries == (len(locked), second)
+    assert made.policy.extra_edit_steps > 0
+
+
+def test_a_rewrite_holds_old_code_and_instruction(prepared, tokenizer, ask):
+    request = ask("", canvas=(api.Draft(text="x = 1\n"),), instruction="rename x")
+    assert prepared(request).prompt_ids == prompt_ids(
+        tokenizer,
+        path="a.py",
+        suffix="",
+        prefix="import a\n",
+        tail="\n",
+        line="",
+        old="x = 1\n",
+        instruction="rename x",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"model": "other"}, "wrong_model"),
+        ({"canvas": (api.Draft(text="a" * 400),)}, "too_long"),
+        ({"canvas": (api.Masked(max_tokens=0),)}, "bad_request"),
+        ({"boundaries": (1,)}, "bad_request"),
+        ({"boundaries": (9,), "canvas": (api.Draft(text="abc"),)}, "bad_request"),
+        ({"line": "\ud800"}, "bad_request"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_one_sentence(prepared, ask, fields, code):
+    with pytest.raises(BadRequest) as caught:
+        prepared(ask(**fields))
+    assert caught.value.code == code
+    assert caught.value.sentence.endswith(".")
+    assert "\n" not in caught.value.sentence
+
+
+def test_untrained_abilities_are_refused(prepared, preset, ask):
+    plain = msgspec.structs.replace(
+        preset, rewrite="none", sampling=msgspec.structs.replace(preset.sampling, edits="none")
+    )
+    for request in (ask(canvas=(api.Draft(text="a"),)), ask(instruction="do")):
+        with pytest.raises(BadRequest, match="not trained"):
+            prepared(request, plain)

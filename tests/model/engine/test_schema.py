@@ -1,0 +1,19 @@
+"""The border does not change unnoticed."""
+
+import hashlib
+
+from model.engine import api
+from model.engine.schema import SCHEMA_FILE, schema_json
+
+# One line per version that was ever committed. Never edit a line: a changed border is a new version and a new line.
+DIGESTS = {1: "7843c7e4ad45c7a70ef1609ac155092576f1c35a427566c3fc049529fb11d1fa"}
+
+
+def test_the_committed_schema_is_the_one_of_the_structs():
+    assert SCHEMA_FILE.read_text("utf-8") == schema_json()
+
+
+def test_a_changed_border_has_a_new_version():
+    digest = hashlib.sha256(schema_json().encode()).hexdigest()
+    assert DIGESTS[api.API_VERSION] == digest
+    assert max(DIGESTS) == api.API_VERSION
