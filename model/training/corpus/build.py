@@ -32,7 +32,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: Path | None = None
     evals: Path | None = None
     max_bytes: int | None = None
-    max_project_bytes: int = 2_500_000
+    max_project_bytes: int = 2_000_000
     held_out: tuple[str, ...] = ()
     vocab_size: int = 8192
     tokenizer_bytes: int = 40_000_000

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exclude-evals", type=Path, metavar="DIR", help="evaluation files whose texts are removed")
     parser.add_argument("--max-bytes", type=positive, metavar="N", help="stop after N bytes of training text")
     parser.add_argument(
-        "--max-project-bytes", type=positive, metavar="N", default=2_500_000, help="share of one project"
+        "--max-project-bytes", type=positive, metavar="N", default=2_000_000, help="share of one project"
     )
     parser.add_argument("--held-out", nargs="+", default=[], metavar="NAME", help="more projects never trained on")
     parser.add_argument("--vocab", type=positive, default=8192, metavar="N", help="vocabulary of a trained tokenizer")

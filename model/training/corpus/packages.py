@@ -17,7 +17,7 @@ from model.training.corpus.exclusions import EvaluationTexts
 from model.training.corpus.licences import judge
 from model.training.corpus.sources import Reader, Source, UnreadableSource, licence_statement, open_source
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 # Project -> folders under which other packages keep copies of it; names in distribution form.
 HELD_OUT = {
@@ -42,10 +42,14 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class KeptFile(msgspec.Struct, frozen=True):
-    """A file that passed the rules for single files. `path` is as imported or as in the source distribution."""
+    """A file that passed the rules for single files. `path` is as imported or as in the source distribution.
+
+    Files of held-out projects that did not pass stay with `compare_only`: copies of them must be found all the same.
+    """
 
     path: str
     text: str
+    compare_only: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -113,8 +117,9 @@ def _build(source: Source, rules: Rules, evaluation: EvaluationTexts, fingerprin
                 licence, reason = verdict.licence, verdict.reason
                 if verdict.permissive:
                     for kept in _files(source, reader, rules, evaluation, dropped, held_out):
-                        line = msgspec.json.encode(kept) + b"\n"
-                        file.write(line)
+                        file.write(msgspec.json.encode(kept) + b"\n")
+                        if kept.compare_only:
+                            continue
                         num_files += 1
                         num_bytes += len(kept.text.encode())
         except UnreadableSource as error:
@@ -141,7 +146,7 @@ def _build(source: Source, rules: Rules, evaluation: EvaluationTexts, fingerprin
 def _files(
     source: Source, reader: Reader, rules: Rules, evaluation: EvaluationTexts, dropped: dict[str, int], held_out: bool
 ) -> Iterator[KeptFile]:
-    """Files within the project's budget. The order is a hash of the path, tests last: a fair sample of a giant."""
+    """Files within the project's share. The order is a hash of the path, tests last: a fair sample of a giant."""
     num_bytes = 0
 
     def drop(reason: str, count: int = 1) -> None:
@@ -157,12 +162,15 @@ def _files(
         if not reason and not held_out and source_files.held_out_folder(name, rules.held_out_folders):
             reason = "copied from a held-out project"
         text = ""
+        data = reader.read(name) if held_out or not reason else b""
         if not reason:
-            reason, text = source_files.text_reason(reader.read(name))
+            reason, text = source_files.text_reason(data)
         if not reason and not held_out:
             reason = evaluation.reason(text)
         if reason:
             drop(reason)
+            if held_out and (whole := source_files.text_of(data)):
+                yield KeptFile(name, whole, compare_only=True)
             continue
         num_bytes += len(text.encode())
         yield KeptFile(name, text)

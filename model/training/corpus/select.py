@@ -74,10 +74,12 @@ def select(
         num_files_before, bytes_before = len(documents), num_bytes
         share_bytes = 0
         for offset, length, kept in kept_files(source.project, work) if not record.reason else ():
-            reason = seen.reason(kept.text)
             if record.held_out:
                 held_out_lines.add(kept.text)
-            elif not reason:
+            if kept.compare_only:
+                continue
+            reason = seen.reason(kept.text)
+            if not reason and not record.held_out:
                 reason = held_out_lines.reason(kept.text)
             if reason:
                 dropped[reason] = dropped.get(reason, 0) + 1

@@ -121,16 +121,23 @@ def _pyproject(path: Path) -> dict:
 @contextmanager
 def open_source(source: Source) -> Iterator[Reader]:
     """Opens an archive or folder for reading. UnreadableSource if it cannot be opened."""
+    archive: zipfile.ZipFile | None = None
     try:
         if source.kind == "wheel":
-            with zipfile.ZipFile(source.path) as archive:
-                yield _wheel_reader(archive)
+            archive = zipfile.ZipFile(source.path)
+            reader = _wheel_reader(archive)
         elif source.kind == "sdist":
-            yield _sdist_reader(source.path)
+            reader = _sdist_reader(source.path)
         else:
-            yield _folder_reader(source.path)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            reader = _folder_reader(source.path)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise UnreadableSource(f"unreadable archive ({type(error).__name__})") from None
+    # Outside the try: what the caller raises, such as a full disk while writing, is not the archive's fault.
+    try:
+        yield reader
+    finally:
+        if archive is not None:
+            archive.close()
 
 
 def _wheel_reader(archive: zipfile.ZipFile) -> Reader:
