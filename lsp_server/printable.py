@@ -12,7 +12,7 @@ _HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
 
 
 def printable(text: str) -> str:
-    """`text` with every control, invisible or bidirectional character, lone surrogate and unassigned code point escaped.
+    """`text` with every control, invisible, bidirectional or unassigned character and lone surrogate escaped.
 
     The escapes are Python's (`\\x1b`, `\\u202e`). The result always encodes to UTF-8.
     """
