@@ -129,6 +129,11 @@ def block_length(states: Sequence[int], limit: int, boundaries: Sequence[int] = 
         fitting = [b for b in boundaries if 0 < b <= length]
         length = max(fitting, default=length)
     length = _with_text_behind_hole(states, length)
+    # More locked text than that at the end tells the block little and would cost rows; it is committed unread.
+    num_locked = 0
+    while num_locked < length and states[length - 1 - num_locked] == LOCKED:
+        num_locked += 1
+    length -= max(num_locked - LOOKAHEAD, 0) if num_locked < length else 0
     # A lone <eom> as a block of its own would cost a whole step only to ask for tokens missing before it.
     if length == total - 1 and total <= MAX_BLOCK:
         length = total

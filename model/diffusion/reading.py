@@ -8,12 +8,14 @@ text. Left out: the fused head that never materialises the logits (kernels/confi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from model.diffusion.block import Ask
+from model.diffusion.healing import TakenBack
 from model.tokenizer import DEL, EOM, INS, NUM_RESERVED
 
 HEALED_FLOOR = 0.01
@@ -31,12 +33,29 @@ class Sampling:
 
 
 @dataclass(slots=True)
+class Request:
+    """What the next pass of a run must compute: new clean rows (prompt, committed block), the block, the rows to
+    read.
+
+    first_position: canvas index of the block's row 0.
+    """
+
+    clean_ids: list[int]
+    tokens: list[int]
+    states: list[int]
+    asks: list[Ask]
+    taken_back: TakenBack | None
+    sampling: Sampling | None
+    first_position: int
+
+
+@dataclass(slots=True)
 class Reading:
     """One entry per asked row. label, p: best allowed label and its probability (a locked row's is itself or
     `<ins>`).
     own: probability of the row's present token (0 on masks). sampled, sampled_p: a drawn text token, or the best
-    label again.
-    healed: total probability of the tokens that start with the typed bytes, None if no row was restricted.
+    label again. healed: total probability of the tokens that start with the typed bytes, None if no row was
+    restricted.
     """
 
     label: list[int]
@@ -47,20 +66,43 @@ class Reading:
     healed: float | None = None
 
 
-def read_logits(
-    logits_MV: Tensor,
-    asks: Sequence[Ask],
-    *,
-    prefix_ids: np.ndarray | None = None,
-    sampling: Sampling | None = None,
-    first_position: int = 0,
-) -> Reading:
-    """Reads M rows of logits, one per ask. `first_position` is the canvas index of block row 0."""
+def read_logits(logits_MV: Tensor, requests: Sequence[Request]) -> list[Reading]:
+    """Reads M rows of logits: those asked for by all requests in order. One reading per request."""
     logits = logits_MV.float()
     if logits.data_ptr() == logits_MV.data_ptr():
         logits = logits.clone()  # the bans below write in place
-    num_rows = len(asks)
-    bias = np.full((num_rows, NUM_RESERVED), -np.inf, dtype=np.float32)
+    asks = [ask for request in requests for ask in request.asks]
+    _ban(logits, asks)
+    starts = list(accumulate((len(request.asks) for request in requests), initial=0))
+    healed = [
+        _restrict(logits[start], request) if request.asks and request.asks[0].prefix else None
+        for start, request in zip(starts, requests, strict=False)
+    ]
+    # These few columns are all that leaves the device.
+    top = logits.max(dim=-1)
+    total = logits.logsumexp(dim=-1)
+    tokens = torch.tensor([ask.token for ask in asks], device=logits.device)
+    own = logits.gather(1, tokens.unsqueeze(1)).squeeze(1)
+    p, own_p, ins_p = torch.stack((top.values, own, logits[:, INS])).sub_(total).exp_().tolist()
+    labels: list[int] = top.indices.tolist()
+    for m, ask in enumerate(asks):
+        if ask.locked:
+            labels[m], p[m] = (INS, ins_p[m]) if ins_p[m] > own_p[m] else (ask.token, own_p[m])
+    readings = []
+    for i, request in enumerate(requests):
+        rows = slice(starts[i], starts[i + 1])
+        label, best_p = labels[rows], p[rows]
+        reading = Reading(label, best_p, own_p[rows], label, best_p, healed[i])
+        if request.sampling is not None and request.asks:
+            positions = [request.first_position + ask.index for ask in request.asks]
+            reading.sampled, reading.sampled_p = draw(logits[rows], total[rows], positions, request.sampling)
+        readings.append(reading)
+    return readings
+
+
+def _ban(logits: Tensor, asks: Sequence[Ask]) -> None:
+    """−∞ at the labels that each row cannot have."""
+    bias = np.full((len(asks), NUM_RESERVED), -np.inf, dtype=np.float32)
     for m, ask in enumerate(asks):
         line = bias[m]
         if ask.eom or ask.token == EOM:
@@ -73,34 +115,16 @@ def read_logits(
     for m, ask in enumerate(asks):
         if ask.banned >= 0:
             logits[m, ask.banned] = -torch.inf
-    healed = _restrict(logits, asks, prefix_ids)
-    # The four columns below are all that leaves the device.
-    top = logits.max(dim=-1)
-    total = logits.logsumexp(dim=-1)
-    tokens = torch.tensor([ask.token for ask in asks], device=logits.device)
-    own = logits.gather(1, tokens.unsqueeze(1)).squeeze(1)
-    columns = torch.stack((top.values, own, logits[:, INS])).sub_(total).exp_().tolist()
-    labels: list[int] = top.indices.tolist()
-    p, own_p, ins_p = columns
-    for m, ask in enumerate(asks):
-        if ask.locked:
-            labels[m], p[m] = (INS, ins_p[m]) if ins_p[m] > own_p[m] else (ask.token, own_p[m])
-    reading = Reading(labels, p, own_p, labels, p, healed)
-    if sampling is not None and sampling.temperature > 0:
-        positions = [first_position + ask.index for ask in asks]
-        reading.sampled, reading.sampled_p = draw(logits, total, positions, sampling)
-    return reading
 
 
-def _restrict(logits: Tensor, asks: Sequence[Ask], prefix_ids: np.ndarray | None) -> float | None:
-    """Leaves row 0 only the tokens that may stand there; gives their total probability before renormalising."""
-    if prefix_ids is None or not asks or not asks[0].prefix:
-        return None
-    ids = torch.from_numpy(np.asarray(prefix_ids, dtype=np.int64)).to(logits.device)
-    allowed = logits[0].index_select(0, ids)
-    healed = float((allowed.logsumexp(0) - logits[0].logsumexp(0)).exp())
-    logits[0] = -torch.inf
-    logits[0, ids] = allowed
+def _restrict(logits_V: Tensor, request: Request) -> float:
+    """Leaves a healed row only the tokens that may stand there; gives their total probability before renormalising."""
+    assert request.taken_back is not None
+    ids = torch.from_numpy(request.taken_back.allowed_ids).to(logits_V.device)
+    allowed = logits_V.index_select(0, ids)
+    healed = float((allowed.logsumexp(0) - logits_V.logsumexp(0)).exp())
+    logits_V.fill_(-torch.inf)
+    logits_V[ids] = allowed
     return healed
 
 
@@ -122,7 +146,8 @@ def draw(logits: Tensor, total: Tensor, positions: Sequence[int], sampling: Samp
     )
     choice = torch.searchsorted(edges, noise * edges[:, -1:], right=True)
     # Rounding may put the draw on an edge behind the last token of any probability.
-    choice = torch.minimum(choice, (probs > 0).long().mul(torch.arange(probs.shape[1])).amax(dim=-1, keepdim=True))
+    columns = torch.arange(probs.shape[1], device=logits.device)
+    choice = torch.minimum(choice, torch.where(probs > 0, columns, 0).amax(dim=-1, keepdim=True))
     tokens = choice if order is None else order.gather(1, choice)
     tokens = tokens + NUM_RESERVED
     p = (logits.gather(1, tokens).squeeze(1) - total).exp()

@@ -9,7 +9,6 @@ stop rule. Source: this project's own design. Left out: the moves of a step (mov
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -19,7 +18,7 @@ from model.diffusion.canvas import Canvas, block_length
 from model.diffusion.healing import TakenBack
 from model.diffusion.moves import Move, apply, decide
 from model.diffusion.policy import Policy
-from model.diffusion.reading import HEALED_FLOOR, Reading, Sampling
+from model.diffusion.reading import HEALED_FLOOR, Reading, Request, Sampling
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.tokenizer import EOM
 
@@ -68,19 +67,6 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     confidences: tuple[float, ...]
     moves: tuple[Move, ...]
     result: Result | None = None
-
-
-@dataclass(slots=True)
-class Request:
-    """What the next pass must compute: new clean rows (prompt, committed block), the block, and the rows to read."""
-
-    clean_ids: list[int]
-    tokens: list[int]
-    states: list[int]
-    asks: list[Ask]
-    taken_back: TakenBack | None
-    sampling: Sampling | None
-    first_position: int
 
 
 class Run:

@@ -9,13 +9,12 @@ verify pass.
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from model.diffusion.canvas import Canvas
 from model.diffusion.healing import TakenBack
 from model.diffusion.policy import Policy
-from model.diffusion.reading import Reading, read_logits
-from model.diffusion.run import Finished, Frame, Interruption, Request, Result, Run
+from model.diffusion.reading import Reading, Request, read_logits
+from model.diffusion.run import Finished, Frame, Interruption, Result, Run
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
@@ -107,18 +106,7 @@ def run_pass(network: Transformer, cache: KVCache, request: Request) -> Reading:
         _, hidden_1ND = one_pass(network, cache, clean, noisy, want_clean=False)
         assert hidden_1ND is not None
         cache.advance(len(request.clean_ids))
-        return read_rows(network, hidden_1ND[0], request)
-
-
-def read_rows(network: Transformer, hidden_ND: Tensor, request: Request) -> Reading:
-    """Runs the head on the asked rows of one block and reads them."""
-    asks = request.asks
-    if len(asks) != hidden_ND.shape[0]:
-        hidden_ND = hidden_ND[torch.tensor([ask.index for ask in asks], device=hidden_ND.device)]
-    return read_logits(
-        network.logits(hidden_ND),
-        asks,
-        prefix_ids=None if request.taken_back is None else request.taken_back.allowed_ids,
-        sampling=request.sampling,
-        first_position=request.first_position,
-    )
+        hidden_MD = hidden_1ND[0]
+        if len(request.asks) < len(request.tokens):
+            hidden_MD = hidden_MD[torch.tensor([ask.index for ask in request.asks], device=device)]
+        return read_logits(network.logits(hidden_MD), [request])[0]
