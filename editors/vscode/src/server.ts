@@ -90,7 +90,9 @@ export class Server {
     const showLog = 'Show Log';
     void vscode.window.showErrorMessage(message, setPath, showLog).then((choice) => {
       if (choice === setPath) {
-        return vscode.commands.executeCommand('workbench.action.openSettings', 'seedling.server.command');
+        // Beside remote files the server's program is a remote setting, on a page of its own.
+        const page = vscode.env.remoteName === undefined ? 'openSettings' : 'openRemoteSettings';
+        return vscode.commands.executeCommand(`workbench.action.${page}`, { query: 'seedling.server.command' });
       }
       if (choice === showLog) {
         this.log.show();
