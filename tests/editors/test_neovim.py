@@ -21,6 +21,7 @@ PLUGIN = Path(__file__).parents[2] / "editors" / "neovim"
 # What a person's init.lua holds: the plug-in's folder, a setting, one line to start it, mappings. The setting lets
 # every answer through: how sure the model has to be is not what is tested here.
 INIT = f"""
+vim.o.termguicolors = true
 vim.opt.rtp:prepend('{PLUGIN}')
 vim.lsp.config('seedling', {{ settings = {{ seedling = {{ confidence = 0 }} }} }})
 vim.lsp.enable('seedling')
@@ -199,6 +200,12 @@ def test_neovim_help(headless, sandbox, wait_for):
     assert {"seedling", "seedling-keys", ":Seedling"} <= {line.split("\t")[0] for line in tags.splitlines()}
 
 
+def hint_colour(neovim: Neovim) -> str:
+    """The escape sequence parameters of the colour in which Neovim draws ghost text."""
+    rgb = neovim.lua("vim.api.nvim_get_hl(0, { name = 'ComplHint', link = false }).fg")
+    return f"38;2;{rgb >> 16};{rgb >> 8 & 255};{rgb & 255}"
+
+
 def test_neovim_terminal(sandbox, start, tmux_program, openings, wait_for, artifacts):
     command, neovim = start()
     tmux = [tmux_program, "-S", str(sandbox.folder / "tmux.sock"), "-f", "/dev/null"]
@@ -221,7 +228,9 @@ def test_neovim_terminal(sandbox, start, tmux_program, openings, wait_for, artif
         shown = (typed + ghost).split("\n")
         wait_for("the ghost text on the screen", lambda: shown[0].rstrip() in screen())
         (artifacts / "ghost.txt").write_text("\n".join(screen()))
-        (artifacts / "ghost.ansi").write_text(in_tmux("capture-pane", "-p", "-e"))
+        coloured = in_tmux("capture-pane", "-p", "-e")
+        (artifacts / "ghost.ansi").write_text(coloured)
+        assert hint_colour(neovim) in coloured.splitlines()[screen().index(shown[0].rstrip())], "not drawn as a hint"
         assert neovim.lines()[-1] == typed, "ghost text must not be in the buffer"
 
         in_tmux("send-keys", "Tab")

@@ -36,7 +36,7 @@ end
 ---@return string
 function M.status()
   if #clients() == 0 then
-    return 'Seedling: not running'
+    return 'Seedling: not running (:checkhealth seedling may tell why)'
   end
   local text = status and status.message or ''
   if text == '' then
