@@ -158,6 +158,58 @@ def test_extra_edit_steps_end_when_a_step_moves_nothing_or_are_used_up(play):
     assert len(play(Run(PROMPT, draft_canvas(range(200, 210)), once), restless)) == 1
 
 
+def test_a_token_is_not_edited_back_and_forth(play):
+    def torn(request):  # each of two tokens makes it want the other
+        content = {i: {token: 0.99} for i, token in enumerate(request.tokens)}
+        return content | {
+            3: {203: 0.9 if request.tokens[3] == 300 else 0.05, 300: 0.9 if request.tokens[3] == 203 else 0.05}
+        }
+
+    frames = play(Run(PROMPT, draft_canvas(range(200, 210)), EDITS), torn)
+    assert [move.kind for frame in frames for move in frame.moves] == ["substitute"]
+    assert frames[-1].result.ids[3] == 300
+
+
+@pytest.mark.parametrize("num_drafts", [4, 32, 60])
+def test_an_insatiable_network_is_held_by_its_budgets(play, num_drafts):
+    def insatiable(request):
+        return {i: {100: 0.9} if token == MASK else {INS: 0.99} for i, token in enumerate(request.tokens)}
+
+    policy = Policy(edits="insert-delete", tau_mask=0.5, tau_edit=0.6, extra_edit_steps=100, block=64)
+    canvas = mixed_canvas([(LOCKED, [70]), (DRAFT, range(200, 200 + num_drafts))], max_tokens=500)
+    frames = play(_judged(Run(PROMPT, canvas, policy)), insatiable)
+    num_rows = num_drafts + 1  # and the end
+    inserted = sum(move.count for frame in frames for move in frame.moves if move.kind == "insert")
+    assert 0 < inserted <= 16 + num_rows // 2
+    assert len(frames[-1].result.ids) == 1 + num_drafts + inserted
+    assert max(len(frame.block_ids) for frame in frames) <= 64
+
+
+def _judged(run):
+    """The same run without the draft fallback, which would give such a draft up at once."""
+    run._draft_judged = True
+    return run
+
+
+def test_an_insert_respects_max_tokens(play):
+    def wants_more(request):
+        content = {i: {100: 0.9} if token == MASK else {token: 0.99} for i, token in enumerate(request.tokens)}
+        return content | {len(request.tokens) - 1: {INS: 0.99}}
+
+    frames = play(Run(PROMPT, draft_canvas(range(200, 220), max_tokens=22), EDITS), wants_more)
+    assert list(frames[-1].result.ids) == [*range(200, 220), 100, 100]
+
+
+def test_draft_blocks_begin_at_boundaries(play):
+    canvas = mixed_canvas([(LOCKED, [70, 71]), (DRAFT, range(200, 260))], boundaries=[2, 22, 45])
+    policy = Policy(edits="substitute", block=32, tau_edit=0.6)
+    frames = play(
+        Run(PROMPT, canvas, policy), lambda request: {i: {token: 0.99} for i, token in enumerate(request.tokens)}
+    )
+    assert [len(frame.committed) for frame in frames] == [2, 22, 45]
+    assert list(frames[-1].result.ids) == [70, 71, *range(200, 260)]
+
+
 def test_a_mostly_doubted_draft_starts_from_masks(play):
     truth = list(range(100, 112))
     draft = [*range(100, 106), *range(300, 306)]
