@@ -7,6 +7,7 @@ import sys
 from collections import deque
 
 from lsp_server.engine_client import control
+from lsp_server.engine_client.paths import default_model
 from lsp_server.printable import printable
 from model.engine.api import Health
 
@@ -15,7 +16,13 @@ NUM_LOG_LINES = 50
 
 def run(action: str) -> int:
     """Runs one action. Exit code of `status`: 0 when an engine is there, 1 when none is."""
-    return {"serve": control.serve, "status": status, "stop": stop, "restart": restart, "logs": logs}[action]()
+    return {"serve": serve, "status": status, "stop": stop, "restart": restart, "logs": logs}[action]()
+
+
+def serve() -> int:
+    told = f"An engine for {default_model()} runs here until Ctrl-C; its log is {control.log_path()}"
+    print(printable(told), file=sys.stderr)
+    return control.serve()
 
 
 def status() -> int:
