@@ -6,6 +6,7 @@ imports it. Left out: what a request computes (generation.py), HTTP (app.py), ba
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -45,8 +46,9 @@ class Job:
         self._loop = loop
 
     def emit(self, event: api.Event | None) -> None:
-        """Called by the worker."""
-        self._loop.call_soon_threadsafe(self.events.put_nowait, event)
+        """Called by the worker. When the engine ends the loop may be gone already, and with it the reader."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.events.put_nowait, event)
 
     def expired(self) -> Literal["cancelled", "deadline"] | None:
         """Asked before each step: why the request must end now ("cancelled" before "deadline"), or None."""

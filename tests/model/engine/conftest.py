@@ -74,9 +74,7 @@ def ask():
     def build(line: str = "x = ", *, prefix: str = "import a\n", suffix: str = "", **fields) -> api.DenoiseRequest:
         tail = fields.pop("tail", "\n")
         instruction = fields.pop("instruction", None)
-        prompt = api.Prompt(
-            path="a.py", prefix=prefix, line=line, tail=tail, suffix=suffix, instruction=instruction
-        )
+        prompt = api.Prompt(path="a.py", prefix=prefix, line=line, tail=tail, suffix=suffix, instruction=instruction)
         return api.DenoiseRequest(**{"id": "1", "prompt": prompt, "stop": "eom", **fields})
 
     return build
@@ -101,5 +99,3 @@ def until():
             await asyncio.sleep(0.005)
 
     return wait
-
-

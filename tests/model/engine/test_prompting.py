@@ -1,5 +1,7 @@
 """Requests become prompts: exact where they fit, cut in jumps where they do not, refused with a sentence otherwise."""
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -53,9 +55,9 @@ def test_a_long_prefix_loses_lines_in_jumps(prepared, ask):
         assert len(made.prompt_ids) + made.canvas.max_tokens <= 512
     # Lines were added one by one, and hardly ever did the window's start move.
     starts = [tuple(section(ids, PRE, TAIL)[:12]) for ids in kept]
-    jumps = sum(a != b for a, b in zip(starts, starts[1:], strict=False))
+    jumps = sum(a != b for a, b in itertools.pairwise(starts))
     assert 1 <= jumps <= 3
-    common = [common_prefix(a, b) / len(a) for a, b in zip(kept, kept[1:], strict=False)]
+    common = [common_prefix(a, b) / len(a) for a, b in itertools.pairwise(kept)]
     assert sum(share > 0.9 for share in common) >= len(common) - 3
 
 

@@ -1,0 +1,279 @@
+"""The app over the real resident model: in process, and through a socket where a stream's end matters."""
+
+import asyncio
+import contextlib
+import tempfile
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+import uvicorn
+
+from model.engine import api
+from model.engine.app import EngineInfo, make_app
+from model.engine.guard import GuardSettings
+from model.engine.lifecycle import Lifecycle
+from model.engine.lock import bind_unix
+from model.engine.runner import Runner
+
+SETTINGS = GuardSettings(hosts=frozenset({"seedling"}), max_body_bytes=100_000)
+SHORT = (api.Masked(max_tokens=4),)
+LONG = (api.Masked(max_tokens=200),)
+
+
+class Engine:
+    """Runner, life cycle and app, not yet loaded: `load` lets the model appear."""
+
+    def __init__(self, resident, settings: GuardSettings = SETTINGS) -> None:
+        self.stopped = False
+        self.life = Lifecycle(idle_s=60, stop=lambda: setattr(self, "stopped", True))
+        self.runner = Runner(
+            lambda report: resident,
+            on_loading=self.life.set_loading,
+            on_ready=self.life.set_ready,
+            on_failed=self.life.set_failed,
+            max_waiting=2,
+        )
+        info = EngineInfo(version="1.2.3", model="tiny-folder", device="auto")
+        self.app = make_app(self.runner, self.life, info, settings)
+
+    def http(self, **options) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.app), base_url="http://seedling", timeout=30, **options
+        )
+
+
+@pytest.fixture
+def cold(resident):
+    engine = Engine(resident)
+    yield engine
+    if engine.runner._thread.is_alive():
+        engine.runner.stop()
+
+
+@pytest.fixture
+async def engine(cold, until):
+    cold.runner.start()
+    await until(lambda: cold.life.status == "ready")
+    return cold
+
+
+async def post(engine: Engine, request: api.DenoiseRequest) -> list[api.Event]:
+    async with engine.http() as http:
+        answer = await http.post("/v1/denoise", content=msgspec.json.encode(request))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [api.decode_event(line) for line in answer.content.splitlines()]
+
+
+def error_of(answer: httpx.Response) -> api.Error:
+    """Every refusal is one JSON object with one sentence."""
+    error = msgspec.json.decode(answer.content, type=api.Error)
+    assert error.sentence.endswith(".")
+    assert "\n" not in error.sentence
+    return error
+
+
+async def test_a_request_streams_its_events(engine, ask):
+    events = await post(engine, ask(canvas=SHORT, want_progress=True))
+    assert [type(e) for e in events] == [api.Progress] * (len(events) - 1) + [api.Done]
+    assert events[-1].model == "tiny"
+
+
+async def test_the_same_request_gives_the_same_text(engine, ask):
+    first, second = [(await post(engine, ask(canvas=SHORT)))[-1] for _ in range(2)]
+    assert first.text == second.text
+    assert second.cached_tokens == second.prompt_tokens
+
+
+async def test_health_and_capabilities(engine):
+    async with engine.http() as http:
+        health = msgspec.json.decode((await http.get("/health")).content, type=api.Health)
+        known = msgspec.json.decode((await http.get("/v1/capabilities")).content, type=api.Capabilities)
+    assert (health.status, health.version, health.model, health.api) == ("ready", "1.2.3", "tiny", api.API_VERSION)
+    assert known == engine.runner.capabilities
+
+
+async def test_unknown_fields_are_ignored(engine):
+    body = {"id": "1", "new": 1, "prompt": {"line": "x", "newer": []}, "canvas": [{"state": "masked", "max_tokens": 2}]}
+    async with engine.http() as http:
+        answer = await http.post("/v1/denoise", json=body)
+    assert isinstance(api.decode_event(answer.content.splitlines()[-1]), api.Done)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"\xff"',
+        b"{}",
+        b'{"id": 1, "prompt": {}}',
+        b'{"id": "1", "prompt": {"path": null}}',
+        b'{"id": "1", "prompt": {}, "stop": "never"}',
+        b'{"id": "1", "prompt": {}, "canvas": []}',
+        b'{"id": "1", "prompt": {}, "canvas": [{"state": "odd"}]}',
+        b'{"id": "1", "prompt": {}, "n": 9}',
+        b'{"id": "1", "prompt": {}, "temperature": -1}',
+        b'{"id": "1", "prompt": {}, "top_p": 0}',
+        b'{"id": "1", "prompt": {}, "max_steps": 0}',
+        b'{"id": "1", "prompt": {}, "deadline_ms": -5}',
+        b'{"id": "1", "prompt": {}, "api": 99}',
+    ],
+)
+async def test_a_malformed_request_is_one_sentence(engine, body):
+    async with engine.http() as http:
+        answer = await http.post("/v1/denoise", content=body)
+    assert answer.status_code == 400
+    assert error_of(answer).code in ("bad_request", "bad_api")
+
+
+async def test_an_oversized_body_is_refused_with_or_without_a_length(engine, ask):
+    body = msgspec.json.encode(ask("x" * 200_000))
+
+    async def chunks():
+        for start in range(0, len(body), 10_000):
+            yield body[start : start + 10_000]
+
+    async with engine.http() as http:
+        for content in (body, chunks()):
+            answer = await http.post("/v1/denoise", content=content)
+            assert answer.status_code == 413
+            assert error_of(answer).code == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Host": "evil.example"}, 421, "wrong_host"),
+        ({"Host": ""}, 421, "wrong_host"),
+        ({"Origin": "https://evil.example"}, 403, "foreign_origin"),
+        ({"Origin": "null"}, 403, "foreign_origin"),
+    ],
+)
+async def test_web_pages_and_rebound_names_are_refused(engine, headers, status, code):
+    async with engine.http(headers=headers) as http:
+        for path in ("/health", "/v1/capabilities"):
+            answer = await http.get(path)
+            assert answer.status_code == status
+            assert error_of(answer).code == code
+            assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+async def test_with_a_token_only_health_is_open(resident):
+    engine = Engine(resident, GuardSettings(hosts=frozenset({"seedling"}), token="right"))
+    async with engine.http() as http:
+        assert (await http.get("/health")).status_code == 200
+        for value in (None, "Bearer wrong", "right", "Bearer "):
+            headers = {} if value is None else {"Authorization": value}
+            answer = await http.post("/v1/drain", headers=headers, json={})
+            assert answer.status_code == 401
+            assert error_of(answer).code == "wrong_token"
+        assert engine.life.status == "loading"
+        assert (await http.post("/v1/drain", headers={"Authorization": "Bearer right"}, json={})).status_code == 200
+        assert engine.life.status == "draining"
+
+
+async def test_an_unknown_path_or_method_is_a_sentence(engine):
+    async with engine.http() as http:
+        for answer in (await http.get("/v2/denoise"), await http.get("/v1/denoise")):
+            assert answer.status_code == 404
+            assert error_of(answer).code == "unknown_path"
+
+
+async def test_while_loading_a_request_waits_as_long_as_its_deadline(cold, ask):
+    async with cold.http() as http:
+        assert (await http.get("/v1/capabilities")).status_code == 503
+        health = msgspec.json.decode((await http.get("/health")).content, type=api.Health)
+        assert (health.status, health.model) == ("loading", "tiny-folder")
+        (event,) = await post(cold, ask(deadline_ms=30))
+        assert isinstance(event, api.Error)
+        assert event.code == "loading"
+        waiting = asyncio.ensure_future(post(cold, ask(canvas=SHORT)))
+        await asyncio.sleep(0)
+        cold.runner.start()
+        assert isinstance((await waiting)[-1], api.Done)
+
+
+async def test_a_full_queue_is_a_429(cold, ask):
+    waiting = [asyncio.ensure_future(post(cold, ask(id=str(i), canvas=SHORT))) for i in range(2)]
+    async with cold.http() as http:
+        while cold.life.num_active < 2:
+            await asyncio.sleep(0)
+        answer = await http.post("/v1/denoise", content=msgspec.json.encode(ask(canvas=SHORT)))
+    assert answer.status_code == 429
+    assert error_of(answer).code == "queue_full"
+    cold.runner.start()
+    for events in await asyncio.gather(*waiting):
+        assert isinstance(events[-1], api.Done)
+
+
+async def test_a_draining_engine_takes_nothing_new(engine, ask):
+    engine.life.drain("stop")
+    async with engine.http() as http:
+        answer = await http.post("/v1/denoise", content=msgspec.json.encode(ask()))
+    assert answer.status_code == 503
+    assert error_of(answer).code == "draining"
+
+
+@pytest.fixture
+async def served(engine):
+    """The same app behind a real socket: yields an HTTP client."""
+    with tempfile.TemporaryDirectory(prefix="sl-") as folder:
+        path = Path(folder) / "s"
+        server = uvicorn.Server(
+            uvicorn.Config(engine.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        )
+        listener = bind_unix(path)
+        serving = asyncio.ensure_future(server._serve(sockets=[listener]))
+        transport = httpx.AsyncHTTPTransport(uds=str(path))
+        async with httpx.AsyncClient(transport=transport, base_url="http://seedling", timeout=30) as http:
+            yield http
+        server.should_exit = True
+        await serving
+
+
+async def test_a_closed_stream_cancels(engine, served, ask, until):
+    body = msgspec.json.encode(ask(id="gone", canvas=LONG, n=8, want_progress=True))
+    async with served.stream("POST", "/v1/denoise", content=body) as answer:
+        lines = answer.aiter_lines()
+        assert isinstance(api.decode_event((await anext(lines)).encode()), api.Progress)
+        assert engine.life.num_active == 1
+    await until(lambda: engine.life.num_active == 0)
+    assert not engine.runner.cancel("gone")
+    # The worker is free again: the next request is answered.
+    answer = await served.post("/v1/denoise", content=msgspec.json.encode(ask(canvas=SHORT)))
+    assert isinstance(api.decode_event(answer.content.splitlines()[-1]), api.Done)
+
+
+async def test_cancel_ends_a_stream_and_keeps_the_connection(served, ask):
+    body = msgspec.json.encode(ask(id="c1", canvas=LONG, n=8, want_progress=True))
+    async with served.stream("POST", "/v1/denoise", content=body) as answer:
+        events = []
+        async for line in answer.aiter_lines():
+            events.append(api.decode_event(line.encode()))
+            if len(events) == 1:
+                said = await served.post("/v1/cancel", json={"id": "c1"})
+                assert said.json() == {"cancelled": True}
+    assert isinstance(events[-1], api.Done)
+    assert events[-1].reason == "cancelled"
+    assert (await served.post("/v1/cancel", json={"id": "c1"})).json() == {"cancelled": False}
+
+
+async def test_an_attached_client_counts_until_it_leaves_and_hears_the_end(engine, served, until):
+    async with contextlib.AsyncExitStack() as stack:
+        answer = await stack.enter_async_context(served.stream("GET", "/v1/attach"))
+        lines = answer.aiter_lines()
+        assert msgspec.json.decode(await anext(lines)) == {"event": "attached"}
+        assert engine.life.num_attached == 1
+    await until(lambda: engine.life.num_attached == 0)
+    watching = asyncio.ensure_future(engine.life.watch())
+    async with served.stream("GET", "/v1/attach") as answer:
+        lines = answer.aiter_lines()
+        await anext(lines)
+        await served.post("/v1/drain", json={"reason": "upgrade"})
+        assert msgspec.json.decode(await anext(lines)) == {"event": "closing", "reason": "upgrade"}
+    await watching
+    assert engine.stopped
