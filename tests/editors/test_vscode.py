@@ -112,12 +112,12 @@ def test_vscode(workbench, sandbox, code_server_prefix, chromium_program, playwr
         "profile": str(sandbox.folder / "chromium"),
         "file": "shapes.py",
         "openings": openings,
-        "readyMs": 120_000,
+        "readyMs": 180_000,
         "firstGhostTextMs": 90_000,
         "shots": str(artifacts),
     }
     node = code_server_prefix / "node" / "bin" / "node"
-    seen = json.loads(run([str(node), str(HERE / "vscode_smoke.mjs"), json.dumps(plan)], 400, sandbox.env))
+    seen = json.loads(run([str(node), str(HERE / "vscode_smoke.mjs"), json.dumps(plan)], 480, sandbox.env))
     (artifacts / "seen.json").write_text(json.dumps(seen, indent=1))
 
     assert seen["ghost"].strip(), "the ghost text was blank"

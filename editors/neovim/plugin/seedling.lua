@@ -20,8 +20,24 @@ vim.lsp.config('seedling', {
   },
 })
 
+local group = vim.api.nvim_create_augroup('seedling', {})
+
+-- Neovim only logs that an enabled server is not there.
+vim.api.nvim_create_autocmd('FileType', {
+  group = group,
+  pattern = 'python',
+  once = true,
+  desc = 'Seedling: say that the program is missing',
+  callback = function()
+    local cmd = vim.lsp.is_enabled('seedling') and vim.lsp.config.seedling.cmd
+    if type(cmd) == 'table' and vim.fn.executable(cmd[1]) == 0 then
+      vim.notify(('Seedling: `%s` is not on PATH; see :checkhealth seedling'):format(cmd[1]), vim.log.levels.WARN)
+    end
+  end,
+})
+
 vim.api.nvim_create_autocmd('LspAttach', {
-  group = vim.api.nvim_create_augroup('seedling', {}),
+  group = group,
   desc = 'Seedling: show ghost text',
   callback = function(event)
     local client = vim.lsp.get_client_by_id(event.data.client_id)
