@@ -63,9 +63,9 @@ class SeedlingServer(LanguageServer):
 def serve(tcp_port: int | None = None, token: str | None = None) -> int:
     """Serves one session, over stdio or on 127.0.0.1:`tcp_port`, and returns the exit status.
 
-    TCP needs a `token` (or SEEDLING_LSP_TOKEN): the client sends it as the first line of the connection (transport.py). Port 0 takes a free
-    one; the line `seedling: listening on 127.0.0.1:PORT` on stderr tells which. Status: 0 after `shutdown` and `exit`,
-    1 when the client went away without, 2 when the server could not start.
+    TCP needs a `token` (default: the environment variable SEEDLING_LSP_TOKEN): the client sends it as the first line of
+    the connection (transport.py). Port 0 takes a free one; `seedling: listening on 127.0.0.1:PORT` on stderr tells
+    which. Status: 0 after `shutdown` and `exit`, 1 when the client left without, 2 when the server could not start.
     """
     token = token or os.environ.get(TOKEN_VARIABLE)
     if tcp_port is not None and not token:

@@ -1,4 +1,4 @@
-"""`initialize`, `initialized`, workspace folders, `$/setTrace`: what happens around a session's start (LSP 3.18 "Lifecycle").
+"""`initialize`, `initialized`, workspace folders, `$/setTrace`: what frames a session (LSP 3.18 "Lifecycle").
 
 The reply to `initialize` waits for nothing: log, settings and engine come after `initialized`.
 """

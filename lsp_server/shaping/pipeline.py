@@ -20,8 +20,8 @@ from lsp_server.shaping.unsafe_text import refuse_unsafe_text
 FILTERS: tuple[Filter, ...] = (
     unify_newlines,
     refuse_unsafe_text,
-    keep_first_line,
     strip_trailing_space,
+    keep_first_line,
     match_indentation,
     stop_at_block_end,
     cut_repetition,

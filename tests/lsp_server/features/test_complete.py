@@ -1,0 +1,153 @@
+"""Complete as a pure function: what is asked, what is refused and why, what an answer becomes."""
+
+import msgspec
+import pytest
+
+from lsp_server.engine_link import EngineState
+from lsp_server.features.complete import plan_completion, shape_completion
+from lsp_server.outcome import Outcome, Reason
+from lsp_server.positions import Position
+from lsp_server.settings import Settings
+from lsp_server.snapshot import Selected, Snapshot, open_document
+from model.engine import api
+
+CAPABILITIES = api.Capabilities(
+    api=1,
+    model="m",
+    device="cpu",
+    languages=("python",),
+    complete=("line", "block"),
+    rewrite="none",
+    fix=False,
+    mend=False,
+    next_edit=False,
+    context_tokens=1024,
+)
+READY = EngineState(kind="ready", capabilities=CAPABILITIES)
+DONE = api.Done(
+    text="answer",
+    reason="stop",
+    confidence=0.9,
+    steps=1,
+    forwards=2,
+    num_tokens=1,
+    prompt_tokens=9,
+    cached_tokens=8,
+    model="m",
+    device="cpu",
+    engine_ms=5.0,
+)
+
+
+def marked(text: str, language: str = "python", **more) -> Snapshot:
+    """The snapshot of `text` with its cursor at the `|`."""
+    before, _, after = text.partition("|")
+    document = open_document("file:///w/a.py", language, 1, before + after)
+    cursor = Position(before.count("\n"), len(before) - before.rfind("\n") - 1)
+    return Snapshot(document=document, cursor=cursor, path="a.py", **more)
+
+
+def asked(snapshot: Snapshot, engine: EngineState = READY, **settings) -> api.DenoiseRequest:
+    plan = plan_completion(snapshot, Settings(**settings), engine, "id")
+    assert isinstance(plan, api.DenoiseRequest)
+    return plan
+
+
+def answered(snapshot: Snapshot, text: str = "answer", settings: Settings | None = None, **done) -> Outcome:
+    answer = msgspec.structs.replace(DONE, text=text, **done)
+    return shape_completion(answer, snapshot, settings or Settings(), asked(snapshot))
+
+
+@pytest.mark.parametrize(
+    ("reason", "snapshot", "engine", "settings"),
+    [
+        (Reason.DISABLED, marked("x = |"), READY, {"enabled": False}),
+        (Reason.MANUAL_ONLY, marked("x = |"), READY, {"manual_only": True}),
+        (Reason.LANGUAGE_OFF, marked("x = |"), READY, {"languages": ("go",)}),
+        (Reason.MID_WORD, marked("x = na|me"), READY, {}),
+        (Reason.HUGE_FILE, marked("x = |"), READY, {"max_file_bytes": 2}),
+        (Reason.LANGUAGE_NOT_SUPPORTED, marked("x = |", "cobol"), READY, {}),
+        (Reason.NO_ENGINE, marked("x = |"), EngineState(kind="failed"), {}),
+        (Reason.NO_ENGINE, marked("x = |"), EngineState(), {}),
+        (Reason.LOADING, marked("x = |"), EngineState(kind="loading"), {}),
+        (
+            Reason.CANNOT_COMPLETE,
+            marked("x = |"),
+            EngineState(kind="ready", capabilities=msgspec.structs.replace(CAPABILITIES, complete=())),
+            {},
+        ),
+    ],
+)
+def test_every_refusal_has_its_name(reason, snapshot, engine, settings):
+    plan = plan_completion(snapshot, Settings(**settings), engine, "id")
+    assert isinstance(plan, Outcome)
+    assert plan.reason is reason
+
+
+def test_asked_by_hand_manual_only_and_mid_word_do_not_hold():
+    request = asked(marked("x = na|me", trigger="invoked"), manual_only=True)
+    assert request.deadline_ms == 2_000
+    assert asked(marked("x = |")).deadline_ms == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "stop"),
+    [
+        ("def f(x):\n    |\n", "node"),
+        ("def f(x):\n|\n", "node"),
+        ("def f(x):\n    r|\n", "line"),
+        ("def f(x):\n    |  # c\n", "line"),
+        ("def f(x):\n\n    |\n", "line"),
+        ("x = 1\n|\n", "line"),
+        ("|", "line"),
+    ],
+)
+def test_several_lines_only_below_a_block_opener(text, stop):
+    assert asked(marked(text)).stop == stop
+    assert asked(marked(text), multi_line=False).stop == "line"
+    lines_only = msgspec.structs.replace(CAPABILITIES, complete=("line",))
+    assert asked(marked(text), EngineState(kind="ready", capabilities=lines_only)).stop == "line"
+
+
+def test_the_item_stands_at_the_cursor_and_replaces_what_it_closes():
+    (item,) = answered(marked("def f(|):\n"), "a, b):").items
+    assert (item.text, item.start, item.end) == ("a, b):", Position(0, 6), Position(0, 8))
+    (item,) = answered(marked("x = |\n"), "1\ny = 2").items
+    assert (item.text, item.start, item.end) == ("1", Position(0, 4), Position(0, 4))
+
+
+def test_the_item_extends_the_selected_popup_item():
+    selected = Selected(Position(0, 3), Position(0, 5), "path")
+    snapshot = marked("os.pa|)", selected=selected)
+    assert asked(snapshot).prompt.line == "os.path"
+    (item,) = answered(snapshot, ".join(a))").items
+    assert (item.text, item.start, item.end) == ("path.join(a))", Position(0, 3), Position(0, 6))
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "done"),
+    [
+        (Reason.CANCELLED, "x", {"reason": "cancelled"}),
+        (Reason.DEADLINE, "", {"reason": "deadline"}),
+        (Reason.EMPTY_ANSWER, " ", {}),
+        (Reason.LOW_CONFIDENCE, "x", {"confidence": 0.39}),
+        (Reason.UNSAFE_TEXT, "\x1b[2J", {}),
+        (Reason.SAME_AS_SUFFIX, ")", {}),
+        (Reason.REPETITION, "a.b.b.b.b.b.b.b.b.b", {}),
+    ],
+)
+def test_every_answer_that_is_not_shown_has_its_name(reason, text, done):
+    outcome = answered(marked("f(|)"), text, **done)
+    assert outcome.reason is reason
+    assert outcome.figures is not None
+    assert outcome.figures.engine_ms == 5.0
+
+
+def test_asked_by_hand_doubtful_answers_are_shown():
+    assert answered(marked("x = |", trigger="invoked"), confidence=0.01).items
+    assert answered(marked("x = |"), confidence=0.4).items
+    assert answered(marked("x = |"), settings=Settings(confidence=0.0), confidence=0.0).items
+
+
+def test_what_was_finished_at_the_deadline_is_shown():
+    assert answered(marked("x = |"), "foo(", reason="deadline").items[0].text == "foo("

@@ -1,0 +1,192 @@
+"""An engine without a model: speaks the border of model/engine/api.py over a Unix socket and answers as it is told.
+
+It is honest about the protocol (attach stream, health, cancel by id or by a closed stream, error events, dying in the
+middle of an answer); only the denoising is scripted.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from model.engine import api
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do with one request: wait, then answer, fail, or die. `keep` waits until it is cancelled."""
+
+    text: str = "answer"
+    delay_s: float = 0.0
+    confidence: float = 0.9
+    reason: api.DoneReason = "stop"
+    error: api.Error | None = None
+    crash: bool = False
+    keep: bool = False
+
+
+class FakeEngine:
+    """Runs in a thread of the test process. `script` may be replaced at any time."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        self.script: Callable[[api.DenoiseRequest], Script] = lambda request: Script()
+        self.requests: list[api.DenoiseRequest] = []
+        self.cancelled: list[str] = []
+        self.num_finished = 0
+        self.health_status = "ready"
+        self.progress = 1.0
+        self.capabilities = api.Capabilities(
+            api=api.API_VERSION,
+            model="fake",
+            device="none",
+            languages=("python",),
+            complete=("line", "block"),
+            rewrite="none",
+            fix=False,
+            mend=False,
+            next_edit=False,
+            context_tokens=1024,
+        )
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._running: dict[str, asyncio.Event] = {}
+
+    @property
+    def address(self) -> str:
+        """The value for SEEDLING_ENGINE."""
+        return f"unix:{self.socket}"
+
+    def start(self) -> None:
+        """Listens; returns when it does."""
+        config = uvicorn.Config(
+            self._app, uds=str(self.socket), interface="asgi3", log_level="critical", lifespan="off"
+        )
+        server = self._server = uvicorn.Server(config)
+        thread = self._thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the fake engine did not start"
+            threading.Event().wait(0.005)
+
+    def stop(self) -> None:
+        """Ends abruptly: open answers break off, as when a process is killed."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = self._server.force_exit = True
+        for connection in list(self._server.server_state.connections):
+            with contextlib.suppress(Exception):
+                connection.transport.abort()
+        self._thread.join(5)
+        self.socket.unlink(missing_ok=True)
+        self._server = self._thread = None
+
+    async def _app(self, scope, receive, send) -> None:
+        assert scope["type"] == "http"
+        routes = {
+            "/health": self._health,
+            "/v1/capabilities": self._capabilities,
+            "/v1/attach": self._attach,
+            "/v1/denoise": self._denoise,
+            "/v1/cancel": self._cancel,
+        }
+        await routes[scope["path"]](receive, send)
+
+    async def _health(self, receive, send) -> None:
+        health = api.Health(
+            status=self.health_status,
+            progress=self.progress,
+            sentence="Loading the model." if self.health_status == "loading" else "As told.",
+            api=api.API_VERSION,
+            version="0.1.0",
+            model="fake",
+            device="none",
+            pid=1,
+            uptime_s=1.0,
+        )
+        await _answer(send, msgspec.json.encode(health))
+
+    async def _capabilities(self, receive, send) -> None:
+        await _answer(send, msgspec.json.encode(self.capabilities))
+
+    async def _attach(self, receive, send) -> None:
+        await _begin(send)
+        await send({"type": "http.response.body", "body": b'{"event":"attached"}\n', "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def _cancel(self, receive, send) -> None:
+        asked = msgspec.json.decode(await _body(receive), type=api.CancelRequest)
+        if asked.id in self._running:
+            self._running[asked.id].set()
+        await _answer(send, b"{}")
+
+    async def _denoise(self, receive, send) -> None:
+        request = msgspec.json.decode(await _body(receive), type=api.DenoiseRequest)
+        self.requests.append(request)
+        script = self.script(request)
+        cancelled = self._running[request.id] = asyncio.Event()
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await _begin(send)
+            wait_s = 60.0 if script.keep else script.delay_s
+            stop = asyncio.ensure_future(cancelled.wait())
+            await asyncio.wait({gone, stop}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            if gone.done() or cancelled.is_set():
+                self.cancelled.append(request.id)
+                return
+            if script.crash:
+                assert self._server is not None
+                for connection in list(self._server.server_state.connections):
+                    connection.transport.abort()
+                return
+            event = script.error or _done(script)
+            await send({"type": "http.response.body", "body": api.encode_event(event), "more_body": False})
+            self.num_finished += 1
+        finally:
+            gone.cancel()
+            del self._running[request.id]
+
+
+def _done(script: Script) -> api.Done:
+    return api.Done(
+        text=script.text,
+        reason=script.reason,
+        confidence=script.confidence,
+        steps=2,
+        forwards=3,
+        num_tokens=4,
+        prompt_tokens=50,
+        cached_tokens=40,
+        model="fake",
+        device="none",
+        engine_ms=script.delay_s * 1000,
+    )
+
+
+async def _begin(send) -> None:
+    headers = [(b"content-type", b"application/x-ndjson")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def _answer(send, body: bytes) -> None:
+    await _begin(send)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+async def _disconnected(receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,49 @@
+"""Settings: layers, wrong values, and what a project may never set."""
+
+import msgspec
+import pytest
+
+from lsp_server.settings import Settings, parse_settings
+
+
+def test_defaults_without_any_layer():
+    assert parse_settings(None, {}, {"seedling": None}, 3).settings == Settings()
+
+
+def test_later_layers_win_flat_or_in_the_section():
+    parsed = parse_settings(
+        {"manualOnly": True, "confidence": 0.1}, {"seedling": {"confidence": 0.7, "exclude": ["x"]}}
+    )
+    assert parsed.settings == Settings(manual_only=True, confidence=0.7, exclude=("x",))
+    assert parsed.remarks == {}
+
+
+DANGEROUS = """
+engine engineUrl engine_url ENGINE.url token apiKey modelPath model command proxy caCert serverPath path args
+trace.server endpoint
+"""
+
+
+@pytest.mark.parametrize("key", DANGEROUS.split())
+def test_dangerous_keys_are_ignored_and_named(key):
+    parsed = parse_settings({"seedling": {key: "x"}})
+    assert parsed.settings == Settings()
+    assert "environment variables" in parsed.remarks[key]
+
+
+def test_no_setting_of_ours_is_a_dangerous_key():
+    wire = msgspec.to_builtins(Settings(languages=("python",)))
+    assert parse_settings({"seedling": wire}).remarks == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("enabled", "yes"), ("confidence", 1.5), ("maxFileBytes", 0), ("languages", "python"), ("no", 1)]
+)
+def test_unknown_keys_and_wrong_values_are_named_and_cost_only_themselves(key, value):
+    parsed = parse_settings({key: value, "manualOnly": True})
+    assert parsed.settings == Settings(manual_only=True)
+    assert list(parsed.remarks) == [key]
+
+
+def test_other_clients_keys_are_not_worth_a_word():
+    assert parse_settings({"editorInfo": {"name": "Neovim"}}).remarks == {}
