@@ -105,7 +105,8 @@ def run_pass(network: Transformer, cache: KVCache, request: Request) -> Reading:
         noisy = Rows(torch.tensor([request.tokens], device=device), torch.tensor([request.states], device=device))
         _, hidden_1ND = one_pass(network, cache, clean, noisy, want_clean=False)
         assert hidden_1ND is not None
-        cache.advance(len(request.clean_ids))
+        if request.clean_ids:
+            cache.advance(len(request.clean_ids))
         hidden_MD = hidden_1ND[0]
         if len(request.asks) < len(request.tokens):
             hidden_MD = hidden_MD[torch.tensor([ask.index for ask in request.asks], device=device)]
