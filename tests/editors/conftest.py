@@ -143,7 +143,7 @@ def sandbox(artifacts: Path) -> Iterator[Sandbox]:
         "XDG_STATE_HOME": str(home / ".local/state"),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "SEEDLING_RUNTIME_DIR": str(runtime),
-        "PATH": f"{os.environ.get('DEVSHIM') or Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TERM": "xterm-256color",

@@ -18,7 +18,7 @@ local function check_program()
     return
   end
   local ran, result = pcall(function()
-    return vim.system({ program, '--version' }, { text = true, cwd = vim.uv.os_homedir() }):wait(10000)
+    return vim.system({ program, '--version' }, { text = true, cwd = vim.uv.os_homedir() }):wait(20000)
   end)
   if ran and result.code == 0 then
     health.ok(('%s (%s)'):format(program, vim.trim(result.stdout)))
