@@ -85,10 +85,14 @@ def test_the_figures_name_everything() -> None:
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
-    """The environment of an own engine with the embedded model; it is stopped at the end."""
+    """The environment of an own engine with the embedded model (or SEEDLING_MODEL's); it is stopped at the end."""
     # Short: a socket's path has 103 bytes at most.
     with tempfile.TemporaryDirectory(prefix="seedling-") as folder:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDLING_", "XDG_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SEEDLING_R", "SEEDLING_E", "XDG_"))
+        }
         environment = kept | {
             "SEEDLING_RUNTIME_DIR": f"{folder}/run",
             "XDG_STATE_HOME": folder,
