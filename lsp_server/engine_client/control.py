@@ -6,6 +6,7 @@ Source: the project's process rules. Blocking, for the command line. Left out: p
 import asyncio
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def stop() -> bool:
     import httpx
 
     before = status()
-    endpoint = local_endpoint(engine_paths())
+    paths = engine_paths()
+    endpoint = local_endpoint(paths)
     if before.health is None or endpoint is None:
         return False
     with open_http_blocking(endpoint) as http:
@@ -61,7 +63,7 @@ def stop() -> bool:
             return True
     until_s = time.monotonic() + STOP_TIMEOUT_S
     while time.monotonic() < until_s:
-        if not _is_alive(before.health.pid):
+        if not _is_held(paths.lock):
             return True
         time.sleep(0.05)
     raise EngineUnavailable(
@@ -99,13 +101,21 @@ def log_path() -> Path:
     return engine_paths().log
 
 
-def _is_alive(pid: int) -> bool:
-    if os.name == "nt":
-        return status().health is not None  # signal 0 would end the process there
+def _is_held(lock: Path) -> bool:
+    """Does an engine hold its lock? It does so exactly as long as its process lives, zombies excepted."""
+    if sys.platform == "win32":
+        return status().health is not None
+    import fcntl
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        file = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
         return False
-    except PermissionError:
+    try:
+        # Holding it for a moment is harmless: an engine that starts just now leaves with status 0 and is started again.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         return True
-    return True
+    finally:
+        os.close(file)
+    return False

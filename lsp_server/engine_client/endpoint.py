@@ -65,7 +65,9 @@ def open_http(endpoint: Endpoint) -> "httpx.AsyncClient":
     import httpx
 
     return httpx.AsyncClient(
-        transport=httpx.AsyncHTTPTransport(uds=endpoint.socket, limits=httpx.Limits(max_connections=None)),
+        transport=httpx.AsyncHTTPTransport(
+            uds=endpoint.socket, verify=_needs_tls(endpoint), limits=httpx.Limits(max_connections=None)
+        ),
         base_url=endpoint.url or "http://seedling",
         headers=_headers(endpoint),
         timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
@@ -78,7 +80,7 @@ def open_http_blocking(endpoint: Endpoint) -> "httpx.Client":
     import httpx
 
     return httpx.Client(
-        transport=httpx.HTTPTransport(uds=endpoint.socket),
+        transport=httpx.HTTPTransport(uds=endpoint.socket, verify=_needs_tls(endpoint)),
         base_url=endpoint.url or "http://seedling",
         headers=_headers(endpoint),
         timeout=httpx.Timeout(10.0, connect=CONNECT_TIMEOUT_S),
@@ -105,6 +107,11 @@ async def read_health(endpoint: Endpoint) -> Health | None:
         except httpx.TransportError:
             return None
         return decode_health(response.content, endpoint)
+
+
+def _needs_tls(endpoint: Endpoint) -> bool:
+    """Reading all certificates takes tens of milliseconds, and this is asked anew for every poll of a loading engine."""
+    return endpoint.url is not None and endpoint.url.startswith("https:")
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
