@@ -25,6 +25,7 @@ log = logging.getLogger("seedling.engine")
 
 # The engine honours its deadline within one step; beyond this the engine, not the model, is what is slow.
 GRACE_MS = 1_500.0
+END_OF_STREAM_S = 1.0
 
 
 class EngineState(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,7 @@ class EngineLink:
         # Kept when the engine dies: the client remembers crashes, and with them when to stop trying.
         self._client: EngineClient | None = None
         self._reaching: asyncio.Task[None] | None = None
+        self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def start(self) -> None:
@@ -72,7 +74,7 @@ class EngineLink:
         limit_s = None if request.deadline_ms is None else (request.deadline_ms + GRACE_MS) / 1000
         try:
             async with asyncio.timeout(limit_s):
-                return await _first_answer(client, request)
+                return await self._first_answer(client, request)
         except TimeoutError:
             await self._check_alive(client)
             raise EngineTrouble(Reason.DEADLINE, "The engine did not answer in time.") from None
@@ -87,9 +89,43 @@ class EngineLink:
         if self._reaching is not None:
             self._reaching.cancel()
             await asyncio.gather(self._reaching, return_exceptions=True)
+        for task in self._endings:
+            task.cancel()
+        await asyncio.gather(*self._endings, return_exceptions=True)
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
+
+    async def _first_answer(self, client: "EngineClient", request: api.DenoiseRequest) -> api.Done:
+        events = cast(AsyncGenerator[api.Event, None], client.denoise(request))
+        done = None
+        try:
+            async for event in events:
+                if isinstance(event, api.Done):
+                    done = event
+                    return done
+                if isinstance(event, api.Error):
+                    reason = Reason.LOADING if event.code == "loading" else Reason.ENGINE_ERROR
+                    raise EngineTrouble(reason, event.sentence)
+        finally:
+            if done is None:
+                await events.aclose()
+            else:
+                self._read_to_end(events)
+        raise EngineTrouble(Reason.ENGINE_ERROR, "The engine ended its answer early.")
+
+    def _read_to_end(self, events: AsyncGenerator[api.Event, None]) -> None:
+        """Reads what follows the answer: the end of the stream. Closing it before that would cost its connection."""
+
+        async def read() -> None:
+            with contextlib.suppress(TimeoutError, EngineUnavailable):
+                async with contextlib.aclosing(events), asyncio.timeout(END_OF_STREAM_S):
+                    async for _ in events:
+                        pass
+
+        task = asyncio.ensure_future(read())
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
 
     async def _check_alive(self, client: "EngineClient") -> None:
         try:
@@ -130,15 +166,3 @@ class EngineLink:
             self.state = state
             if not self._closed:
                 self._on_change(state)
-
-
-async def _first_answer(client: "EngineClient", request: api.DenoiseRequest) -> api.Done:
-    events = cast(AsyncGenerator[api.Event, None], client.denoise(request))
-    async with contextlib.aclosing(events):
-        async for event in events:
-            if isinstance(event, api.Done):
-                return event
-            if isinstance(event, api.Error):
-                reason = Reason.LOADING if event.code == "loading" else Reason.ENGINE_ERROR
-                raise EngineTrouble(reason, event.sentence)
-    raise EngineTrouble(Reason.ENGINE_ERROR, "The engine ended its answer early.")

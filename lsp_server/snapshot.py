@@ -135,7 +135,7 @@ def usable_selection(document: Document, cursor: Position, selected: Selected) -
     return None if present == selected.text else selected
 
 
-def detect_indent(lines: tuple[str, ...], *, tab_size: int = 4, near: int = 0, window: int = 400) -> IndentStyle:
+def detect_indent(lines: tuple[str, ...], *, tab_size: int = 4, near: int = 0, window: int = 200) -> IndentStyle:
     """The indentation that the lines around `near` use; four spaces where nothing is indented."""
     text = "".join(lines[max(0, near - window) : near + window])
     found = _INDENT.findall(text)

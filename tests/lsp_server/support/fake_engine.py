@@ -36,6 +36,7 @@ class FakeEngine:
         self.script: Callable[[api.DenoiseRequest], Script] = lambda request: Script()
         self.requests: list[api.DenoiseRequest] = []
         self.cancelled: list[str] = []
+        self.connections: set[object] = set()
         self.num_finished = 0
         self.health_status = "ready"
         self.progress = 1.0
@@ -127,6 +128,7 @@ class FakeEngine:
     async def _denoise(self, receive, send) -> None:
         request = msgspec.json.decode(await _body(receive), type=api.DenoiseRequest)
         self.requests.append(request)
+        self.connections.add(receive.__self__.transport)  # uvicorn's; kept, so that no two share an identity
         script = self.script(request)
         cancelled = self._running[request.id] = asyncio.Event()
         gone = asyncio.ensure_future(_disconnected(receive))

@@ -1,0 +1,103 @@
+"""The link to the engine, in this process, against a fake engine."""
+
+import asyncio
+
+import pytest
+from fake_engine import Script
+
+from lsp_server import engine_link
+from lsp_server.engine_link import EngineLink, EngineState, EngineTrouble
+from lsp_server.outcome import Reason
+from model.engine import api
+
+
+@pytest.fixture
+async def link(engine, monkeypatch):
+    """A link that is ready, and `link.states`, all that it told."""
+    monkeypatch.setenv("SEEDLING_ENGINE", engine.address)
+    states: list[EngineState] = []
+    link = EngineLink(states.append)
+    link.states = states  # pyright: ignore[reportAttributeAccessIssue]
+    link.start()
+    link.start()  # a second call changes nothing
+    await until(lambda: link.state.kind == "ready")
+    yield link
+    await link.close()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def request(name: str, deadline_ms: float | None = 1_000) -> api.DenoiseRequest:
+    return api.DenoiseRequest(id=name, prompt=api.Prompt(line="x = "), deadline_ms=deadline_ms)
+
+
+async def test_questions_share_one_connection(link, engine):
+    assert [state.kind for state in link.states] == ["loading", "ready"]
+    assert link.state.capabilities == engine.capabilities
+    for number in range(5):
+        assert (await link.ask(request(str(number)))).text == "answer"
+        await until(lambda: not link._endings)
+    assert len(engine.connections) == 1
+
+
+async def test_cancelling_a_question_cancels_it_in_the_engine(link, engine):
+    engine.script = lambda request: Script(keep=True)
+    asking = asyncio.ensure_future(link.ask(request("a")))
+    await until(lambda: engine.requests)
+    asking.cancel()
+    await until(lambda: engine.cancelled == ["a"])
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+@pytest.mark.parametrize(("code", "reason"), [("loading", Reason.LOADING), ("bad_request", Reason.ENGINE_ERROR)])
+async def test_error_events_have_reasons_and_sentences(link, engine, code, reason):
+    engine.script = lambda request: Script(error=api.Error(code=code, sentence="Because."))
+    with pytest.raises(EngineTrouble, match=r"Because\.") as trouble:
+        await link.ask(request("a"))
+    assert trouble.value.reason is reason
+    assert link.state.kind == "ready"
+
+
+async def test_an_engine_that_overstays_its_deadline_is_given_up_but_stays_ready(link, engine, monkeypatch):
+    monkeypatch.setattr(engine_link, "GRACE_MS", 50)
+    engine.script = lambda request: Script(keep=True)
+    with pytest.raises(EngineTrouble) as trouble:
+        await link.ask(request("a", deadline_ms=50))
+    assert trouble.value.reason is Reason.DEADLINE
+    assert link.state.kind == "ready"
+    await until(lambda: engine.cancelled == ["a"])
+
+
+async def test_a_lost_engine_is_sought_again(link, engine):
+    engine.stop()
+    with pytest.raises(EngineTrouble) as trouble:
+        await link.ask(request("a"))
+    assert trouble.value.reason is Reason.NO_ENGINE
+    assert link.state.kind in ("loading", "failed")
+    with pytest.raises(EngineTrouble):
+        await link.ask(request("b"))
+    engine.start()
+    async with asyncio.timeout(20):
+        while link.state.kind != "ready":
+            link.start()
+            await asyncio.sleep(0.05)
+    assert (await link.ask(request("c"))).text == "answer"
+
+
+async def test_without_an_engine_there_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEEDLING_ENGINE", f"unix:{tmp_path}/none.sock")
+    link = EngineLink(lambda state: None)
+    with pytest.raises(EngineTrouble) as trouble:
+        await link.ask(request("a"))
+    assert trouble.value.reason is Reason.NO_ENGINE
+    link.start()
+    await until(lambda: link.state.kind == "failed")
+    assert link.state.sentence.endswith(".")
+    await link.close()
+    link.start()
+    assert link.state.kind == "failed"  # closed: it tries no more
