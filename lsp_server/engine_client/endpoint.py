@@ -110,7 +110,7 @@ async def read_health(endpoint: Endpoint) -> Health | None:
 
 
 def _needs_tls(endpoint: Endpoint) -> bool:
-    """Reading all certificates takes tens of milliseconds, and this is asked anew for every poll of a loading engine."""
+    """Reading all certificates takes tens of milliseconds, and every poll of a loading engine would pay for it."""
     return endpoint.url is not None and endpoint.url.startswith("https:")
 
 

@@ -156,10 +156,15 @@ class _Routes:
         deadline_ms = job.request.deadline_ms
         if self._lifecycle.status != "loading" or deadline_ms is None:
             return await job.events.get()
+        # Not wait_for: in a race with its timeout it may lose the event it waited for.
+        getting = asyncio.ensure_future(job.events.get())
         try:
-            return await asyncio.wait_for(job.events.get(), deadline_ms / 1000)
-        except TimeoutError:
-            return self._not_ready().error if self._lifecycle.status == "loading" else await job.events.get()
+            done, _ = await asyncio.wait({getting}, timeout=deadline_ms / 1000)
+            if not done and self._lifecycle.status == "loading":
+                return self._not_ready().error
+            return await getting
+        finally:
+            getting.cancel()
 
     async def _decode(self, request: Request, shape: type[T]) -> T:
         try:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from model.engine.lifecycle import Lifecycle
 
 IDLE_S = 600.0
+MAX_CONNECTIONS = 256
 LOG_BYTES = 1_000_000
 NUM_OLD_LOGS = 2
 
@@ -116,6 +117,7 @@ async def _serve(
         server_header=False,
         lifespan="off",
         ws="none",
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=65536,

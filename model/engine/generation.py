@@ -153,7 +153,8 @@ class ResidentModel:
             if i != EOM
         ]
         pieces: list[api.ProgressPiece] = []
-        skip = num_typed
+        # A healed canvas begins with the typed bytes, from the moment its first row is written.
+        skip = num_typed if rows and rows[0].state != "masked" else 0
         for state, run in groupby(rows, key=_state_of):
             tokens = list(run)
             data = b"" if state == "masked" else b"".join(token_bytes[row.token] for row in tokens)

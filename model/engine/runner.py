@@ -157,6 +157,8 @@ class Runner:
     def _run(self, resident: Resident, job: Job) -> None:
         try:
             for event in resident.run(job):
+                if isinstance(event, api.Done):
+                    log_numbers(event)
                 job.emit(event)
         except BadRequest as error:
             job.emit(api.Error(code=error.code, sentence=error.sentence))
@@ -180,6 +182,19 @@ class Runner:
         for job in jobs:
             job.emit(api.Error(code="failed", sentence="The engine could not load its model."))
             job.emit(None)
+
+
+def log_numbers(done: api.Done) -> None:
+    """One line a completion: what it cost, never what it said."""
+    log.info(
+        "%s: %d tokens, %d forwards, %d of %d prompt tokens cached, %.1f ms",
+        done.reason,
+        done.num_tokens,
+        done.forwards,
+        done.cached_tokens,
+        done.prompt_tokens,
+        done.engine_ms,
+    )
 
 
 def log_without_text(what: str, error: BaseException) -> None:

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from model.checkpoints.load import CheckpointError, load_checkpoint
+from model.diffusion.run import Frame
+from model.diffusion.states import DRAFT, MASKED
 from model.engine import api
 from model.engine.generation import ResidentModel, _Utf8Pieces, default_dtype, load_resident
-from model.tokenizer import NUM_RESERVED
+from model.tokenizer import MASK, NUM_RESERVED
 
 
 def run(resident, job_for, request) -> list[api.Event]:
@@ -71,6 +73,24 @@ def test_steps_and_forwards_are_counted(resident, job_for, ask):
     assert [p.step for p in progress] == list(range(1, len(progress) + 1))
     masked = [sum(piece.num_tokens for piece in p.pieces if piece.state == "masked") for p in progress]
     assert masked == sorted(masked, reverse=True)
+
+
+def test_progress_drops_what_was_typed_only_from_the_first_token(resident, tokenizer):
+    (retu,), (x,) = tokenizer.encode("retu"), tokenizer.encode("x")
+
+    def shown(first: int, state: int) -> list[tuple[str, str]]:
+        frame = Frame(
+            step=1,
+            committed=(),
+            block_ids=(first, MASK, x),
+            block_states=(state, MASKED, DRAFT),
+            confidences=(0.5, 0.5, 0.5),
+            moves=(),
+        )
+        return [(piece.state, piece.text) for piece in resident._progress(frame, len("ret"), 0).pieces]
+
+    assert shown(MASK, MASKED) == [("masked", ""), ("draft", "x")]
+    assert shown(retu, DRAFT) == [("draft", "u"), ("masked", ""), ("draft", "x")]
 
 
 def test_committed_text_is_the_beginning_of_the_answer(resident, job_for, ask):
