@@ -5,7 +5,8 @@ Source: Copilot's checkSuffix; VS Code shows an item only if the text that it re
 
 1. Brackets and quotes that the editor closed by itself: the answer closes them too, so it replaces them
    (`f(|)` + `x):` becomes `f(x):`). Only closers that the answer did not open itself count (`f(|)` + `g(x)`).
-2. The answer ends with the whole rest of the line: the repetition is dropped (`a = | + y` + `x + y`).
+2. The answer ends with the whole rest of the line: the repetition is dropped (`a = | + y` + `x + y`), or replaced where
+   it is only punctuation (`if a|:` + ` == b:`), so that the cursor ends behind it.
 3. The answer is the beginning of what follows: nothing is new.
 """
 
@@ -27,8 +28,11 @@ def merge_suffix(draft: Draft, around: Surroundings) -> Draft | Reason:
     num_replaced = _replaced_closers(first, rest, around.line_before)
     if num_replaced:
         return Draft(draft.text, num_replaced)
-    if any(map(str.isalnum, rest)) and first.endswith(rest):
-        return Draft(draft.text, len(rest)) if newline else Draft(first[: -len(rest)])
+    if first.endswith(rest):
+        if any(map(str.isalnum, rest)):
+            return Draft(draft.text, len(rest)) if newline else Draft(first[: -len(rest)])
+        if not any(character in _CLOSERS or character in _QUOTES for character in rest):
+            return Draft(draft.text, len(rest))
     return draft
 
 

@@ -120,6 +120,8 @@ def test_repetition(text, expected):
         # The rest of the line again.
         ("a = ", "x + y", " + y", "x"),
         ("a = ", "x + yz", " + y", None),
+        ("if a", " == b:", ":", Draft(" == b:", 1)),
+        ("if a", " == b", ":", None),
         ("a = ", "x +", "x + y", Reason.SAME_AS_SUFFIX),
         ("f(", ")", ")", Reason.SAME_AS_SUFFIX),
         ("f(", "a, ", "b)", None),
