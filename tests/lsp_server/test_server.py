@@ -4,11 +4,14 @@ import asyncio
 import stat
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from fake_engine import Script
 from raw_client import BARE, NEOVIM, OLD_VSCODE, VSCODE, framed, start_tcp_server
 
+from lsp_server.server import VERSION
 from model.engine import api
 
 URI = "file:///work/a.py"
@@ -18,6 +21,11 @@ def test_importing_the_server_loads_neither_torch_nor_httpx():
     code = "import sys, lsp_server.server; print([m for m in ('torch', 'httpx', 'model.network') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_version_is_the_distributions():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION  # a constant: reading the metadata would cost 20 ms of every start
 
 
 @pytest.mark.parametrize("profile", [VSCODE, NEOVIM, OLD_VSCODE])
