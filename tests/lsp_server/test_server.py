@@ -14,7 +14,7 @@ from raw_client import BARE, NEOVIM, OLD_VSCODE, VSCODE, framed, start_tcp_serve
 from lsp_server.server import VERSION
 from model.engine import api
 
-URI = "file:///work/a.py"
+URI = "file:///project/a.py"
 
 
 def test_importing_the_server_loads_neither_torch_nor_httpx():

@@ -60,9 +60,9 @@ def test_indentation_is_read_from_the_document(text, unit):
 
 
 def test_paths_are_relative_to_the_innermost_folder():
-    folders = ["file:///c%3A/work", "file:///c%3A/work/app/"]
-    assert display_path("file:///c%3A/work/app/src/a%20b.py", folders) == "src/a b.py"
-    assert display_path("file:///c:/work/lib/x.py", folders) == "lib/x.py"
+    folders = ["file:///c%3A/project", "file:///c%3A/project/app/"]
+    assert display_path("file:///c%3A/project/app/src/a%20b.py", folders) == "src/a b.py"
+    assert display_path("file:///c:/project/lib/x.py", folders) == "lib/x.py"
     assert display_path("file:///elsewhere/x.py", folders) == "x.py"
     assert display_path("untitled:Untitled-1", folders) == "Untitled-1"
     assert uri_scheme("vscode-notebook-cell:/x#1") == "vscode-notebook-cell"
