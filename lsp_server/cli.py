@@ -22,6 +22,7 @@ examples:
 
 MODEL_COMMANDS = {
     "train": "train a model",
+    "trace": "denoise once, step by step, as text, JSON or SVG",
     "corpus": "build a corpus to train on",
     "tokenizer": "train a tokenizer",
 }

@@ -1,4 +1,4 @@
-"""The model's commands of `seedling`: `corpus build`, `tokenizer train`, `train`.
+"""The model's commands of `seedling`: `corpus build`, `tokenizer train`, `train`, `trace`.
 
 `lsp_server/cli.py` hands the words over. Only the module of the chosen command is imported, so help and wrong use
 cost nothing and need none of the packages that training needs. Left out: the engine's commands
@@ -28,6 +28,7 @@ COMMANDS = (
     Command(("corpus", "build"), "model.training.corpus.command", "build shards from package archives"),
     Command(("tokenizer", "train"), "model.training.tokenizer_command", "train a tokenizer"),
     Command(("train",), "model.training.command", "train a model on shards"),
+    Command(("trace",), "model.engine.trace_command", "denoise once, step by step, as text, JSON or SVG"),
 )
 
 

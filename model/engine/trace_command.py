@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the trajectory; 0 = done. Raises TraceError, or CheckpointError, with a sentence."""
+    """Prints the trajectory; 0 = done. Raises TraceError or BadRequest, both with a sentence."""
     import msgspec
 
-    from model.checkpoints.load import default_checkpoint, load_checkpoint
+    from model.checkpoints.load import CheckpointError, default_checkpoint, load_checkpoint
     from model.diffusion.render import svg
     from model.diffusion.sampler import denoise
     from model.diffusion.trajectory import encode_trajectory, plain_text, record
@@ -44,7 +44,10 @@ def run(args: argparse.Namespace) -> int:
     from model.network.kv_cache import KVCache
 
     prompt = prompt_at(args.place)
-    checkpoint = load_checkpoint(args.model or default_checkpoint())
+    try:
+        checkpoint = load_checkpoint(args.model or default_checkpoint())
+    except CheckpointError as error:
+        raise TraceError(str(error)) from None
     network, tokenizer = checkpoint.network, checkpoint.tokenizer
     request = api.DenoiseRequest(id="trace", prompt=prompt, stop=args.stop)
     prepared = prepare(request, checkpoint.preset, tokenizer, LineEncoder(tokenizer))
@@ -83,23 +86,25 @@ def prompt_at(place: str) -> api.Prompt:
     if not name or len(fields) > 2 or not all(field.isdecimal() and int(field) > 0 for field in fields):
         raise TraceError(f"{place!r} is not FILE:LINE or FILE:LINE:COL, both counted from 1")
     try:
-        lines = Path(name).read_text(encoding="utf-8").split("\n")
+        text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TraceError(f"{name} cannot be read as text ({error})") from None
+    lines = text.split("\n")
     row = int(fields[0]) - 1
     if row >= len(lines):
         raise TraceError(f"{name} has lines 1 to {len(lines)}, so there is no line {row + 1}")
     column = int(fields[1]) - 1 if len(fields) == 2 else len(lines[row])
     if column > len(lines[row]):
         raise TraceError(f"line {row + 1} of {name} has no column {column + 1}")
-    below = [line + "\n" for line in lines[row + 1 :]]
-    rest = lines[row][column:] + ("\n" if row + 1 < len(lines) else "")
+    start = sum(len(line) + 1 for line in lines[:row])
+    below = text[start + column :].splitlines(keepends=True)
+    num_tail = 1 + MAX_TAIL_LINES
     return api.Prompt(
         path=Path(name).name,
-        prefix="".join(line + "\n" for line in lines[:row]),
+        prefix=text[:start],
         line=lines[row][:column],
-        tail=rest + "".join(below[:MAX_TAIL_LINES]),
-        suffix="".join(below[MAX_TAIL_LINES:]),
+        tail="".join(below[:num_tail]),
+        suffix="".join(below[num_tail:]),
     )
 
 
