@@ -1,9 +1,9 @@
 """The layout of a prompt: one order of parts for training and for the engine.
 
-<bos> <file> path { <file> snippet } <suf> suffix <pre> prefix <tail> tail <cur> line [<old> code <ask> instruction] canvas <eom>.
-What may change on a keystroke stands last, so that a prefix cache keeps the rest. Source: the project's design (prefix-suffix
-order as in FIM's PSM, Bavarian et al., arXiv 2207.14255, with the suffix first). Left out: choosing windows and anchors (lsp_server/context)
-and broken tokens at the cursor (the engine).
+<bos> <file> path { <file> snippet } <suf> suffix <pre> prefix <tail> tail <cur> line [<old> code <ask> instruction]
+canvas <eom>. What may change on a keystroke stands last, so that a prefix cache keeps the rest. Source: the project's
+design (prefix-suffix order as in FIM's PSM, Bavarian et al., arXiv 2207.14255, with the suffix first). Left out:
+choosing windows and anchors (lsp_server/context) and broken tokens at the cursor (the engine).
 """
 
 from collections.abc import Iterable, Sequence

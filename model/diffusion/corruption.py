@@ -1,9 +1,9 @@
 """Noisy views of a canvas: partition it into blocks, mask a block, or edit it, and label every row.
 
-Source: Seed Diffusion (arXiv 2508.02193) section 2: masks at rate t with weight 1/t, then k = floor(n * alpha) edits. Ours:
-the random partition (the paper trains no blocks), m ~ U{1..n} masks with weight n/m (the same bound as t ~ U(0, 1) with
-weight 1/t, never empty, less variance), surplus masks behind the end of the text, and alignment labels for edits.
-Left out: where wrong tokens come from (training/mistakes.py) and packing (training/packing.py).
+Source: Seed Diffusion (arXiv 2508.02193) section 2: masks at rate t with weight 1/t, then k = floor(n * alpha) edits.
+Ours: the random partition (the paper trains no blocks), m ~ U{1..n} masks with weight n/m (the same bound as t ~ U(0,
+1) with weight 1/t, never empty, less variance), surplus masks behind the end of the text, and alignment labels for
+edits. Left out: where wrong tokens come from (training/mistakes.py) and packing (training/packing.py).
 """
 
 import math
@@ -25,8 +25,9 @@ KIND_SHARES = (("masks", 0.45), ("edits+masks", 0.20), ("edits", 0.15), ("draft"
 class NoisyBlock:
     """One corrupted block. All lists have one entry per noisy row; `clean` is the text it came from.
 
-    `start` = canvas index of the first clean token; labels are IGNORE where a row has no loss; `own` = rows whose token is
-    to be replaced by the model's own sample (`with_own_samples`), shown as masks until then; `own_truth` = their true tokens.
+    `start` = canvas index of the first clean token; labels are IGNORE where a row has no loss; `own` = rows whose
+    token is to be replaced by the model's own sample (`with_own_samples`), shown as masks until then; `own_truth` =
+    their true tokens.
     """
 
     start: int
@@ -43,10 +44,10 @@ class NoisyBlock:
 class MistakeSources:
     """Where edits come from. Tokens are ids; every function draws from the Random it is given.
 
-    `neighbour(rng)` = a token of the surroundings; `mutations(token)` = replacements (token tuples, perhaps empty) a slip
-    of the keyboard or the mind would leave; `draft(start, clean, rng)` = an earlier version of the block or None;
-    `swap_arguments(clean, rng)` = the block with two call arguments exchanged or None; `own` = substitutions are
-    left to the model itself.
+    `neighbour(rng)` = a token of the surroundings; `mutations(token)` = replacements (token tuples, perhaps empty) a
+    slip of the keyboard or the mind would leave; `draft(start, clean, rng)` = an earlier version of the block or
+    None; `swap_arguments(clean, rng)` = the block with two call arguments exchanged or None; `own` = substitutions
+    are left to the model itself.
     """
 
     neighbour: Callable[[Random], int]
@@ -70,8 +71,9 @@ def partition(num_tokens: int, rng: Random) -> list[tuple[int, int]]:
 def mask_block(clean: Sequence[int], *, start: int, drawn_size: int, level: float, rng: Random) -> NoisyBlock:
     """Masks m = 1 + floor(level * n) of the n real tokens (level in [0, 1)), one time in four a right run.
 
-    Masked rows weigh n/m; the surplus masks behind a masked <eom> (up to `drawn_size`) weigh as one masked token. Visible rows
-    are all locked or all draft, with equal chance, and have no loss. With a visible <eom> the block ends there.
+    Masked rows weigh n/m; the surplus masks behind a masked <eom> (up to `drawn_size`) weigh as one masked token.
+    Visible rows are all locked or all draft, with equal chance, and have no loss. With a visible <eom> the block ends
+    there.
     """
     n = len(clean)
     m = min(n, 1 + int(level * n))
@@ -224,7 +226,8 @@ def _substitute(writing: _Writing, row: int, rows: list[int], sources: MistakeSo
 
 
 def _mask(writing: _Writing, level: float, drawn_size: int, rng: Random) -> None:
-    """Masks m ~ U{1..n} of the unlocked rows, then makes a quarter of the holes in visible text 1-8 masks too long or short."""
+    """Masks m ~ U{1..n} of the unlocked rows, then makes a quarter of the holes in visible text 1-8 masks too long or
+    short."""
     rows = [i for i, state in enumerate(writing.states) if state == DRAFT]
     if not rows:
         return

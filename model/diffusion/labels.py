@@ -1,11 +1,11 @@
 """Labels of a corrupted block: what each position should become, by the cheapest alignment with the clean block.
 
 D[i][j] is the least cost of aligning z[i:] with x[j:]: equal visible token 0, mask with any token 1, surplus mask 2,
-visible token with another token 4, missing token 5, surplus visible token 5; a locked token may only be equal.
-The walk from (0, 0) takes the diagonal if it is optimal, else "missing", else "surplus". On a diagonal the label is the
-clean token, a surplus position gets <del>, and <ins> overrides the label of a visible token that has one or more missing
-tokens directly before it (the next step gives its own label). Tokens missing after the last position give no label here:
-the next block sees them as missing before its first token.
+visible token with another token 4, missing token 5, surplus visible token 5; a locked token may only be equal. The
+walk from (0, 0) takes the diagonal if it is optimal, else "missing", else "surplus". On a diagonal the label is the
+clean token, a surplus position gets <del>, and <ins> overrides the label of a visible token that has one or more
+missing tokens directly before it (the next step gives its own label). Tokens missing after the last position give no
+label here: the next block sees them as missing before its first token.
 
 Source: this project's answer to a question the Seed Diffusion paper leaves open (how insertions and deletions keep the
 length). Left out: applying the labels (moves.py in the sampler).

@@ -1,12 +1,14 @@
-"""The loss of a packed batch: weighted cross-entropy on noisy rows plus lambda times next-token loss on the clean stream.
+"""The loss of a packed batch: weighted cross-entropy on noisy rows plus lambda times next-token loss on the clean
+stream.
 
-    loss = sum over noisy rows of weight * CE / canvas tokens  +  lambda_ar * mean CE of clean text rows
-Masks-only blocks weigh n/m a masked row (an unbiased n * mean CE, equal to the 1/t bound for t ~ U(0, 1)); surplus masks weigh as
-one token; edited blocks weigh 1 a row. Source: Seed Diffusion (arXiv 2508.02193), equations 2-4, with labels and weights of
-corruption.py; the head and soft-max are kernels/diffusion_loss. Left out: where rows come from (training/packing.py).
+    loss = sum over noisy rows of weight * CE / canvas tokens  +  lambda_ar * mean CE of clean text rows Masks-only
+    blocks weigh n/m a masked row (an unbiased n * mean CE, equal to the 1/t bound for t ~ U(0, 1)); surplus masks
+    weigh as one token; edited blocks weigh 1 a row. Source: Seed Diffusion (arXiv 2508.02193), equations 2-4, with
+    labels and weights of corruption.py; the head and soft-max are kernels/diffusion_loss. Left out: where rows come
+    from (training/packing.py).
 
-Only labelled rows pass the head, a fixed number of them (static shapes): every noisy one, and of the clean stream as many
-random ones as still fit, which leaves the expectation unchanged.
+Only labelled rows pass the head, a fixed number of them (static shapes): every noisy one, and of the clean stream as
+many random ones as still fit, which leaves the expectation unchanged.
 
 Shapes: R chosen rows, T = rows of both streams of the whole batch, flattened, D model width, V vocabulary.
 """
@@ -25,7 +27,8 @@ from model.tokenizer import DEL, EOM, INS, NUM_RESERVED
 
 @dataclass(frozen=True)
 class LossRows:
-    """Which rows have a loss: `index_R` into the flattened (B * T) rows, label, weight in the total, and label set (state).
+    """Which rows have a loss: `index_R` into the flattened (B * T) rows, label, weight in the total, and label set
+    (state).
 
     `is_noisy_R` tells the two terms apart for reporting; padding rows have weight 0.
     """
@@ -41,7 +44,8 @@ class LossRows:
 
 
 class LabelledBatch(Protocol):
-    """What the loss reads of a packed batch: clean vectors (B, C), noisy ones (B, N); labels < 0 or weight 0 = no loss."""
+    """What the loss reads of a packed batch: clean vectors (B, C), noisy ones (B, N); labels < 0 or weight 0 = no
+    loss."""
 
     @property
     def clean_labels(self) -> np.ndarray: ...
@@ -57,7 +61,8 @@ class LabelledBatch(Protocol):
 
 @dataclass(frozen=True)
 class Loss:
-    """`total` has the gradient. `noisy` = mean weighted CE per canvas token, `clean` = mean next-token CE, both in nats."""
+    """`total` has the gradient. `noisy` = mean weighted CE per canvas token, `clean` = mean next-token CE, both in
+    nats."""
 
     total: Tensor
     noisy: Tensor

@@ -1,7 +1,8 @@
 """`seedling train`: arguments and the sentence a user gets when something is wrong.
 
-Left out: the loop (trainer.py). Environment that helps on Linux CPUs, because training allocates and frees the same large
-tensors in every step: MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 GLIBC_TUNABLES=glibc.malloc.hugetlb=1.
+Left out: the loop (trainer.py). Environment that helps on Linux CPUs, because training allocates and frees the same
+large tensors in every step: MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
+GLIBC_TUNABLES=glibc.malloc.hugetlb=1.
 """
 
 import argparse
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     print(
-        f"{args.out}: {scores.twin_bits_per_byte:.3f} bits per byte (twin), {scores.masked_nats:.3f} nats per canvas token"
+        f"{args.out}: {scores.twin_bits_per_byte:.3f} bits per byte (twin), "
+        f"{scores.masked_nats:.3f} nats per canvas token"
     )
     return 0

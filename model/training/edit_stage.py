@@ -1,9 +1,10 @@
 """The model's own mistakes for the edit stage: one forward without gradient, sampled at temperature 1.
 
-Half of all substitutions are to be the model's own: in the first half of the rows of a batch every substitution is left to the
-model (packing.py marks the places and shows them as masks). What it samples there becomes a draft, and the block is
-labelled again, so a sample that happens to be right is simply unchanged text. Source: Seed Diffusion (arXiv 2508.02193) trains
-on edits; own errors after Generalized Interpolating Discrete Diffusion (arXiv 2503.04482). Left out: runs of several steps.
+Half of all substitutions are to be the model's own: in the first half of the rows of a batch every substitution is
+left to the model (packing.py marks the places and shows them as masks). What it samples there becomes a draft, and
+the block is labelled again, so a sample that happens to be right is simply unchanged text. Source: Seed Diffusion
+(arXiv 2508.02193) trains on edits; own errors after Generalized Interpolating Discrete Diffusion (arXiv 2503.04482).
+Left out: runs of several steps.
 """
 
 from dataclasses import replace

@@ -1,9 +1,10 @@
 """Where wrong tokens come from in the edit stage: neighbours, slips of syntax, swapped arguments, look-alike lines.
 
-A slip works on one token's bytes (a bracket or colon dropped, an operator exchanged, `self` dropped, a digit off by one), so a
-slip that spans two tokens is not made; arguments are swapped only where commas and brackets are tokens of their own. The
-model's own mistakes come from the trainer. Source: the kinds named in this project's design; Seed Diffusion (arXiv 2508.02193)
-uses random substitutions, insertions and deletions. Left out: mutations that need a parse tree.
+A slip works on one token's bytes (a bracket or colon dropped, an operator exchanged, `self` dropped, a digit off by
+one), so a slip that spans two tokens is not made; arguments are swapped only where commas and brackets are tokens of
+their own. The model's own mistakes come from the trainer. Source: the kinds named in this project's design; Seed
+Diffusion (arXiv 2508.02193) uses random substitutions, insertions and deletions. Left out: mutations that need a
+parse tree.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,7 +48,8 @@ class SlipTable:
         self._slips: dict[int, tuple[tuple[int, ...], ...]] = {}
 
     def slips(self, token: int) -> tuple[tuple[int, ...], ...]:
-        """Replacements of `token` (each a tuple of ids, empty when the whole token is dropped); () if it has no slip."""
+        """Replacements of `token` (each a tuple of ids, empty when the whole token is dropped); () if it has no
+        slip."""
         found = self._slips.get(token)
         if found is None:
             found = self._slips[token] = self._find(token)

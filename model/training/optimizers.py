@@ -1,8 +1,8 @@
 """Two optimisers for one network: Muon for the hidden matrices, AdamW for embeddings, head, norms and state vectors.
 
 Source: Muon (Keller Jordan, 2024) as in torch.optim, with step sizes matched to AdamW's (Moonlight, arXiv 2502.16982,
-section 2.2), so one schedule serves both. Also the moving average of the weights that is kept at the end, and the tensors of
-both as a flat dict for a resume file without pickle. Left out: the schedule itself (schedule.py).
+section 2.2), so one schedule serves both. Also the moving average of the weights that is kept at the end, and the
+tensors of both as a flat dict for a resume file without pickle. Left out: the schedule itself (schedule.py).
 """
 
 from dataclasses import dataclass

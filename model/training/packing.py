@@ -1,9 +1,10 @@
 """Static rows for the trainer: several samples and their noisy views side by side, as plain integer vectors.
 
-A row has `clean_tokens` rows of the clean stream and `noisy_tokens` noisy rows. Attention is block-diagonal by sample, positions
-restart in each sample, a view repeats the positions of its canvas. The vectors are enough to build the mask (two_stream.py).
-Views take turns until the noisy rows are used up; of a canvas longer than a turn random blocks are taken. Source: two-stream
-training after Block Diffusion (arXiv 2503.09573, section 3); random partitions and views are this project's.
+A row has `clean_tokens` rows of the clean stream and `noisy_tokens` noisy rows. Attention is block-diagonal by
+sample, positions restart in each sample, a view repeats the positions of its canvas. The vectors are enough to build
+the mask (two_stream.py). Views take turns until the noisy rows are used up; of a canvas longer than a turn random
+blocks are taken. Source: two-stream training after Block Diffusion (arXiv 2503.09573, section 3); random partitions
+and views are this project's.
 
 Shapes: B rows, C clean places, N noisy places.
 """
@@ -42,10 +43,11 @@ class OwnMistakes:
 class Batch:
     """One packed batch, all int64 but `noisy_weights` (float32).
 
-    `*_sample` = number of the sample within its row, -1 for padding; `noisy_block` = number of the block within its row, -1
-    for padding; `noisy_start` = position of the block's first token: a noisy row sees the clean rows of its sample before it.
-    Labels are IGNORE where there is no loss. `num_canvas_tokens` = real tokens of all noisy blocks (the loss is a mean over
-    them); `own` = blocks waiting for the model's own mistakes, all in the first half of the rows.
+    `*_sample` = number of the sample within its row, -1 for padding; `noisy_block` = number of the block within its
+    row, -1 for padding; `noisy_start` = position of the block's first token: a noisy row sees the clean rows of its
+    sample before it. Labels are IGNORE where there is no loss. `num_canvas_tokens` = real tokens of all noisy blocks
+    (the loss is a mean over them); `own` = blocks waiting for the model's own mistakes, all in the first half of the
+    rows.
     """
 
     clean_tokens: np.ndarray
@@ -193,8 +195,8 @@ def _draw_views(
 def _block_maker(
     sample: Sample, table: SlipTable, stage: Stage, own: bool, rng: Random
 ) -> Callable[[int, int], NoisyBlock]:
-    """Makes the block of a given start and drawn size. Noise levels follow the golden ratio, so any number of blocks of one
-    sample is spread evenly over (0, 1) while each level alone is uniform."""
+    """Makes the block of a given start and drawn size. Noise levels follow the golden ratio, so any number of blocks
+    of one sample is spread evenly over (0, 1) while each level alone is uniform."""
     canvas = sample.ids[sample.canvas_start :]
     phase = rng.random()
     count = 0

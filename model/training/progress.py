@@ -1,11 +1,13 @@
 """What a training run shows and writes down: a live line, losses.jsonl and losses.png.
 
-On a terminal the line is redrawn (rich); in a pipe a plain line comes every 20 seconds. Left out: any service or telemetry.
+On a terminal the line is redrawn (rich); in a pipe a plain line comes every 20 seconds. Left out: any service or
+telemetry.
 """
 
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ PLAIN_EVERY_S = 20.0
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of losses.jsonl. Losses in nats; `data` = checksum of the step's tokens, equal when a run is repeated."""
+    """One line of losses.jsonl. Losses in nats; `data` = checksum of the step's tokens, equal when a run is
+    repeated."""
 
     step: int
     stage: Stage
@@ -128,7 +131,7 @@ def draw_losses(folder: Path) -> None:
         bits = axes.twinx()
         bits.plot([r["spent_s"] / 60 for r in evals], [r["twin_bits_per_byte"] for r in evals], "s", ms=3, color="gray")
         bits.set_ylabel("held-out twin, bits per byte (squares)")
-    for before, after in zip(steps[:-1], steps[1:], strict=True):
+    for before, after in pairwise(steps):
         if before["stage"] != after["stage"]:
             axes.axvline(after["spent_s"] / 60, color="black", linewidth=0.6, linestyle=":")
     axes.set_xlabel("minutes")

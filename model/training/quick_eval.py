@@ -1,7 +1,7 @@
 """A small, fixed look at held-out text during training: twin bits per byte and the mean masked loss.
 
-The batches are the same in every call (fixed seed), so the numbers of one run compare; they come from the training mix of
-documents and holes, not from a benchmark. Left out: everything `seedling eval` measures.
+The batches are the same in every call (fixed seed), so the numbers of one run compare; they come from the training
+mix of documents and holes, not from a benchmark. Left out: everything `seedling eval` measures.
 """
 
 import math

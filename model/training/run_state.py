@@ -1,7 +1,8 @@
 """The state of a training run on disk: one safetensors file, replaced in one step, that a killed run goes on from.
 
-Holds weights, optimiser state, the moving average and the counters (step, seconds spent, tokens read). The data order needs
-no state: a batch is a pure function of (seed, step). Left out: the checkpoint folder for users (checkpoints/load.py).
+Holds weights, optimiser state, the moving average and the counters (step, seconds spent, tokens read). The data order
+needs no state: a batch is a pure function of (seed, step). Left out: the checkpoint folder for users
+(checkpoints/load.py).
 """
 
 import os
@@ -57,7 +58,8 @@ class RunState:
 
 
 def save_run(state: RunState, folder: Path) -> None:
-    """Writes the resume file: a temporary file, flushed, then renamed. TrainError if the disk is full or not writable."""
+    """Writes the resume file: a temporary file, flushed, then renamed. TrainError if the disk is full or not
+    writable."""
     tensors: dict[str, Tensor] = {f"net.{name}": p.detach() for name, p in state.network.named_parameters()}
     tensors |= {f"opt.{name}": value for name, value in optimizer_tensors(state.optimizers).items()}
     if state.average is not None:

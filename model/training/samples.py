@@ -1,10 +1,10 @@
 """Training samples: a document, or a document with a hole, as one sequence of clean tokens that ends in a canvas.
 
-35 % documents (the whole text is canvas), 65 % infill; half of the holes are syntax nodes of 2..256 tokens, half random spans
-(length log-uniform 2..256, half of them inside one line; the ends of half of the spans fall on characters, the others on
-token borders). <suf> starts 0..8 lines below the hole, as an editor's anchor does. Source: this project's design; FIM after
-Bavarian et al. (arXiv 2207.14255). Left out: noisy views and packing (packing.py), snippets of other files (the context of
-this size of model is too short for them).
+35 % documents (the whole text is canvas), 65 % infill; half of the holes are syntax nodes of 2..256 tokens, half
+random spans (length log-uniform 2..256, half of them inside one line; the ends of half of the spans fall on
+characters, the others on token borders). <suf> starts 0..8 lines below the hole, as an editor's anchor does. Source:
+this project's design; FIM after Bavarian et al. (arXiv 2207.14255). Left out: noisy views and packing (packing.py),
+snippets of other files (the context of this size of model is too short for them).
 
 Stored documents are tokenized line by line, so only the lines that a cut breaks are tokenized again.
 """
@@ -13,6 +13,7 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -35,8 +36,8 @@ _LAYOUT = frozenset(LAYOUT_IDS)
 class Sample:
     """`ids` = prompt and canvas (<eom> included where the text ends); the canvas is ids[canvas_start:].
 
-    `path_end` = first id behind the path line (no loss up to there). `kind` is document, syntax or span. `lines` = token
-    lines of the same file around the hole (for drafts), `line_start` = the canvas begins a line.
+    `path_end` = first id behind the path line (no loss up to there). `kind` is document, syntax or span. `lines` =
+    token lines of the same file around the hole (for drafts), `line_start` = the canvas begins a line.
     """
 
     ids: list[int]
@@ -157,7 +158,8 @@ def _window(shards: Shards, document: np.ndarray, place: int, room: int, rng: Ra
 
 
 def _syntax_hole(text: bytes, starts: list[int], rng: Random) -> tuple[int, int] | None:
-    """Bytes of a random node of 2..256 tokens; the kinds (statement, expression, block, arguments) have equal chances."""
+    """Bytes of a random node of 2..256 tokens; the kinds (statement, expression, block, arguments) have equal
+    chances."""
     source = text.decode("utf-8", errors="replace")
     spans = node_spans(source, "python")
     ascii_only = len(source) == len(text)
@@ -223,7 +225,8 @@ def _cut(
     on_tokens: bool,
     rng: Random,
 ) -> tuple[list[int], list[int], list[int], list[int], list[int]] | None:
-    """(suffix, prefix, tail, line, canvas) ids of a window with a hole [start, end) in bytes; None if it is not UTF-8."""
+    """(suffix, prefix, tail, line, canvas) ids of a window with a hole [start, end) in bytes; None if it is not
+    UTF-8."""
     start, end = hole
     borders = [0] + [i + 1 for i in breaks]  # token indices of line starts
     if borders[-1] != len(window):
@@ -270,6 +273,4 @@ def _lines_around(shards: Shards, document: np.ndarray, low: int, high: int) -> 
     first = max(0, int(np.searchsorted(breaks, low)) - NEARBY_LINES)
     last = int(np.searchsorted(breaks, high)) + NEARBY_LINES
     borders: Sequence[int] = [int(breaks[first - 1]) + 1 if first else 0, *(breaks[first:last] + 1).tolist()]
-    return tuple(
-        tuple(document[a:b].tolist()) for a, b in zip(borders[:-1], borders[1:], strict=True) if 3 <= b - a <= 64
-    )
+    return tuple(tuple(document[a:b].tolist()) for a, b in pairwise(borders) if 3 <= b - a <= 64)

@@ -1,8 +1,10 @@
-"""What the wall clock decides: the stage, the learning rate and lambda_ar, as functions of the spent share of the budget.
+"""What the wall clock decides: the stage, the learning rate and lambda_ar, as functions of the spent share of the
+budget.
 
-Warm-up (clean stream alone) for the first half, then mask stage for 80 % of the rest, then edit stage, in which the learning rate
-goes to zero. Source: Seed Diffusion (arXiv 2508.02193) for 80 / 20; warmup-stable-decay (arXiv 2405.18392) for the rate; the first half of the
-time and the shares of lambda_ar are this project's. Left out: constrained order and on-policy (files of their own).
+Warm-up (clean stream alone) for the first half, then mask stage for 80 % of the rest, then edit stage, in which the
+learning rate goes to zero. Source: Seed Diffusion (arXiv 2508.02193) for 80 / 20; warmup-stable-decay (arXiv
+2405.18392) for the rate; the first half of the time and the shares of lambda_ar are this project's. Left out:
+constrained order and on-policy (files of their own).
 """
 
 import msgspec
@@ -33,7 +35,8 @@ def stage_at(schedule: Schedule, spent: float) -> Stage:
 
 
 def rate_at(schedule: Schedule, spent: float, step: int) -> float:
-    """Relative learning rate: rise, plateau in the warm-up, a slow decline in the mask stage, to zero in the edit stage."""
+    """Relative learning rate: rise, plateau in the warm-up, a slow decline in the mask stage, to zero in the edit
+    stage."""
     rise = min(1.0, (step + 1) / schedule.num_rise_steps)
     if spent < schedule.warm_up_share:
         return rise

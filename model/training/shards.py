@@ -1,8 +1,8 @@
 """Token shards: a folder with the tokenized corpus, opened for reading.
 
-train.bin / heldout.bin (uint16 ids, documents one after another), train.idx.npy / heldout.idx.npy (int64 offsets, one more than
-documents), train.paths.txt / heldout.paths.txt (one in-package path a document), meta.json, tokenizer.json. Documents are
-tokenized line by line, so decoding gives the text exactly. Left out: writing them (training/corpus).
+train.bin / heldout.bin (uint16 ids, documents one after another), train.idx.npy / heldout.idx.npy (int64 offsets, one
+more than documents), train.paths.txt / heldout.paths.txt (one in-package path a document), meta.json, tokenizer.json.
+Documents are tokenized line by line, so decoding gives the text exactly. Left out: writing them (training/corpus).
 """
 
 import json

@@ -1,18 +1,20 @@
 """The training loop: one network through warm-up, mask stage and edit stage within a wall-time budget.
 
-The clock decides stage and learning rate (schedule.py); the data of a step depend on (seed, step) alone, so a killed run goes on
-with the same order. fp32 weights, bf16 products; Muon and AdamW; gradients clipped; a step with a loss that is not finite
-is skipped. Source: Seed Diffusion (arXiv 2508.02193), section 2, at the size of two CPU cores. Left out: the later stages
-(constrained order, on-policy) and more than one device.
+The clock decides stage and learning rate (schedule.py); the data of a step depend on (seed, step) alone, so a killed
+run goes on with the same order. fp32 weights, bf16 products; Muon and AdamW; gradients clipped; a step with a loss
+that is not finite is skipped. Source: Seed Diffusion (arXiv 2508.02193), section 2, at the size of two CPU cores.
+Left out: the later stages (constrained order, on-policy) and more than one device.
 """
 
 import math
+import sys
 import time
 import zlib
 from pathlib import Path
 
 import msgspec
 import torch
+from torch import Tensor
 
 from model.checkpoints.load import save_checkpoint
 from model.checkpoints.presets import Preset, Sampling
@@ -98,8 +100,7 @@ class _Trainer:
         self.allowed_KV = allowed_labels(options.network.vocab_size).to(options.device)
         self.forward: Forward = two_stream_hidden
         if options.compile:
-            # Two static shapes (with and without noisy rows) of one code object.
-            self.forward = torch.compile(two_stream_hidden, dynamic=False)
+            self.forward = _compiled_or_eager()
         self.before_s = state.counters.spent_s
         self.started_s = time.monotonic()
 
@@ -243,6 +244,31 @@ class _Trainer:
         return scores
 
 
+def _compiled_or_eager() -> Forward:
+    """`two_stream_hidden` compiled, for its two static shapes; eager from the first time that compiling fails.
+
+    A run of an hour must not end because the second shape meets a compiler bug or a missing C++ compiler.
+    """
+    from torch._dynamo.exc import BackendCompilerFailed
+    from torch._inductor.exc import InductorError
+
+    compiled: Forward = torch.compile(two_stream_hidden, dynamic=False)
+    failed = False
+
+    def forward(*args: object) -> Tensor:
+        nonlocal failed
+        if not failed:
+            try:
+                return compiled(*args)
+            except (BackendCompilerFailed, InductorError) as error:
+                failed = True
+                reason = str(error).splitlines()[0]
+                print(f"compiling failed ({reason}); going on without it", file=sys.stderr, flush=True)
+        return two_stream_hidden(*args)  # type: ignore[arg-type]
+
+    return forward
+
+
 def _begin(options: TrainOptions, shards: Shards) -> RunState:
     if options.rows % options.micro_rows:
         raise TrainError(f"rows ({options.rows}) must be a multiple of micro rows ({options.micro_rows})")
@@ -250,7 +276,8 @@ def _begin(options: TrainOptions, shards: Shards) -> RunState:
         raise TrainError(f"head rows ({options.head_rows}) must be at least noisy tokens ({options.noisy_tokens})")
     if options.network.vocab_size != shards.tokenizer.vocab_size:
         raise TrainError(
-            f"the network has a vocabulary of {options.network.vocab_size}, the shards one of {shards.tokenizer.vocab_size}"
+            f"the network has a vocabulary of {options.network.vocab_size}, "
+            f"the shards one of {shards.tokenizer.vocab_size}"
         )
     try:
         options.out.mkdir(parents=True, exist_ok=True)

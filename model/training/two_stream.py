@@ -1,9 +1,10 @@
 """The training forward: clean stream and noisy views in one pass, with the attention cut along the known structure.
 
-Clean rows attend causally, so a chunk of them needs only the keys up to its end; noisy rows see clean rows of their sample
-before their block, and their block. This gives the same rows as `Transformer.forward` under the dense mask (a test holds
-it) and spares 40 % of the attention. Source: Block Diffusion (arXiv 2503.09573, section 3) for the two streams; the chunks
-are plain blocking. Left out: kernels (on a GPU the fused attention with the dense mask is as good).
+Clean rows attend causally, so a chunk of them needs only the keys up to its end; noisy rows see clean rows of their
+sample before their block, and their block. This gives the same rows as `Transformer.forward` under the dense mask (a
+test holds it) and spares 40 % of the attention. Source: Block Diffusion (arXiv 2503.09573, section 3) for the two
+streams; the chunks are plain blocking. Left out: kernels (on a GPU the fused attention with the dense mask is as
+good).
 
 Shapes: B batch, C clean rows, N noisy rows, T = C + N, H query heads, G key-value heads, K features of a head.
 """
@@ -11,6 +12,7 @@ Shapes: B batch, C clean rows, N noisy rows, T = C + N, H query heads, G key-val
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,13 +111,41 @@ def grouped_attention(q_BTHK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, mask_BTS: 
     On the CPU this is faster in training than the fused op, whose backward is slow in bf16. Every row must see a key.
     """
     B, T, H, K = q_BTHK.shape
-    G, S = k_BGSK.shape[1], k_BGSK.shape[2]
+    G = k_BGSK.shape[1]
     q = (q_BTHK * (1 / math.sqrt(K))).view(B, T, G, H // G, K).transpose(1, 2).reshape(B, G, T * (H // G), K)
-    scores = (q @ k_BGSK.transpose(2, 3)).view(B, G, T, H // G, S)
-    scores = scores.masked_fill(~mask_BTS[:, None, :, None, :], torch.finfo(scores.dtype).min)
-    weights = torch.softmax(scores, dim=-1).view(B, G, T * (H // G), S)
-    out = (weights @ v_BGSK).view(B, G, T, H // G, K)
-    return out.transpose(1, 2).reshape(B, T, H * K)
+    hidden_BG1S = ~mask_BTS[:, None, :, None, :]
+    out = _Attention.apply(q, k_BGSK, v_BGSK, hidden_BG1S)
+    return out.view(B, G, T, H // G, K).transpose(1, 2).reshape(B, T, H * K)  # type: ignore[union-attr]
+
+
+class _Attention(torch.autograd.Function):
+    """softmax(q k^T) v with the soft-max kept for the backward pass and nothing else of that size; R = T * H / G rows.
+
+    Written out because autocast would run the soft-max and its gradient in fp32 and keep both, which doubles the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q_BGRK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, hidden_BGTS: Tensor) -> Tensor:
+        with torch.autocast(q_BGRK.device.type, enabled=False):
+            scores = q_BGRK @ k_BGSK.transpose(2, 3)
+            B, G, R, S = scores.shape
+            T = hidden_BGTS.shape[2]
+            scores.view(B, G, T, R // T, S).masked_fill_(hidden_BGTS, torch.finfo(scores.dtype).min)
+            weights = torch.softmax(scores, dim=-1)
+            ctx.save_for_backward(q_BGRK, k_BGSK, v_BGSK, weights)
+            return weights @ v_BGSK
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        q, k, v, weights = ctx.saved_tensors
+        (grad,) = grads
+        with torch.autocast(q.device.type, enabled=False):
+            grad = grad.to(q.dtype)
+            grad_v = weights.transpose(2, 3) @ grad
+            grad_weights = grad @ v.transpose(2, 3)
+            # Hidden places have weight 0, so their score gets no gradient.
+            grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
+            return grad_scores @ k, grad_scores.transpose(2, 3) @ q, grad_v, None
 
 
 def hidden_rows(network: Transformer, rows: Rows, *, bf16: bool, forward: Forward = two_stream_hidden) -> Tensor:
