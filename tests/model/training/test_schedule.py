@@ -1,0 +1,30 @@
+"""Stages and rates at their shares of the time."""
+
+import itertools
+
+import pytest
+
+from model.training.schedule import Schedule, lambda_ar, rate_at, stage_at
+
+SCHEDULE = Schedule()
+
+
+@pytest.mark.parametrize(
+    ("spent", "stage"),
+    [(0.0, "warm-up"), (0.499, "warm-up"), (0.5, "mask"), (0.899, "mask"), (0.9001, "edit"), (1.0, "edit")],
+)
+def test_stage(spent, stage):
+    assert stage_at(SCHEDULE, spent) == stage
+
+
+def test_rate_rises_holds_declines_and_ends_at_zero():
+    rates = [rate_at(SCHEDULE, spent / 100, 10_000) for spent in range(101)]
+    assert rates[0] == rates[49] == 1.0
+    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert rates[90] == pytest.approx(SCHEDULE.edit_start_rate)
+    assert rates[100] == 0.0
+    assert rate_at(SCHEDULE, 0.0, 0) == pytest.approx(1 / SCHEDULE.num_rise_steps)
+
+
+def test_lambda_falls():
+    assert [lambda_ar(stage) for stage in ("warm-up", "mask", "edit")] == [1.0, 0.5, 0.2]

@@ -1,0 +1,55 @@
+"""Shards that cannot be used are refused in one sentence."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from model.training.shards import ShardError, open_shards
+
+
+@pytest.fixture
+def copy(toy_folder, tmp_path):
+    return shutil.copytree(toy_folder, tmp_path / "shards")
+
+
+def test_both_splits_open(toy_folder):
+    train, heldout = open_shards(toy_folder), open_shards(toy_folder, "heldout")
+    assert (train.num_documents, heldout.num_documents) == (200, 20)
+    assert train.paths[3] == "toy/file3.py"
+    assert train.tokenizer.decode(train.document(0)).startswith("def ")
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(ShardError, match="no shard folder"):
+        open_shards(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["train.bin", "train.idx.npy", "meta.json", "tokenizer.json"])
+def test_missing_file(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ShardError):
+        open_shards(copy)
+
+
+def test_cut_file(copy):
+    data = (copy / "train.bin").read_bytes()
+    (copy / "train.bin").write_bytes(data[:-10])
+    with pytest.raises(ShardError, match=r"train\.bin"):
+        open_shards(copy)
+
+
+def test_another_tokenizer(copy):
+    meta = json.loads((copy / "meta.json").read_text()) | {"tokenizer_sha256": "0" * 64}
+    (copy / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(ShardError, match="another tokenizer"):
+        open_shards(copy)
+
+
+def test_ids_beyond_the_vocabulary(copy):
+    tokens = np.fromfile(copy / "train.bin", np.uint16)
+    tokens[5] = 9_999
+    tokens.tofile(copy / "train.bin")
+    with pytest.raises(ShardError, match="ids"):
+        open_shards(copy)
