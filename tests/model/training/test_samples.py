@@ -1,0 +1,120 @@
+"""Samples: what stands in the layout is the document, cut once; shares, lengths and anchors are as described."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from model.tokenizer import BOS, CUR, EOM, FILE, LAYOUT_IDS, PRE, SUF, TAIL
+from model.training.samples import MAX_HOLE_TOKENS, MAX_TAIL_LINES, draw_sample
+
+NUM_SAMPLES = 600
+MAX_TOKENS = 400
+
+
+@pytest.fixture(scope="module")
+def samples(toy_shards):
+    rng = Random(1)
+    return [draw_sample(toy_shards, rng, MAX_TOKENS) for _ in range(NUM_SAMPLES)]
+
+
+def parts_of(sample):
+    """Ids of the layout's parts: path, suffix, prefix, tail, line (those that are there), and the canvas."""
+    parts, current = {}, None
+    for token in sample.ids[: sample.canvas_start]:
+        if token in LAYOUT_IDS:
+            current = token
+            parts[current] = []
+        else:
+            parts[current].append(token)
+    return parts, sample.ids[sample.canvas_start :]
+
+
+def texts_of(shards):
+    return [shards.tokenizer.decode(shards.document(i)) for i in range(shards.num_documents)]
+
+
+def test_lengths_and_kinds(samples):
+    kinds = Counter(sample.kind for sample in samples)
+    assert 0.28 <= kinds["document"] / NUM_SAMPLES <= 0.45
+    assert 0.7 <= kinds["syntax"] / kinds["span"] <= 1.5
+    for sample in samples:
+        assert len(sample.ids) <= MAX_TOKENS
+        assert 0 < sample.canvas_start < len(sample.ids)
+        assert sample.path_end <= sample.canvas_start
+        if sample.kind != "document":
+            assert sample.ids[-1] == EOM
+            assert len(sample.ids) - sample.canvas_start <= MAX_HOLE_TOKENS + 64
+
+
+def test_an_infill_sample_reads_as_its_document(samples, toy_shards):
+    documents = texts_of(toy_shards)
+    decode = toy_shards.tokenizer.decode
+    seen = 0
+    for sample in samples:
+        if sample.kind == "document":
+            continue
+        parts, canvas = parts_of(sample)
+        assert list(parts) == [BOS, FILE, SUF, PRE, TAIL, CUR]
+        text = decode([*parts[PRE], *parts[CUR], *canvas[:-1], *parts[TAIL], *parts[SUF]])
+        assert any(text in document for document in documents)
+        assert "\n" not in decode(parts[CUR])
+        assert not parts[PRE] or decode(parts[PRE]).endswith("\n")
+        assert not parts[TAIL] or not parts[SUF] or decode(parts[TAIL]).endswith("\n")
+        # The rest of the hole's line, and at most eight lines to the anchor.
+        assert decode(parts[TAIL]).count("\n") <= MAX_TAIL_LINES + 1
+        seen += 1
+    assert seen > 300
+
+
+def test_a_document_sample_is_a_stretch_of_its_document(samples, toy_shards):
+    documents = [text.encode() for text in texts_of(toy_shards)]
+    ended = 0
+    for sample in samples:
+        if sample.kind == "document":
+            parts, canvas = parts_of(sample)
+            assert list(parts) == [BOS, FILE, CUR]
+            text = toy_shards.tokenizer.decode_bytes(canvas)  # the cut may fall into a character
+            if canvas[-1] == EOM:
+                ended += 1
+                assert any(document.endswith(text) for document in documents)
+            else:
+                assert any(text in document for document in documents)
+    assert ended > 20
+
+
+def test_holes_reach_many_lengths_and_some_lie_inside_a_line(samples, toy_shards):
+    holes = [parts_of(sample)[1][:-1] for sample in samples if sample.kind == "span"]
+    lengths = [len(hole) for hole in holes]
+    assert min(lengths) <= 4
+    assert max(lengths) >= 60
+    one_line = sum("\n" not in toy_shards.tokenizer.decode(hole) for hole in holes)
+    assert 0.4 <= one_line / len(holes) <= 0.95
+
+
+def test_syntax_holes_are_whole_nodes(samples, toy_shards):
+    from model.syntax.spans import node_spans
+
+    checked = 0
+    for sample in samples:
+        if sample.kind != "syntax":
+            continue
+        parts, canvas = parts_of(sample)
+        decode = toy_shards.tokenizer.decode
+        before = decode([*parts[PRE], *parts[CUR]])
+        hole = decode(canvas[:-1])
+        text = before + hole + decode([*parts[TAIL], *parts[SUF]])
+        spans = {(span.start, span.end) for span in node_spans(text, "python")}
+        checked += (len(before), len(before) + len(hole)) in spans
+    assert checked > 0.8 * sum(s.kind == "syntax" for s in samples)  # a trimmed prefix can change the tree
+
+
+def test_same_random_state_same_sample(toy_shards):
+    assert draw_sample(toy_shards, Random(9), 200) == draw_sample(toy_shards, Random(9), 200)
+    assert draw_sample(toy_shards, Random(9), 200) != draw_sample(toy_shards, Random(10), 200)
+
+
+def test_lines_of_the_file_are_kept_for_drafts(toy_shards):
+    sample = draw_sample(toy_shards, Random(2), 200, with_lines=True)
+    assert sample.lines
+    assert all(toy_shards.tokenizer.decode(line).count("\n") == 1 for line in sample.lines)
