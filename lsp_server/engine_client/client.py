@@ -209,11 +209,22 @@ async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncGenerator[api.
             if response.status_code != 200:
                 yield _error_of(await response.aread())
                 return
-            async for line in response.aiter_lines():
+            async for line in _json_lines(response):
                 if line.strip():
-                    yield api.decode_event(line.encode())
+                    yield api.decode_event(line)
     except httpx.TransportError as error:
         raise _ConnectionLost from error
+
+
+async def _json_lines(response: "httpx.Response") -> AsyncIterator[bytes]:
+    """NDJSON lines. Not `aiter_lines`: that also cuts at U+0085, U+2028 and others, which JSON leaves inside strings."""
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest
 
 
 async def _stay_attached(http: "httpx.AsyncClient") -> bool:
@@ -223,8 +234,8 @@ async def _stay_attached(http: "httpx.AsyncClient") -> bool:
     announced = False
     try:
         async with http.stream("GET", "/v1/attach", timeout=httpx.Timeout(None, connect=2.0)) as response:
-            async for line in response.aiter_lines():
-                announced = announced or '"closing"' in line
+            async for line in _json_lines(response):
+                announced = announced or b'"closing"' in line
     except httpx.TransportError:
         pass
     return announced

@@ -16,7 +16,7 @@ from model.engine import api
 
 REQUEST = api.DenoiseRequest(id="1", prompt=api.Prompt(line="x"))
 DONE = api.Done(
-    text="y",
+    text="y\u2028\x85\x0cz",  # line breaks to Python, but not to JSON
     reason="eom",
     confidence=1.0,
     steps=1,
