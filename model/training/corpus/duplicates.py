@@ -6,11 +6,10 @@ same text up to white space. Near = an estimated Jaccard similarity of the sets 
 duplicates of parts of files.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
-
-from model.training.corpus.exclusions import line_hashes
 
 NUM_HASHES = 64
 NUM_BANDS = 16
@@ -31,12 +30,12 @@ class SeenFiles:
         self._bands: dict[bytes, list[int]] = {}
         self._signatures: list[np.ndarray] = []
 
-    def reason(self, text: str) -> str:
-        """Why a file is dropped; "" lets it pass and remembers it."""
+    def reason(self, text: str, hashes: Sequence[int]) -> str:
+        """Why a file is dropped; "" lets it pass and remembers it. `hashes` are the file's `line_hashes`."""
         digest = blake2b(" ".join(text.split()).encode("utf-8", "replace"), digest_size=16).digest()
         if digest in self._exact:
             return "exact duplicate"
-        lines = np.array(sorted(set(line_hashes(text))), dtype=np.uint64)
+        lines = np.array(sorted(set(hashes)), dtype=np.uint64)
         if len(lines) >= MIN_LINES:
             signature = _signature(lines)
             bands = [bytes([band]) + row.tobytes() for band, row in enumerate(signature.reshape(NUM_BANDS, _ROWS))]
@@ -52,8 +51,5 @@ class SeenFiles:
 
 def _signature(lines: np.ndarray) -> np.ndarray:
     """uint32 (NUM_HASHES): the least value of each hash over the lines."""
-    signature = np.empty(NUM_HASHES, dtype=np.uint32)
-    for number in range(NUM_HASHES):
-        mixed = lines * _MULTIPLIERS[number] + _OFFSETS[number]
-        signature[number] = (mixed >> np.uint64(32)).min()
-    return signature
+    mixed = lines[:, None] * _MULTIPLIERS + _OFFSETS
+    return (mixed >> np.uint64(32)).min(axis=0).astype(np.uint32)

@@ -102,11 +102,13 @@ class HeldOutLines:
     def __init__(self) -> None:
         self._lines: set[int] = set()
 
-    def add(self, text: str) -> None:
-        self._lines.update(line_hashes(text))
+    def add(self, hashes: Iterable[int]) -> None:
+        """Adds a held-out file by its `line_hashes`."""
+        self._lines.update(hashes)
 
-    def reason(self, text: str) -> str:
-        lines = set(line_hashes(text))
+    def reason(self, hashes: Iterable[int]) -> str:
+        """Why a file is dropped, given its `line_hashes`; "" keeps it."""
+        lines = set(hashes)
         shared = len(lines & self._lines)
         alike = shared >= MIN_HELD_OUT_LINES and shared >= MAX_HELD_OUT_SHARE * len(lines)
         return "like a file of a held-out project" if alike else ""

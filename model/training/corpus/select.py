@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from model.training.corpus.duplicates import SeenFiles
-from model.training.corpus.exclusions import EvaluationTexts, HeldOutLines
+from model.training.corpus.exclusions import EvaluationTexts, HeldOutLines, line_hashes
 from model.training.corpus.packages import Record, Rules, kept_files, package_record
 from model.training.corpus.sources import Source
 
@@ -74,13 +74,14 @@ def select(
         num_files_before, bytes_before = len(documents), num_bytes
         share_bytes = 0
         for offset, length, kept in kept_files(source.project, work) if not record.reason else ():
+            hashes = line_hashes(kept.text)
             if record.held_out:
-                held_out_lines.add(kept.text)
+                held_out_lines.add(hashes)
             if kept.compare_only:
                 continue
-            reason = seen.reason(kept.text)
+            reason = seen.reason(kept.text, hashes)
             if not reason and not record.held_out:
-                reason = held_out_lines.reason(kept.text)
+                reason = held_out_lines.reason(hashes)
             if reason:
                 dropped[reason] = dropped.get(reason, 0) + 1
                 continue
