@@ -144,7 +144,7 @@ class _Attention(torch.autograd.Function):
             grad_v = weights.transpose(2, 3) @ grad
             grad_weights = grad @ v.transpose(2, 3)
             # Hidden places have weight 0, so their score gets no gradient.
-            grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
+            grad_scores = torch.ops.aten._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
             return grad_scores @ k, grad_scores.transpose(2, 3) @ q, grad_v, None
 
 
