@@ -217,7 +217,7 @@ async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncGenerator[api.
 
 
 async def _json_lines(response: "httpx.Response") -> AsyncIterator[bytes]:
-    """NDJSON lines. Not `aiter_lines`: that also cuts at U+0085, U+2028 and others, which JSON leaves inside strings."""
+    """NDJSON lines. Not `aiter_lines`: that also cuts at U+0085 and U+2028, which JSON leaves inside strings."""
     rest = b""
     async for chunk in response.aiter_bytes():
         *lines, rest = (rest + chunk).split(b"\n")

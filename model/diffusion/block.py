@@ -41,6 +41,8 @@ class Block:
 
     prev_locked: whether the token before the block is locked (the prompt's end is); it decides on the first gap.
     end_open: whether `<eom>` may be placed in this block (a growing canvas with nothing queued behind the block).
+    begins_canvas: row 0 is the canvas's first token. No training canvas is empty, so `<eom>` is a label that row can
+    never have; what the network says about it there means nothing.
     """
 
     rows: list[Row]
@@ -48,6 +50,7 @@ class Block:
     insert_budget: int
     prev_locked: bool
     end_open: bool
+    begins_canvas: bool = False
 
     def num_masks(self) -> int:
         return sum(row.state == MASKED for row in self.rows)
@@ -63,13 +66,14 @@ def make_row(token: int, state: int) -> Row:
     return Row(token=token, state=state, edits_left=0 if state == LOCKED else NUM_EDITS)
 
 
-def make_block(rows: list[Row], *, prev_locked: bool, end_open: bool) -> Block:
+def make_block(rows: list[Row], *, prev_locked: bool, end_open: bool, begins_canvas: bool = False) -> Block:
     return Block(
         rows=rows,
         capacity=capacity_of(len(rows)),
         insert_budget=INSERT_BUDGET + len(rows) // 2,
         prev_locked=prev_locked,
         end_open=end_open,
+        begins_canvas=begins_canvas,
     )
 
 
@@ -111,7 +115,7 @@ def asks_of(block: Block, edits: Edits, *, prefix_on_first: bool = False) -> lis
             if row.state == LOCKED:
                 last_locked = index
     for index, row in enumerate(rows):
-        end_here = block.end_open and index > last_locked
+        end_here = block.end_open and index > last_locked and not (block.begins_canvas and index == 0)
         if row.state == MASKED:
             surplus = indels if index < last_visible else end_here
             prefix = prefix_on_first and index == 0

@@ -98,6 +98,7 @@ class Run:
         self._boundaries = canvas.boundaries
         self._queue_start = 0  # index in canvas.ids of the queue's first row
         self._prev_locked = True  # the prompt's end counts as locked
+        self._begins = True  # no block is final yet
         self._committed: list[int] = []
         self._confidences: list[float | None] = []
         self._num_in_cache = 0  # canvas tokens that a pass has made clean rows of
@@ -209,9 +210,12 @@ class Run:
                 self._committed.append(row.token)
                 self._clean_ids.append(row.token)
                 self._confidences.append(_confidence(row))
+        self._begins = False
         if block.rows:
             self._prev_locked = block.rows[-1].state == LOCKED
             self._ended = block.rows[-1].token == EOM
+        else:
+            self._max_tokens -= 1  # a block that deleted all of itself: else the same masks could come back for ever
         self._block = None
 
     def _next_block(self) -> None:
@@ -227,7 +231,12 @@ class Run:
             if not rows:
                 self._finish("length", self._committed, self._confidences)
                 return
-            block = make_block(rows, prev_locked=self._prev_locked, end_open=self._grows and not self._queue)
+            block = make_block(
+                rows,
+                prev_locked=self._prev_locked,
+                end_open=self._grows and not self._queue,
+                begins_canvas=self._begins and not self._committed,
+            )
             self._block_steps = self._extra_steps = 0
             if asks_of(block, self.policy.edits):
                 self._block = block

@@ -83,12 +83,16 @@ def test_max_tokens_bounds_the_text(play):
     assert (nothing.result.ids, nothing.result.forwards) == ((), 0)
 
 
-def test_an_empty_canvas_needs_no_pass_and_an_empty_text_one(play):
+def test_an_empty_canvas_needs_no_pass():
     closed = Run(PROMPT, draft_canvas([]), EDITS)
     assert closed.result is not None
     assert (closed.result.ids, closed.result.reason, closed.result.forwards) == ((), "eom", 0)
-    result = play(Run(PROMPT, masked_canvas(9), Policy()), believes([]))[-1].result
-    assert (result.ids, result.reason, result.forwards, result.confidence) == ((), "eom", 1, 1.0)
+
+
+def test_the_first_token_of_a_completion_is_never_the_end(play):
+    # No canvas of the training is empty, so a network's belief in <eom> there means nothing; behind it, it does.
+    result = play(Run(PROMPT, masked_canvas(9), Policy()), lambda _: {i: {EOM: 0.9, 100: 0.05} for i in range(9)})
+    assert (result[-1].result.ids, result[-1].result.reason) == ((100,), "eom")
 
 
 def test_known_length_ends_at_its_locked_end(play):
@@ -355,3 +359,15 @@ def test_a_completion_keeps_no_draft_that_the_model_has_not_read():
 def test_a_cache_longer_than_the_prompt_is_refused():
     with pytest.raises(ValueError, match="prompt has only 4 tokens"):
         Run(PROMPT, masked_canvas(4), Policy(), cached_tokens=5)
+
+
+def test_a_block_that_deletes_all_of_itself_does_not_come_back_for_ever(play):
+    # Whatever is written is deleted again: masks believe in token 100, and 100 believes that it is one too many.
+    def contrary(request):
+        return {
+            i: {100: 0.9} if request.tokens[i] == MASK else {DEL: 0.95, 100: 0.01} for i in range(len(request.tokens))
+        }
+
+    policy = Policy(edits="insert-delete", first_block=1, block=1, extra_edit_steps=4)
+    result = play(Run(PROMPT, masked_canvas(6), policy), contrary)[-1].result
+    assert result.reason in ("length", "eom")
