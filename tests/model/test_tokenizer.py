@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model import tokenizer as module
@@ -19,6 +19,7 @@ TEXTS = [path.read_text(encoding="utf-8") for path in sorted(Path(module.__file_
 code_text = st.text(st.sampled_from(list("abcdef_ \t\n\r019()[]{}<>:=.,'\"#é😀\u2028\u0085\x0c\0")))
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 texts = code_text | any_text
+untimed = settings(deadline=None)  # a busy machine is no failure
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def bytes_only() -> Tokenizer:
     return Tokenizer.from_bytes(tokenizer_json([]).encode())
 
 
+@untimed
 @given(text=texts)
 @example("a\r\nb\rc\n\u2028d\0😀")
 @example("<mask><eom>⟨mask⟩⟨eom⟩ <bos>")
@@ -48,17 +50,20 @@ def test_round_trip_is_exact_without_reserved_ids(tokenizer: Tokenizer, text: st
     assert min(ids, default=NUM_RESERVED) >= NUM_RESERVED
 
 
+@untimed
 @given(lines=st.lists(texts))
 def test_text_is_encoded_line_by_line(tokenizer: Tokenizer, lines: list[str]):
     lines = [line + "\n" for line in lines]
     assert tokenizer.encode("".join(lines)) == [id for line in lines for id in tokenizer.encode(line)]
 
 
+@untimed
 @given(batch=st.lists(texts, max_size=5))
 def test_a_batch_equals_lone_texts(tokenizer: Tokenizer, batch: list[str]):
     assert tokenizer.encode_batch(batch) == [tokenizer.encode(text) for text in batch]
 
 
+@untimed
 @given(text=texts)
 def test_no_token_leaves_its_piece(tokenizer: Tokenizer, text: str):
     # Pieces are cut by Python's engine here, by the library's there.
@@ -109,6 +114,7 @@ def test_a_lone_surrogate_is_refused_with_its_place(tokenizer: Tokenizer):
         tokenizer.encode_batch(["fine", "\udfff"])
 
 
+@untimed
 @given(typed=st.binary(max_size=3) | st.sampled_from([b"", b" ", b"re", b"self", b"\xff", b"\xff\xff", b"a\xff"]))
 def test_ids_starting_with(tokenizer: Tokenizer, typed: bytes):
     expected = {id for id in range(NUM_RESERVED, 900) if tokenizer.token_bytes[id].startswith(typed)}
