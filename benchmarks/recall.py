@@ -45,7 +45,7 @@ def recall(checkpoint: Checkpoint, shards: Shards, num_documents: int, seed: int
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--shards", type=Path, required=True, help="folder of the token shards")
     parser.add_argument("--model", type=Path, default=None, help="checkpoint folder (default: the embedded one)")
     parser.add_argument("--limit", type=int, default=200, help="documents of each split")

@@ -23,7 +23,9 @@ class Row:
     """One position. `edits_left`, `banned` (the token last removed here, −1 = none) and, for the gap before it,
     `ins_left` and `ins_next` (masks the next `<ins>` brings: 1, 2, 4, 8) travel with it through all shifts.
 
-    confidence: probability of its token when last read, of a mask's best label in the last step; None = never read.
+    confidence: of a token the model wrote, its probability when written (a second look is asked whether to change a
+    visible token, and nearly always says no, so it tells little about the first guess); of a given token, when last
+    read; of a mask, its best label's in the last step; None = never read.
     """
 
     token: int
@@ -33,6 +35,7 @@ class Row:
     ins_left: int = NUM_INSERTS
     ins_next: int = 1
     confidence: float | None = None
+    written: bool = False
 
 
 @dataclass(slots=True)

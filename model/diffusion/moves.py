@@ -155,7 +155,7 @@ def apply(block: Block, moves: list[Move]) -> bool:
         if move.kind == "delete":
             continue
         if move.kind == "end":
-            rows.append(Row(token=EOM, state=DRAFT, edits_left=0, confidence=move.p))
+            rows.append(Row(token=EOM, state=DRAFT, edits_left=0, confidence=move.p, written=True))
             block.rows = rows
             block.end_open = False
             return True
@@ -174,13 +174,13 @@ def apply(block: Block, moves: list[Move]) -> bool:
 
 def _rewrite(row: Row, move: Move) -> None:
     if move.kind == "unmask":
-        row.token, row.state, row.confidence = move.token, DRAFT, move.p
+        row.token, row.state, row.confidence, row.written = move.token, DRAFT, move.p, True
         return
     if row.state == MASKED:
         return  # a surplus mask before an <ins>: the pair leaves it as it is
     row.edits_left -= 1
     row.banned = row.token
     if move.kind == "substitute":
-        row.token, row.confidence = move.token, move.p
+        row.token, row.confidence, row.written = move.token, move.p, True
     else:
-        row.token, row.state, row.confidence = MASK, MASKED, None
+        row.token, row.state, row.confidence, row.written = MASK, MASKED, None, False

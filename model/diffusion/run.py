@@ -151,7 +151,8 @@ class Run:
         # Each mask's best guess, for the eyes of whoever watches; a written token keeps what it was written with.
         for m, ask in enumerate(request.asks):
             row = block.rows[ask.index]
-            row.confidence = reading.p[m] if row.state == MASKED else reading.own[m]
+            if not row.written:
+                row.confidence = reading.p[m] if row.state == MASKED else reading.own[m]
         self._ended = apply(block, moves) or self._ended
         frame = self._frame(tuple(moves))
         self._after_step(block, bool(moves))

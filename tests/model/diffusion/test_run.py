@@ -371,3 +371,15 @@ def test_a_block_that_deletes_all_of_itself_does_not_come_back_for_ever(play):
     policy = Policy(edits="insert-delete", first_block=1, block=1, extra_edit_steps=4)
     result = play(Run(PROMPT, masked_canvas(6), policy), contrary)[-1].result
     assert result.reason in ("length", "eom")
+
+
+def test_a_second_look_does_not_make_a_guess_more_certain(play):
+    # Guessed at 0.3, and kept at 0.99 each time it is read again: the answer is as certain as the guess was.
+    def beliefs(request):
+        return {
+            i: {100 + i: 0.3} if request.tokens[i] == MASK else {request.tokens[i]: 0.99}
+            for i in range(len(request.tokens))
+        }
+
+    result = play(Run(PROMPT, masked_canvas(6), Policy(edits="insert-delete", tau_mask=1.1)), beliefs)[-1].result
+    assert result.confidence == pytest.approx(0.3, abs=0.01)
