@@ -382,4 +382,4 @@ def test_a_second_look_does_not_make_a_guess_more_certain(play):
         }
 
     result = play(Run(PROMPT, masked_canvas(6), Policy(edits="insert-delete", tau_mask=1.1)), beliefs)[-1].result
-    assert result.confidence == pytest.approx(0.3, abs=0.01)
+    assert result.confidence == pytest.approx(0.3, abs=0.05)  # the rest is spread over labels, some banned
