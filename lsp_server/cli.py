@@ -184,6 +184,11 @@ def _run(words: list[str]) -> int:
     if options.command is None:
         parser.print_help()
         return 0
+    import logging
+
+    # anyio may report a race of its own through asyncio's logger when a connection closes while data arrives (its
+    # reader sets the result of a future that was just cancelled): a traceback that says nothing to the user.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
     return _COMMANDS[options.command](options)
 
 

@@ -115,3 +115,19 @@ def test_the_command_line_imports_little(words: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_what_asyncio_logs_about_libraries_never_reaches_the_user(tmp_path: Path) -> None:
+    program = (
+        "import logging, sys; from lsp_server import cli; cli.main(['engine', 'status']);"
+        "logging.getLogger('asyncio').error('Exception in callback')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SEEDLING_RUNTIME_DIR": str(tmp_path / "run")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Exception in callback" not in done.stderr
+    assert "Traceback" not in done.stderr
