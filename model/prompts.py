@@ -1,15 +1,20 @@
 """The layout of a prompt: one order of parts for training and for the engine.
 
 <bos> <file> path { <file> snippet } <suf> suffix <pre> prefix <tail> tail <cur> line [<old> code <ask> instruction]
-canvas <eom>. What may change on a keystroke stands last, so that a prefix cache keeps the rest. Source: the project's
-design (prefix-suffix order as in FIM's PSM, Bavarian et al., arXiv 2207.14255, with the suffix first). Left out:
-choosing windows and anchors (lsp_server/context) and broken tokens at the cursor (the engine).
+canvas <eom>. What may change on a keystroke stands last, so that a prefix cache keeps the rest. `line` is the cursor's
+line up to the cursor with some lines above it (from an upper anchor on): the text that the canvas goes on from stands
+directly before it, which a small model needs (docs/log.md, 2026-11-21). Source: the project's design (suffix before
+prefix as in FIM's SPM, Bavarian et al., arXiv 2207.14255). Left out: choosing windows and anchors (lsp_server/context,
+model/engine/prompting.py) and broken tokens at the cursor.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from model.tokenizer import ASK, BOS, CUR, FILE, OLD, PRE, SUF, TAIL, Tokenizer
+
+MAX_NEAR_TOKENS = 144
+"""Most tokens of the lines above the cursor's that stand with it, behind the tail."""
 
 
 class Snippet(Protocol):

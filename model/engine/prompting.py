@@ -17,10 +17,11 @@ from model.diffusion.policy import Policy
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
 from model.engine.runner import BadRequest
-from model.prompts import layout_ids
+from model.prompts import MAX_NEAR_TOKENS, layout_ids
 from model.tokenizer import MASK, Tokenizer, TokenizerError
 
 JUMP_LINES = 16
+NEAR_STEPS = (8, 4, 2)
 EDIT_STEPS = 4
 DEFAULT_MAX_TOKENS = {"line": 64, "node": 128, "eom": 256}
 MAX_CACHED_LINES = 20_000
@@ -158,18 +159,40 @@ def _prompt_ids(request: api.DenoiseRequest, canvas: Canvas, preset: Preset, enc
     suffix = _jumping_suffix(prompt.suffix, room // 4, encoder)
     # Rounded up, so that the prefix's edge does not move with every token of the cursor's line.
     used = len(path) + len(suffix) + sum(len(s) + 1 for s in snippets) + _round_up(len(tail) + len(line), 32)
-    prefix = _jumping_prefix(prompt.prefix, room - used, encoder)
-    return layout_ids(path=path, snippets=snippets, suffix=suffix, prefix=prefix, tail=tail, line=line, rewrite=rewrite)
+    above = _lines(prompt.prefix)
+    start = _prefix_start(above, room - used, encoder)
+    near = max(start, _near_start(above, encoder))
+    return layout_ids(
+        path=path,
+        snippets=snippets,
+        suffix=suffix,
+        prefix=[i for text in above[start:near] for i in encoder.line(text)],
+        tail=tail,
+        line=[i for text in above[near:] for i in encoder.line(text)] + line,
+        rewrite=rewrite,
+    )
 
 
-def _jumping_prefix(text: str, budget: int, encoder: LineEncoder) -> list[int]:
-    """The last lines that fit, the number of dropped lines being a multiple of JUMP_LINES."""
-    lines = _lines(text)
+def _prefix_start(lines: list[str], budget: int, encoder: LineEncoder) -> int:
+    """The first of the last lines that fit, the number of dropped lines being a multiple of JUMP_LINES."""
     start, used = len(lines), 0
     while start > 0 and used + len(encoder.line(lines[start - 1])) <= budget:
         start -= 1
         used += len(encoder.line(lines[start]))
-    return [i for line in lines[_round_up(start, JUMP_LINES) :] for i in encoder.line(line)]
+    return min(_round_up(start, JUMP_LINES), len(lines))
+
+
+def _near_start(lines: list[str], encoder: LineEncoder) -> int:
+    """The upper anchor: the first of the lines that stand with the cursor's line, behind the tail (model/prompts.py).
+
+    A multiple of 8 from the window's first line, 4 to 11 lines above the cursor; where those lines are too long for
+    what training showed, a multiple of 4 or 2.
+    """
+    for step in NEAR_STEPS:
+        start = max(0, (len(lines) - step // 2) // step * step)
+        if sum(len(encoder.line(line)) for line in lines[start:]) <= MAX_NEAR_TOKENS:
+            return start
+    return len(lines)
 
 
 def _jumping_suffix(text: str, budget: int, encoder: LineEncoder) -> list[int]:

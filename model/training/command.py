@@ -18,8 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=35.0, help="wall time of the whole run, restarts included")
     parser.add_argument("--config", choices=CONFIGS, default="small_9m", help="shape of the network")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--from", dest="start_from", type=Path, help="checkpoint folder whose weights the run begins with"
+    )
+    parser.add_argument("--warm-up", type=float, default=0.5, help="share of the time for next-token loss only, 0 to 1")
+    parser.add_argument("--noisy-tokens", type=int, default=256, help="noisy tokens beside the 512 clean ones of a row")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rows", type=int, default=16, help="rows of 512 clean and 256 noisy tokens a step")
+    parser.add_argument("--rows", type=int, default=16, help="rows of 512 clean and --noisy-tokens tokens a step")
     parser.add_argument("--micro-rows", type=int, default=4, help="rows that pass the network at once")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--max-steps", type=int, default=None, help="end after this many steps (drives the stages too)")
@@ -43,11 +48,16 @@ def run(args: argparse.Namespace) -> int:
 
     schedule = Schedule()
     schedule = msgspec.structs.replace(
-        schedule, muon_rate=schedule.muon_rate * args.rate, adamw_rate=schedule.adamw_rate * args.rate
+        schedule,
+        warm_up_share=args.warm_up,
+        muon_rate=schedule.muon_rate * args.rate,
+        adamw_rate=schedule.adamw_rate * args.rate,
     )
     try:
         if args.minutes <= 0:
             raise TrainError("--minutes must be more than 0")
+        if not 0 <= args.warm_up <= 1:
+            raise TrainError("--warm-up must be between 0 and 1")
         if args.threads is not None:
             torch.set_num_threads(max(1, args.threads))
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -63,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             rows=args.rows,
             micro_rows=args.micro_rows,
+            noisy_tokens=args.noisy_tokens,
+            start_from=args.start_from,
             schedule=schedule,
             resume=args.resume,
             device=device,

@@ -2,7 +2,8 @@
 
 35 % documents (the whole text is canvas), 65 % infill; half of the holes are syntax nodes of 2..256 tokens, half
 random spans (length log-uniform 2..256, half of them inside one line; the ends of half of the spans fall on
-characters, the others on token borders). <suf> starts 0..8 lines below the hole, as an editor's anchor does. Source:
+characters, the others on token borders). <suf> starts 0..8 lines below the hole, <cur> 0..12 lines above it, as an
+editor's anchors do. Source:
 this project's design; FIM after Bavarian et al. (arXiv 2207.14255). Left out: noisy views and packing (packing.py),
 snippets of other files (the context of this size of model is too short for them).
 
@@ -18,7 +19,7 @@ from random import Random
 
 import numpy as np
 
-from model.prompts import document_ids, layout_ids, path_ids
+from model.prompts import MAX_NEAR_TOKENS, document_ids, layout_ids, path_ids
 from model.syntax.spans import node_spans
 from model.tokenizer import EOM, LAYOUT_IDS
 from model.training.shards import Shards
@@ -27,6 +28,7 @@ DOCUMENT_SHARE = 0.35
 MAX_HOLE_TOKENS = 256
 MAX_TAIL_LINES = 8
 MAX_TAIL_TOKENS = 64
+MAX_NEAR_LINES = 12
 NAMELESS_SHARE = 0.1  # evaluation prompts and scratch buffers have no path
 NEARBY_LINES = 200
 _LAYOUT = frozenset(LAYOUT_IDS)
@@ -126,7 +128,7 @@ def _infill(
     parts = _cut(shards, window, text, starts, breaks, hole, on_tokens, rng)
     if parts is None:
         return None
-    suffix, prefix, tail, line, canvas = parts
+    suffix, prefix, tail, line, canvas, begins_line = parts
     excess = len(suffix) + len(prefix) + len(tail) + len(line) + len(canvas) + len(head) + 7 - max_tokens
     if excess > 0:
         prefix, excess = _drop_lines(shards, prefix, excess)
@@ -136,7 +138,7 @@ def _infill(
                 return None
     prompt = layout_ids(path=head, suffix=suffix, prefix=prefix, tail=tail, line=line)
     lines = _lines_around(shards, document, low, high) if with_lines else ()
-    return Sample([*prompt, *canvas, EOM], len(prompt), 2 + len(head), kind, lines, line_start=not line)
+    return Sample([*prompt, *canvas, EOM], len(prompt), 2 + len(head), kind, lines, line_start=begins_line)
 
 
 def _window(shards: Shards, document: np.ndarray, place: int, room: int, rng: Random) -> tuple[int, int]:
@@ -224,9 +226,9 @@ def _cut(
     hole: tuple[int, int],
     on_tokens: bool,
     rng: Random,
-) -> tuple[list[int], list[int], list[int], list[int], list[int]] | None:
-    """(suffix, prefix, tail, line, canvas) ids of a window with a hole [start, end) in bytes; None if it is not
-    UTF-8."""
+) -> tuple[list[int], list[int], list[int], list[int], list[int], bool] | None:
+    """(suffix, prefix, tail, line, canvas, whether the canvas begins a line) of a window with a hole [start, end) in
+    bytes, as ids; `line` has the lines from the upper anchor on. None if a cut falls into a character."""
     start, end = hole
     borders = [0] + [i + 1 for i in breaks]  # token indices of line starts
     if borders[-1] != len(window):
@@ -236,7 +238,10 @@ def _cut(
     after = bisect.bisect_left(border_bytes, end)  # first line border at or behind the hole's end
     if after >= len(borders):
         return None
-    prefix = window[: borders[row]]
+    near = max(0, row - rng.randint(0, MAX_NEAR_LINES))
+    while near < row and borders[row] - borders[near] > MAX_NEAR_TOKENS:
+        near += 1
+    prefix, above = window[: borders[near]], window[borders[near] : borders[row]]
     anchor = min(after + rng.randint(0, MAX_TAIL_LINES), len(borders) - 1)
     while anchor > after and borders[anchor] - borders[after] > MAX_TAIL_TOKENS:
         anchor -= 1
@@ -254,7 +259,7 @@ def _cut(
     if not canvas:
         return None
     tail = rest + window[borders[after] : borders[anchor]]
-    return window[borders[anchor] :], prefix, tail, line, canvas
+    return window[borders[anchor] :], prefix, tail, above + line, canvas, not line
 
 
 def _drop_lines(shards: Shards, prefix: list[int], excess: int) -> tuple[list[int], int]:

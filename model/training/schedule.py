@@ -11,6 +11,8 @@ import msgspec
 
 from model.training.packing import Stage
 
+CONTROL_DECAY_SHARE = 0.1
+
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Shares are of the whole wall time; rates are per step. The rate rises over the first `num_rise_steps` steps."""
@@ -26,6 +28,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     def edit_start(self) -> float:
         return self.warm_up_share + (1.0 - self.warm_up_share) * self.mask_share
 
+    @property
+    def decay_start(self) -> float:
+        """The rate goes to zero and the weights are averaged from here on; a run of warm-up alone decays too."""
+        return self.edit_start if self.warm_up_share < 1.0 else 1.0 - CONTROL_DECAY_SHARE
+
 
 def stage_at(schedule: Schedule, spent: float) -> Stage:
     """The stage after the share `spent` (0..1) of the wall time."""
@@ -38,12 +45,12 @@ def rate_at(schedule: Schedule, spent: float, step: int) -> float:
     """Relative learning rate: rise, plateau in the warm-up, a slow decline in the mask stage, to zero in the edit
     stage."""
     rise = min(1.0, (step + 1) / schedule.num_rise_steps)
-    if spent < schedule.warm_up_share:
+    if spent < min(schedule.warm_up_share, schedule.decay_start):
         return rise
-    if spent < schedule.edit_start:
+    if spent < schedule.decay_start:
         done = (spent - schedule.warm_up_share) / (schedule.edit_start - schedule.warm_up_share)
         return rise * (1.0 - done * (1.0 - schedule.edit_start_rate))
-    left = max(0.0, 1.0 - spent) / max(1e-9, 1.0 - schedule.edit_start)
+    left = max(0.0, 1.0 - spent) / max(1e-9, 1.0 - schedule.decay_start)
     return rise * schedule.edit_start_rate * left
 
 

@@ -16,7 +16,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from model.checkpoints.load import save_checkpoint
+from model.checkpoints.load import CheckpointError, load_checkpoint, save_checkpoint
 from model.checkpoints.presets import Preset, Sampling
 from model.diffusion.objective import allowed_labels, batch_loss, choose_rows
 from model.network.config import NetworkConfig
@@ -24,7 +24,7 @@ from model.network.transformer import Transformer
 from model.training.edit_stage import with_own_mistakes
 from model.training.mistakes import SlipTable
 from model.training.optimizers import Average, make_optimizers
-from model.training.packing import Stage, make_batch
+from model.training.packing import make_batch
 from model.training.progress import EvalRecord, Progress, StepRecord, draw_losses
 from model.training.quick_eval import QuickScores, quick_eval
 from model.training.run_state import Counters, Identity, RunState, TrainError, load_run, save_run
@@ -34,13 +34,15 @@ from model.training.two_stream import Forward, hidden_rows, rows_of, two_stream_
 
 MAX_BAD_STEPS = 20
 CLIP_NORM = 1.0
+EVAL_NOISY_TOKENS = 256  # the same for every run, so that runs compare
 
 
 class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`rows` = rows a step, taken `micro_rows` at a time; a row has `clean_tokens` + `noisy_tokens` places.
+    """`rows` = rows a step, taken `micro_rows` at a time; a row has `clean_tokens` + `noisy_tokens` places. In the
+    diffusion stages all noisy tokens of a row and `extra_head_rows` clean ones pass the head.
 
-    `max_steps` ends the run after that many steps and then also drives the schedule (tests). `head_rows` = rows
-    of a diffusion row's tokens that pass the head.
+    `max_steps` ends the run after that many steps and then also drives the schedule (tests). `start_from` = checkpoint
+    folder whose weights a new run begins with.
     """
 
     shards: Path
@@ -53,13 +55,14 @@ class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
     micro_rows: int = 4
     clean_tokens: int = 512
     noisy_tokens: int = 256
-    head_rows: int = 384
+    extra_head_rows: int = 128
     schedule: Schedule = Schedule()
     ema_decay: float = 0.98
     save_every_s: float = 180.0
     eval_every_s: float = 240.0
     eval_batches: int = 2
     resume: bool = False
+    start_from: Path | None = None
     device: str = "cpu"
     compile: bool = True
     bf16: bool = True
@@ -156,7 +159,7 @@ class _Trainer:
             if batch.own:
                 seed = options.seed * 1_000_003 + number
                 batch = with_own_mistakes(state.network, batch, self.allowed_KV, seed=seed, bf16=options.bf16)
-            per_row = options.clean_tokens if stage == "warm-up" else options.head_rows
+            per_row = options.clean_tokens if stage == "warm-up" else options.noisy_tokens + options.extra_head_rows
             chosen = choose_rows(batch, lambda_ar=weight, num_rows=per_row * options.micro_rows, seed=number)
             hidden = hidden_rows(state.network, rows_of(batch, options.device), bf16=options.bf16, forward=self.forward)
             head = state.network.head_weight.to(hidden.dtype)
@@ -165,7 +168,7 @@ class _Trainer:
             (loss.total / num_parts).backward()
             clean, noisy = clean + loss.clean / num_parts, noisy + loss.noisy / num_parts
         rate = rate_at(options.schedule, share, counters.step)
-        self._update(finite, rate, stage)
+        self._update(finite, rate, share)
         counters.step += 1
         counters.num_tokens += num_tokens
         counters.spent_s = self.spent_s()
@@ -181,7 +184,7 @@ class _Trainer:
             data=checksum,
         )
 
-    def _update(self, finite: bool, rate: float, stage: Stage) -> None:
+    def _update(self, finite: bool, rate: float, share: float) -> None:
         state, schedule = self.state, self.options.schedule
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), CLIP_NORM)
         if not finite or not bool(torch.isfinite(norm)):
@@ -190,7 +193,7 @@ class _Trainer:
             return
         state.optimizers.set_rate(schedule.muon_rate * rate, schedule.adamw_rate * rate)
         state.optimizers.step()
-        if stage == "edit":
+        if share >= schedule.decay_start:
             if state.average is None:
                 state.average = Average(state.network, self.options.ema_decay)
             else:
@@ -206,7 +209,7 @@ class _Trainer:
             num_batches=max(1, options.eval_batches),
             rows=options.micro_rows,
             clean_tokens=options.clean_tokens,
-            noisy_tokens=options.noisy_tokens,
+            noisy_tokens=EVAL_NOISY_TOKENS,
             bf16=options.bf16,
         )
         progress.evaluation(
@@ -272,8 +275,6 @@ def _compiled_or_eager() -> Forward:
 def _begin(options: TrainOptions, shards: Shards) -> RunState:
     if options.rows % options.micro_rows:
         raise TrainError(f"rows ({options.rows}) must be a multiple of micro rows ({options.micro_rows})")
-    if options.head_rows < options.noisy_tokens:
-        raise TrainError(f"head rows ({options.head_rows}) must be at least noisy tokens ({options.noisy_tokens})")
     if options.network.vocab_size != shards.tokenizer.vocab_size:
         raise TrainError(
             f"the network has a vocabulary of {options.network.vocab_size}, "
@@ -299,12 +300,27 @@ def _begin(options: TrainOptions, shards: Shards) -> RunState:
     state = RunState(network, make_optimizers(network), identity, Counters())
     if options.resume:
         load_run(state, options.out, options.ema_decay)
+    elif options.start_from is not None:
+        _take_weights(network, options.start_from, shards.tokenizer.sha256)
     return state
+
+
+def _take_weights(network: Transformer, folder: Path, tokenizer_sha256: str) -> None:
+    """The weights of a checkpoint of the same shape and tokenizer; else TrainError."""
+    try:
+        checkpoint = load_checkpoint(folder)
+    except CheckpointError as error:
+        raise TrainError(str(error)) from None
+    if checkpoint.preset.network != network.config:
+        raise TrainError(f"{folder} has another shape of network than the one asked for")
+    if checkpoint.tokenizer.sha256 != tokenizer_sha256:
+        raise TrainError(f"{folder} was trained with another tokenizer than that of the shards")
+    network.load_state_dict(checkpoint.network.state_dict())
 
 
 def _preset(options: TrainOptions, state: RunState, scores: QuickScores, tokenizer_sha256: str) -> Preset:
     counters = state.counters
-    stage = stage_at(options.schedule, 1.0) if state.average is not None else "mask"
+    stage = stage_at(options.schedule, 0.999)
     return Preset(
         name=options.name,
         network=options.network,

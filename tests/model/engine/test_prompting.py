@@ -11,7 +11,7 @@ from model.engine.prompt_cache import common_prefix
 from model.engine.prompting import LineEncoder, prepare
 from model.engine.runner import BadRequest
 from model.prompts import prompt_ids
-from model.tokenizer import EOM, MASK, PRE, SUF, TAIL
+from model.tokenizer import CUR, EOM, MASK, PRE, SUF, TAIL
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_what_fits_is_the_layout_itself(prepared, tokenizer, ask):
     request = ask("y = (", prefix="import a\nx = 1\n", suffix="z\n", tail=")\n")
     made = prepared(request)
     assert made.prompt_ids == prompt_ids(
-        tokenizer, path="a.py", suffix="z\n", prefix="import a\nx = 1\n", tail=")\n", line="y = ("
+        tokenizer, path="a.py", suffix="z\n", prefix="", tail=")\n", line="import a\nx = 1\ny = ("
     )
     assert made.taken_back is None
     assert (made.prefix_text, made.suffix_text) == ("import a\nx = 1\ny = (", ")\nz\n")
@@ -58,7 +58,23 @@ def test_a_long_prefix_loses_lines_in_jumps(prepared, ask):
     jumps = sum(a != b for a, b in itertools.pairwise(starts))
     assert 1 <= jumps <= 3
     common = [common_prefix(a, b) / len(a) for a, b in itertools.pairwise(kept)]
-    assert sum(share > 0.9 for share in common) >= len(common) - 3
+    # Both the window's start and the upper anchor move in jumps.
+    assert sum(share > 0.9 for share in common) >= len(common) - 9
+    assert sum(share > 0.6 for share in common) >= len(common) - 3
+
+
+def test_the_lines_nearest_to_the_cursor_stand_behind_the_tail(prepared, tokenizer, ask):
+    lines = [f"line{i} = 1\n" for i in range(30)]
+    for num_lines in range(12, 30):
+        made = prepared(ask("y", prefix="".join(lines[:num_lines]), tail="\n"))
+        above = tokenizer.decode(section(made.prompt_ids, PRE, TAIL))
+        near = tokenizer.decode(made.prompt_ids[made.prompt_ids.index(CUR) + 1 :])
+        assert (above + near).startswith("".join(lines[:num_lines]))
+        assert 4 <= near.count("\n") <= 11
+        assert above.count("\n") % 8 == 0
+    long = [f"line{i} = {'x ' * 40}\n" for i in range(30)]
+    made = prepared(ask("y", prefix="".join(long), tail="\n"))
+    assert len(made.prompt_ids) - made.prompt_ids.index(CUR) <= 150
 
 
 def test_a_long_suffix_loses_its_end_and_keeps_whole_lines(prepared, tokenizer, ask):
@@ -95,9 +111,9 @@ def test_a_rewrite_holds_old_code_and_instruction(prepared, tokenizer, ask):
         tokenizer,
         path="a.py",
         suffix="",
-        prefix="import a\n",
+        prefix="",
         tail="\n",
-        line="",
+        line="import a\n",
         old="x = 1\n",
         instruction="rename x",
     )

@@ -37,7 +37,7 @@ def options_for(shards: Path, out: Path, **changes) -> TrainOptions:
         micro_rows=1,
         clean_tokens=256,
         noisy_tokens=128,
-        head_rows=192,
+        extra_head_rows=64,
         compile=False,
         bf16=False,
         save_every_s=0.0,
