@@ -116,6 +116,16 @@ def parse(source: str, language: str) -> tree_sitter.Tree | None:
     return tree_sitter.Parser(_python_language()).parse(encode(source))
 
 
+def captures(tree: tree_sitter.Tree, query: str) -> dict[str, list[tree_sitter.Node]]:
+    """The nodes of a Python tree that a query captures, by capture name; the query is compiled once."""
+    return tree_sitter.QueryCursor(_compiled(query)).captures(tree.root_node)
+
+
+@lru_cache(maxsize=8)
+def _compiled(query: str) -> tree_sitter.Query:
+    return tree_sitter.Query(_python_language(), query)
+
+
 def encode(source: str) -> bytes:
     """UTF-8 as the parser sees it. Lone surrogates (a client's half character) must not raise here."""
     return source.encode("utf-8", "surrogatepass")
