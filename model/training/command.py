@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from", dest="start_from", type=Path, help="checkpoint folder whose weights the run begins with"
     )
     parser.add_argument("--warm-up", type=float, default=0.5, help="share of the time for next-token loss only, 0 to 1")
-    parser.add_argument("--noisy-tokens", type=int, default=256, help="noisy tokens beside the 512 clean ones of a row")
+    parser.add_argument("--clean-tokens", type=int, default=512, help="clean tokens of a row")
+    parser.add_argument("--noisy-tokens", type=int, default=512, help="noisy tokens of a row in the diffusion stages")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rows", type=int, default=16, help="rows of 512 clean and --noisy-tokens tokens a step")
+    parser.add_argument("--rows", type=int, default=16, help="rows a step")
     parser.add_argument("--micro-rows", type=int, default=4, help="rows that pass the network at once")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--max-steps", type=int, default=None, help="end after this many steps (drives the stages too)")
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             rows=args.rows,
             micro_rows=args.micro_rows,
+            clean_tokens=args.clean_tokens,
             noisy_tokens=args.noisy_tokens,
             start_from=args.start_from,
             schedule=schedule,

@@ -34,7 +34,7 @@ from model.training.two_stream import Forward, hidden_rows, rows_of, two_stream_
 
 MAX_BAD_STEPS = 20
 CLIP_NORM = 1.0
-EVAL_NOISY_TOKENS = 256  # the same for every run, so that runs compare
+EVAL_CLEAN_TOKENS, EVAL_NOISY_TOKENS = 512, 256  # the same for every run, so that runs compare
 
 
 class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +54,8 @@ class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 16
     micro_rows: int = 4
     clean_tokens: int = 512
-    noisy_tokens: int = 256
-    extra_head_rows: int = 128
+    noisy_tokens: int = 512
+    extra_head_rows: int = 256
     schedule: Schedule = Schedule()
     ema_decay: float = 0.98
     save_every_s: float = 180.0
@@ -208,7 +208,7 @@ class _Trainer:
             self.allowed_KV,
             num_batches=max(1, options.eval_batches),
             rows=options.micro_rows,
-            clean_tokens=options.clean_tokens,
+            clean_tokens=EVAL_CLEAN_TOKENS,
             noisy_tokens=EVAL_NOISY_TOKENS,
             bf16=options.bf16,
         )
