@@ -32,9 +32,8 @@ _BATCH = 4096
 
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 8192, word_share: float = WORD_SHARE) -> str:
     """The text of a tokenizer.json. TokenizerError if the texts are too few for the vocabulary, or it is too small."""
+    check_vocab_size(vocab_size)
     num_merges = vocab_size - NUM_BASE
-    if num_merges < 1 or vocab_size > 1 << 16:
-        raise TokenizerError(f"a vocabulary of {vocab_size} is not possible: take {NUM_BASE + 1} to 65536")
     counts = _count_pieces(texts)
     merges = [("č", "Ċ")]  # \r\n is one newline; a corpus with \n alone would not teach that
     merges += _word_merges(counts, round((num_merges - 1) * word_share))
@@ -43,6 +42,12 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 8192, word_share:
         found = NUM_BASE + len(merges)
         raise TokenizerError(f"the texts are too few for a vocabulary of {vocab_size}: they give {found} tokens")
     return tokenizer_json(merges)
+
+
+def check_vocab_size(vocab_size: int) -> None:
+    """TokenizerError for a size that no tokenizer of ours can have."""
+    if not NUM_BASE < vocab_size <= 1 << 16:
+        raise TokenizerError(f"a vocabulary of {vocab_size} is not possible: take {NUM_BASE + 1} to 65536")
 
 
 def sample_texts(texts: Iterable[str], max_bytes: int) -> Iterator[str]:

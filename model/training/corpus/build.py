@@ -1,6 +1,6 @@
 """`seedling corpus build`: from package archives to shards, a tokenizer and a manifest.
 
-Source: DESIGN §7. Three phases: packages one by one (resumable), a tokenizer where none is given, the shards. The
+Three phases: packages one by one (resumable), a tokenizer where none is given, the shards. The
 result depends on the archives and the options alone, not on interruptions, machine or time. Left out: downloading
 anything.
 """
@@ -21,7 +21,7 @@ from model.training.corpus.packages import rules_for
 from model.training.corpus.select import Document, Selection, select
 from model.training.corpus.shards import Meta, texts_of, write_split
 from model.training.corpus.sources import CorpusError, find_sources
-from model.training.tokenizer_train import sample_texts, train_tokenizer
+from model.training.tokenizer_train import check_vocab_size, sample_texts, train_tokenizer
 
 # Measured on the held-out projects at 8192 tokens: 4.13 bytes a token with this limit, 4.05 without.
 TOKENIZER_PROJECT_BYTES = 100_000
@@ -44,6 +44,8 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
 def build_corpus(options: BuildOptions) -> Meta:
     """Writes the whole output folder. CorpusError or TokenizerError for whatever the user can mend."""
     tokenizer = Tokenizer.load(options.tokenizer) if options.tokenizer else None
+    if tokenizer is None:
+        check_vocab_size(options.vocab_size)
     evaluation = read_evaluation_texts(options.evals)
     sources = find_sources(options.folders)
     if not sources:

@@ -1,6 +1,6 @@
 """What must not be trained on: evaluation texts, and files too like those of the held-out projects.
 
-Source: DESIGN §7. A file is dropped when it shares 10 consecutive words of an evaluation prompt, or 3 consecutive
+A file is dropped when it shares 10 consecutive words of an evaluation prompt, or 3 consecutive
 non-trivial lines of a solution; or when `MAX_HELD_OUT_SHARE` of its non-trivial lines also stand in held-out files.
 Windows that say nothing are not counted: fewer than `MIN_DISTINCT_WORDS` different words, or mostly single characters
 and numbers (`x, y = 0, 0`, a run of list items). Left out: paraphrases and renamed identifiers.

@@ -1,6 +1,6 @@
 """Whether a package may be trained on: its declarations and its licence file must agree on one permissive licence.
 
-Source: DESIGN §7; SPDX expressions are parsed by `license-expression`. The rule is strict: nothing declared, no
+SPDX expressions are parsed by `license-expression`. The rule is strict: nothing declared, no
 licence file, a licence file that is not recognised, any trace of a copyleft or proprietary licence, or sources
 without a common licence all reject, each with its reason. Licences are compared by family ("BSD" for two and three
 clauses), because classifiers know no more. Left out: per-file copyright, except that a source file whose own head

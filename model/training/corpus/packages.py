@@ -15,7 +15,14 @@ import msgspec
 from model.training.corpus import source_files
 from model.training.corpus.exclusions import EvaluationTexts
 from model.training.corpus.licences import judge
-from model.training.corpus.sources import Reader, Source, UnreadableSource, licence_statement, open_source
+from model.training.corpus.sources import (
+    Reader,
+    Source,
+    UnreadableSource,
+    folder_files,
+    licence_statement,
+    open_source,
+)
 
 RULES_VERSION = 2
 
@@ -68,7 +75,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def rules_for(max_project_bytes: int, more_held_out: tuple[str, ...]) -> Rules:
-    """Rules with the design's held-out projects and some more (distribution names)."""
+    """Rules with the held-out projects and some more (distribution names)."""
     folders = {folder for names in HELD_OUT.values() for folder in names}
     folders |= {name.replace("-", "_") for name in more_held_out}
     return Rules(max_project_bytes, tuple(sorted({*HELD_OUT, *more_held_out})), frozenset(folders))
@@ -178,8 +185,8 @@ def _files(
 
 def _fingerprint(source: Source, rules: Rules, evaluation: EvaluationTexts) -> str:
     if source.kind == "folder":
-        stamps = sorted((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in source.path.rglob("*.py"))
-        state: object = stamps
+        paths = [source.path / name for name in folder_files(source.path)]
+        state: object = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
     else:
         state = source.path.stat().st_size
     parts = [RULES_VERSION, source.project, source.version, source.path.name, state, rules.max_project_bytes]

@@ -1,6 +1,6 @@
 """Which files of a package are ordinary Python worth learning from: rules on the path, then on the text.
 
-Source: DESIGN §7; the limits are the usual ones of code corpora (The Stack, arXiv 2211.15533, §3: line lengths,
+Source: the limits are the usual ones of code corpora (The Stack, arXiv 2211.15533, §3: line lengths,
 generated files). Each rule returns the reason for which it drops a file; the build counts the reasons. Left out: any
 judgement of style, and other languages than Python.
 """

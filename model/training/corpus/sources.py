@@ -2,7 +2,8 @@
 
 Source: wheel (PEP 427) and source distribution (PEP 625) names; core metadata 2.1-2.4 for the licence fields. Reads
 are bounded: a member is never read beyond `MAX_MEMBER_BYTES`, a source distribution never beyond
-`MAX_UNPACKED_BYTES`, whatever its header claims. Links are not followed. Left out: eggs, zipped source distributions.
+`MAX_UNPACKED_BYTES`, whatever its header claims. Links are not followed. Left out: what a project folder says of itself
+(project_folders.py), eggs, zipped source distributions.
 """
 
 import email.parser
@@ -10,7 +11,6 @@ import os
 import re
 import stat
 import tarfile
-import tomllib
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,13 +21,13 @@ import msgspec
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
-    canonicalize_name,
     parse_sdist_filename,
     parse_wheel_filename,
 )
 from packaging.version import InvalidVersion, Version
 
 from model.training.corpus.licences import Statement, is_licence_file
+from model.training.corpus.project_folders import METADATA_FILES, find_projects, project_metadata
 
 MAX_MEMBER_BYTES = 1 << 20
 MAX_UNPACKED_BYTES = 1 << 30
@@ -77,9 +77,10 @@ def find_sources(folders: Sequence[Path]) -> list[Source]:
     for folder in folders:
         if not folder.is_dir():
             raise CorpusError(f"{folder} is not a folder")
-        for source in [*_archives_below(folder), *_projects_below(folder)]:
-            # Wheels before source distributions of the same version, then by file name: the same choice on every run.
-            rank = (Version(source.version), source.kind == "wheel", source.path.name)
+        projects = [Source(name, version, "folder", path) for name, version, path in find_projects(folder)]
+        for source in [*_archives_below(folder), *projects]:
+            # Wheels before all others of the same version, then by file name: the same choice on every run.
+            rank = (Version(Version(source.version).public), source.kind == "wheel", source.path.name)
             if source.project not in newest or rank > newest[source.project][0]:
                 newest[source.project] = (rank, source)
     return [newest[project][1] for project in sorted(newest)]
@@ -98,24 +99,6 @@ def _archives_below(folder: Path) -> Iterator[Source]:
                     yield Source(str(project), str(version), "sdist", Path(root, name))
             except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
                 continue
-
-
-def _projects_below(folder: Path) -> Iterator[Source]:
-    for candidate in [folder, *sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())]:
-        project = _pyproject(candidate / "pyproject.toml").get("project", {})
-        name, version = project.get("name"), project.get("version", "0")
-        if isinstance(name, str) and isinstance(version, str):
-            try:
-                yield Source(canonicalize_name(name), str(Version(version)), "folder", candidate)
-            except InvalidVersion:
-                yield Source(canonicalize_name(name), "0", "folder", candidate)
-
-
-def _pyproject(path: Path) -> dict:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 @contextmanager
@@ -179,6 +162,19 @@ def _sdist_reader(path: Path) -> Reader:
 
 
 def _folder_reader(folder: Path) -> Reader:
+    def read(name: str) -> bytes:
+        with open(folder / name, "rb") as file:
+            return file.read(MAX_MEMBER_BYTES + 1)
+
+    names = folder_files(folder)
+    if len(names) > MAX_MEMBERS:
+        raise UnreadableSource(f"more than {MAX_MEMBERS} files")
+    return Reader(names, read)
+
+
+def folder_files(folder: Path) -> list[str]:
+    """The relative paths of the files of a project folder that the corpus may want, hidden folders left out; a little
+    more than MAX_MEMBERS of them at most."""
     names = []
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -187,13 +183,8 @@ def _folder_reader(folder: Path) -> Reader:
             if _is_wanted(name) and stat.S_ISREG(path.lstat().st_mode):
                 names.append(path.relative_to(folder).as_posix())
         if len(names) > MAX_MEMBERS:
-            raise UnreadableSource(f"more than {MAX_MEMBERS} files")
-
-    def read(name: str) -> bytes:
-        with open(folder / name, "rb") as file:
-            return file.read(MAX_MEMBER_BYTES + 1)
-
-    return Reader(names, read)
+            break
+    return names
 
 
 def _is_plain(name: str) -> bool:
@@ -202,7 +193,7 @@ def _is_plain(name: str) -> bool:
 
 def _is_wanted(name: str) -> bool:
     base = name.rpartition("/")[2]
-    return base.endswith(".py") or base in ("PKG-INFO", "METADATA", "pyproject.toml") or is_licence_file(base)
+    return base.endswith(".py") or base in ("PKG-INFO", "METADATA", *METADATA_FILES) or is_licence_file(base)
 
 
 def licence_statement(source: Source, reader: Reader) -> Statement:
@@ -215,8 +206,7 @@ def licence_statement(source: Source, reader: Reader) -> Statement:
             metadata = {key: [str(value) for value in message.get_all(key, [])] for key in message}
             break
     else:
-        if "pyproject.toml" in reader.names:
-            metadata = _pyproject_metadata(reader.read("pyproject.toml"))
+        metadata = project_metadata(lambda name: reader.read(name) if name in reader.names else None)
     licence_files = {
         name: reader.read(name).decode("utf-8", errors="replace")
         for name in reader.names
@@ -231,16 +221,3 @@ def licence_statement(source: Source, reader: Reader) -> Statement:
         classifiers=metadata.get("Classifier", []),
         licence_files=licence_files,
     )
-
-
-def _pyproject_metadata(data: bytes) -> dict[str, list[str]]:
-    try:
-        project = tomllib.loads(data.decode("utf-8")).get("project", {})
-    except ValueError:
-        return {}
-    licence = project.get("license", "")
-    return {
-        "License-Expression": [licence] if isinstance(licence, str) else [],
-        "License": [licence.get("text", "")] if isinstance(licence, dict) else [],
-        "Classifier": [str(item) for item in project.get("classifiers", [])],
-    }

@@ -208,3 +208,28 @@ def test_a_folder_without_shards_is_named(tmp_path: Path, index: Path):
     tokenizer = Tokenizer.load(tmp_path / "out" / "tokenizer.json")
     with pytest.raises(CorpusError, match="holds no train shards"):
         list(shard_texts(tmp_path, "train", tokenizer))
+
+
+def test_a_checkout_is_a_source_and_its_licence_is_asked_for(index: Path, make_module, tmp_path: Path):
+    for name, licence in (("zeta", "MIT"), ("theta", "GPL-3.0-or-later")):
+        (index / name / "src").mkdir(parents=True)
+        (index / name / "setup.py").write_text(f'setup(name="{name}", version="3.1", license="{licence}")\n')
+        (index / name / "LICENSE").write_text(
+            "Permission is hereby granted, free of charge, to any person obtaining a copy of\n"
+        )
+        (index / name / "src" / "core.py").write_text(make_module(name))
+    out = tmp_path / "out"
+    build_corpus(_options(index, out))
+    manifest = json.loads((out / "manifest.json").read_text())
+    used = {item["name"]: (item["version"], item["licence"]) for item in manifest["packages"]}
+    assert used["zeta"] == ("3.1", "MIT")
+    assert "theta" not in used
+    (index / "zeta" / "src" / "core.py").write_text(make_module("zeta anew"))
+    build_corpus(_options(index, out))
+    assert make_module("zeta anew") in list(_texts(out, "train"))
+
+
+def test_a_wrong_vocabulary_is_named_before_anything_is_read(index: Path, tmp_path: Path):
+    with pytest.raises(TokenizerError, match="a vocabulary of 100 is not possible"):
+        build_corpus(_options(index, tmp_path / "out", vocab_size=100))
+    assert not (tmp_path / "out").exists()
