@@ -25,7 +25,7 @@ from model.engine import api
 from model.engine.prompt_cache import PromptCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.runner import Job
-from model.engine.stopping import StopCheck
+from model.engine.stopping import StopCheck, stop_for
 from model.network.kv_cache import KVCache
 from model.tokenizer import BOS, CUR, EOM, NUM_RESERVED
 
@@ -85,14 +85,7 @@ class ResidentModel:
         request = job.request
         typed = prepared.taken_back.typed if prepared.taken_back else b""
         token_bytes = self._checkpoint.tokenizer.token_bytes
-        stop = StopCheck(
-            token_bytes,
-            prefix_text=prepared.prefix_text,
-            suffix_text=prepared.suffix_text,
-            rule=request.stop,
-            language=request.prompt.language,
-            typed=typed,
-        )
+        stop = stop_for(prepared, request, token_bytes)
         policy = _with_seed(prepared.policy, request.seed + index)
         committed = _Utf8Pieces(skip=len(typed))
         num_committed = 0
@@ -125,8 +118,9 @@ class ResidentModel:
             return api.Error(code=result.reason, sentence=sentence)
         data = b"".join(self._checkpoint.tokenizer.token_bytes[i] for i in result.ids)[len(typed) :]
         text = data.decode("utf-8", "replace")
-        if result.reason == "stop" and stop.kept is not None and stop.kept[0] == result.ids:
-            text = stop.kept[1]
+        kept = stop.text_of(result.ids)
+        if result.reason == "stop" and kept is not None:
+            text = kept
         elif result.reason != "eom":
             text = _without_half_character(data)
         return api.Done(

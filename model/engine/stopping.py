@@ -5,6 +5,8 @@ Source: model/syntax/stop.py. Works on bytes, since a token border may cut a cha
 
 from collections.abc import Sequence
 
+from model.engine import api
+from model.engine.prompting import Prepared
 from model.syntax.stop import StopRule, stop_offset
 
 
@@ -48,6 +50,10 @@ class StopCheck:
         self.kept = tuple(ids[:num_kept]), kept_bytes.decode("utf-8", "replace")
         return num_kept
 
+    def text_of(self, ids: Sequence[int]) -> str | None:
+        """The exact text of ids that this rule has kept (their last token may hold more); None for other ids."""
+        return self.kept[1] if self.kept is not None and self.kept[0] == tuple(ids) else None
+
     def _num_tokens(self, ids: list[int], num_bytes: int) -> int:
         seen = 0
         for index, token in enumerate(ids):
@@ -55,3 +61,15 @@ class StopCheck:
                 return index
             seen += len(self._token_bytes[token])
         return len(ids)
+
+
+def stop_for(prepared: Prepared, request: api.DenoiseRequest, token_bytes: Sequence[bytes]) -> StopCheck:
+    """The stop rule of a prepared request; fresh for every run, since it remembers what it kept."""
+    return StopCheck(
+        token_bytes,
+        prefix_text=prepared.prefix_text,
+        suffix_text=prepared.suffix_text,
+        rule=request.stop,
+        language=request.prompt.language,
+        typed=prepared.taken_back.typed if prepared.taken_back else b"",
+    )

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from model.diffusion.sampler import denoise
     from model.diffusion.trajectory import encode_trajectory, plain_text, record
     from model.engine.prompting import LineEncoder, prepare
-    from model.engine.stopping import StopCheck
+    from model.engine.stopping import stop_for
     from model.network.kv_cache import KVCache
 
     prompt = prompt_at(args.place)
@@ -60,14 +60,7 @@ def run(args: argparse.Namespace) -> int:
         prepared.canvas,
         policy,
         first_token_prefix=prepared.taken_back,
-        finished=StopCheck(
-            tokenizer.token_bytes,
-            prefix_text=prepared.prefix_text,
-            suffix_text=prepared.suffix_text,
-            rule=args.stop,
-            language="python",
-            typed=typed,
-        ),
+        finished=stop_for(prepared, request, tokenizer.token_bytes),
     )
     line = prompt.line.encode()
     before = line[: len(line) - len(typed)].decode("utf-8", "replace")  # a healed token stands in the canvas

@@ -1,0 +1,291 @@
+"""What a checkpoint writes at a place in a document: denoised, or token by token by its clean stream.
+
+Prompts, windows, stop rules and thresholds are the engine's own (model/engine/prompting.py, stopping.py), so scores are
+those of what a user gets. Length protocols: *free* = the model ends the text, *oracle* = the number of tokens of the
+true text is given (both streams). Left out: batching, sampling, alternatives, and scores (metrics.py).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import torch
+from torch import Tensor
+
+from model.checkpoints.load import Checkpoint
+from model.diffusion.canvas import draft_canvas, known_length_canvas
+from model.diffusion.healing import TakenBack, text_after_typed
+from model.diffusion.objective import allowed_labels
+from model.diffusion.policy import Policy
+from model.diffusion.reading import HEALED_FLOOR
+from model.diffusion.run import Result
+from model.diffusion.sampler import denoise_to_end
+from model.diffusion.states import CLEAN
+from model.engine import api
+from model.engine.prompting import LineEncoder, Prepared, prepare
+from model.engine.stopping import StopCheck, stop_for
+from model.network.kv_cache import KVCache
+from model.network.one_pass import Rows, one_pass
+from model.tokenizer import EOM
+
+Length = Literal["free", "oracle"]
+
+TAIL_LINES = 4
+ONE_BY_ONE = 2.0
+"""A threshold no probability exceeds: one token a step."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A hole in a document, which reads before + gold + after."""
+
+    path: str
+    before: str
+    after: str
+    gold: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was written at a place. ids: its tokens (with a healed token, the typed bytes too); text: without those.
+
+    forwards: all passes of the network, prefill included; steps: denoising steps, or tokens written by the clean
+    stream; confidence: geometric mean probability; reason: eom, stop or length.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    forwards: int
+    steps: int
+    confidence: float
+    reason: str
+
+
+class Decoder:
+    """One checkpoint with its line encoder and one cache that every call begins anew. Not thread-safe."""
+
+    def __init__(self, checkpoint: Checkpoint, *, tau_mask: float | None = None) -> None:
+        """tau_mask: threshold of unmasking in place of the preset's."""
+        self.checkpoint = checkpoint
+        self.encoder = LineEncoder(checkpoint.tokenizer)
+        self.tau_mask = checkpoint.preset.sampling.tau_mask if tau_mask is None else tau_mask
+        weight = checkpoint.network.head_weight
+        capacity = checkpoint.preset.context_tokens + 128
+        self._cache = KVCache(checkpoint.preset.network, capacity=capacity, device=weight.device, dtype=weight.dtype)
+        self._banned_V = ~allowed_labels(checkpoint.preset.network.vocab_size)[CLEAN].to(weight.device)
+
+    def complete(
+        self,
+        place: Place,
+        *,
+        stop: api.StopRule,
+        length: Length = "free",
+        max_tokens: int | None = None,
+        one_by_one: bool = False,
+    ) -> Answer:
+        """Denoises a canvas at the place. max_tokens None = the engine's; one_by_one: one token a step."""
+        prepared, check = self._prepare(place, stop, length, max_tokens)
+        tau_mask = ONE_BY_ONE if one_by_one else self.tau_mask
+        policy = msgspec.structs.replace(prepared.policy, tau_mask=tau_mask)
+        if length == "oracle":
+            policy = msgspec.structs.replace(policy, edits="none")
+        return self._denoise(prepared, policy, check)
+
+    def complete_clean(
+        self, place: Place, *, stop: api.StopRule, length: Length = "free", max_tokens: int | None = None
+    ) -> Answer:
+        """What the clean stream writes greedily, one token a forward, from the same prompt under the same stop rule."""
+        prepared, check = self._prepare(place, stop, length, max_tokens)
+        writer = _CleanWriter(self, prepared)
+        limit = prepared.canvas.max_tokens
+        reason = "length"
+        while len(writer.ids) < limit:
+            token = writer.next(may_end=length == "free")
+            if token is None:  # healing was given up: the typed token counts as canvas, as in the sampler
+                limit += 1
+                continue
+            if token == EOM:
+                reason = "eom"
+                break
+            num_kept = check(writer.ids) if check is not None else None
+            if num_kept is not None:
+                reason = "stop"
+                writer.keep(num_kept)
+                break
+        ids = tuple(writer.ids)
+        return Answer(
+            text=self._text(ids, prepared.taken_back, check),
+            ids=ids,
+            forwards=writer.forwards,
+            steps=writer.steps,
+            confidence=writer.confidence,
+            reason=reason,
+        )
+
+    def repair(self, place: Place, draft: str, *, locked: Sequence[bool] | None = None) -> Answer:
+        """The text that a draft at the place becomes. locked: one mark a token of the draft.
+
+        Raises BadRequest with a sentence if the checkpoint was not trained to correct drafts.
+        """
+        prompt = place_prompt(place)
+        request = api.DenoiseRequest(id="eval", prompt=prompt, canvas=(api.Draft(draft),), stop="eom")
+        prepared = prepare(request, self.checkpoint.preset, self.checkpoint.tokenizer, self.encoder)
+        if locked is not None:
+            canvas = draft_canvas(self.encoder(draft), locked=locked)
+            prepared = msgspec.structs.replace(prepared, canvas=canvas)
+        policy = msgspec.structs.replace(prepared.policy, tau_mask=self.tau_mask)
+        return self._denoise(prepared, policy, None)
+
+    def clean_logprobs(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> list[float]:
+        """Natural log of the clean stream's probability of each of `ids` behind the prompt and those before it."""
+        if not ids:
+            return []
+        assert prompt_ids, "the first id needs something before it"
+        cache = self.fresh_cache()
+        tokens = [*prompt_ids, *ids[:-1]]
+        with torch.inference_mode():
+            hidden_TD = self.clean_pass(cache, tokens)[len(prompt_ids) - 1 :]
+            log_p_NV = self.clean_logits(hidden_TD).log_softmax(dim=-1)
+            index_N1 = torch.tensor(ids, device=log_p_NV.device).unsqueeze(1)
+            return log_p_NV.gather(1, index_N1).squeeze(1).tolist()
+
+    def prompt_ids(self, place: Place) -> list[int]:
+        """The engine's prompt at the place, nothing healed."""
+        prepared, _ = self._prepare(place, "eom", "oracle", None)
+        return prepared.prompt_ids
+
+    def fresh_cache(self) -> KVCache:
+        """The decoder's own cache, emptied."""
+        self._cache.truncate(0)
+        return self._cache
+
+    def clean_pass(self, cache: KVCache, ids: Sequence[int]) -> Tensor:
+        """Hidden rows (T, D) of new clean tokens, which then count in the cache."""
+        rows = Rows(torch.tensor([list(ids)], device=cache.k_LBGSK.device))
+        hidden_1TD, _ = one_pass(self.checkpoint.network, cache, rows, None)
+        assert hidden_1TD is not None
+        cache.advance(len(ids))
+        return hidden_1TD[0]
+
+    def clean_logits(self, hidden_TD: Tensor) -> Tensor:
+        """fp32 logits (T, V), -inf at the labels that a clean row never has."""
+        return self.checkpoint.network.logits(hidden_TD).float().masked_fill_(self._banned_V, -torch.inf)
+
+    def _prepare(
+        self, place: Place, stop: api.StopRule, length: Length, max_tokens: int | None
+    ) -> tuple[Prepared, StopCheck | None]:
+        """With the oracle length nothing is healed and no stop rule is asked: the canvas has as many tokens as gold."""
+        num_gold = len(self.encoder(place.gold)) if length == "oracle" else None
+        wanted = max_tokens if num_gold is None else max(1, num_gold)
+        request = api.DenoiseRequest(
+            id="eval", prompt=place_prompt(place), canvas=(api.Masked(max_tokens=wanted),), stop=stop
+        )
+        tokenizer = self.checkpoint.tokenizer
+        prepared = prepare(request, self.checkpoint.preset, tokenizer, self.encoder)
+        if num_gold is None:
+            return prepared, None if stop == "eom" else stop_for(prepared, request, tokenizer.token_bytes)
+        typed = [prepared.taken_back.token] if prepared.taken_back else []
+        canvas = known_length_canvas(num_gold)
+        ids = [*prepared.prompt_ids, *typed]
+        return msgspec.structs.replace(prepared, prompt_ids=ids, taken_back=None, canvas=canvas), None
+
+    def _denoise(self, prepared: Prepared, policy: Policy, check: StopCheck | None) -> Answer:
+        result: Result = denoise_to_end(
+            self.checkpoint.network,
+            self.fresh_cache(),
+            prepared.prompt_ids,
+            prepared.canvas,
+            policy,
+            first_token_prefix=prepared.taken_back,
+            finished=check,
+        )
+        return Answer(
+            text=self._text(result.ids, prepared.taken_back, check),
+            ids=result.ids,
+            forwards=result.forwards,
+            steps=result.steps,
+            confidence=result.confidence,
+            reason=result.reason,
+        )
+
+    def _text(self, ids: tuple[int, ...], taken_back: TakenBack | None, check: StopCheck | None) -> str:
+        kept = check.text_of(ids) if check is not None else None
+        return text_after_typed(self.checkpoint.tokenizer, ids, taken_back) if kept is None else kept
+
+
+class _CleanWriter:
+    """The clean stream's text so far. `steps` counts written tokens, a final `<eom>` included."""
+
+    def __init__(self, decoder: Decoder, prepared: Prepared) -> None:
+        self.ids: list[int] = []
+        self.forwards = self.steps = 0
+        self._log_ps: list[float | None] = []
+        self._decoder = decoder
+        self._cache = decoder.fresh_cache()
+        self._taken_back = prepared.taken_back
+        self._waiting: list[int] = prepared.prompt_ids  # ids whose rows the cache lacks
+
+    @property
+    def confidence(self) -> float:
+        known = [log_p for log_p in self._log_ps if log_p is not None]
+        return math.exp(sum(known) / len(known)) if known else 1.0
+
+    def next(self, *, may_end: bool) -> int | None:
+        """Writes the best token and gives it (`<eom>` is not written), or None: the taken-back token was put back."""
+        with torch.inference_mode():
+            hidden_TD = self._decoder.clean_pass(self._cache, self._waiting)
+            logits_V = self._decoder.clean_logits(hidden_TD[-1:])[0]
+            self.forwards += 1
+            if not may_end:
+                logits_V[EOM] = -torch.inf
+            if self._taken_back is not None and not self.ids and not _restrict(logits_V, self._taken_back):
+                self._write(self._taken_back.token, None)
+                return None
+            log_p_V = logits_V.log_softmax(dim=-1)
+            token = int(log_p_V.argmax())
+        self.steps += 1
+        if token != EOM:
+            self._write(token, float(log_p_V[token]))
+        return token
+
+    def keep(self, num_ids: int) -> None:
+        """Drops what the stop rule does not keep."""
+        del self.ids[num_ids:]
+        del self._log_ps[num_ids:]
+
+    def _write(self, token: int, log_p: float | None) -> None:
+        self.ids.append(token)
+        self._log_ps.append(log_p)
+        self._waiting = [token]
+
+
+def place_prompt(place: Place) -> api.Prompt:
+    """The whole document around the place: the tail ends a few lines below the cursor, the engine trims the rest."""
+    start = place.before.rfind("\n") + 1
+    end = 0
+    for _ in range(1 + TAIL_LINES):
+        newline = place.after.find("\n", end)
+        if newline < 0:
+            end = len(place.after)
+            break
+        end = newline + 1
+    return api.Prompt(
+        path=place.path,
+        prefix=place.before[:start],
+        line=place.before[start:],
+        tail=place.after[:end],
+        suffix=place.after[end:],
+    )
+
+
+def _restrict(logits_V: Tensor, taken_back: TakenBack) -> bool:
+    """Leaves only the tokens that begin with the typed bytes; False (nothing left out) if these are too improbable.
+
+    The same rule as the sampler's for its first row (model/diffusion/reading.py, run.py).
+    """
+    allowed = torch.from_numpy(taken_back.allowed_ids).to(logits_V.device)
+    kept = logits_V[allowed]
+    if float((kept.logsumexp(0) - logits_V.logsumexp(0)).exp()) < HEALED_FLOOR:
+        return False
+    logits_V.fill_(-torch.inf)
+    logits_V[allowed] = kept
+    return True
