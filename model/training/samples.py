@@ -3,9 +3,9 @@
 35 % documents (the whole text is canvas), 65 % infill; half of the holes are syntax nodes of 2..256 tokens, half
 random spans (length log-uniform 2..256, half of them inside one line; the ends of half of the spans fall on
 characters, the others on token borders). <suf> starts 0..8 lines below the hole, <cur> 0..12 lines above it, as an
-editor's anchors do. Source:
-this project's design; FIM after Bavarian et al. (arXiv 2207.14255). Left out: noisy views and packing (packing.py),
-snippets of other files (the context of this size of model is too short for them).
+editor's anchors do. 2 % of the infill samples have an empty hole, so that "nothing is missing" is learned; 10 % of
+those with room begin with snippets (snippets.py). Source: this project's design; FIM after Bavarian et al. (arXiv
+2207.14255). Left out: rewrites (rewrites.py), noisy views and packing (packing.py).
 
 Stored documents are tokenized line by line, so only the lines that a cut breaks are tokenized again.
 """
@@ -23,12 +23,17 @@ from model.prompts import MAX_NEAR_TOKENS, document_ids, layout_ids, path_ids
 from model.syntax.spans import node_spans
 from model.tokenizer import EOM, LAYOUT_IDS
 from model.training.shards import Shards
+from model.training.snippets import draw_snippets
 
 DOCUMENT_SHARE = 0.35
 MAX_HOLE_TOKENS = 256
+WHOLE_LINE_SHARE = 0.5  # of the holes inside one line: what completion is asked for most
 MAX_TAIL_LINES = 8
 MAX_TAIL_TOKENS = 64
 MAX_NEAR_LINES = 12
+EMPTY_SHARE = 0.02
+SNIPPET_SHARE = 0.1
+MIN_SNIPPET_ROOM = 256
 NAMELESS_SHARE = 0.1  # evaluation prompts and scratch buffers have no path
 NEARBY_LINES = 200
 _LAYOUT = frozenset(LAYOUT_IDS)
@@ -38,8 +43,10 @@ _LAYOUT = frozenset(LAYOUT_IDS)
 class Sample:
     """`ids` = prompt and canvas (<eom> included where the text ends); the canvas is ids[canvas_start:].
 
-    `path_end` = first id behind the path line (no loss up to there). `kind` is document, syntax or span. `lines` =
-    token lines of the same file around the hole (for drafts), `line_start` = the canvas begins a line.
+    `path_end` = first id behind the path line and the snippets (no next-token loss up to there). `kind` is document,
+    syntax, span, empty or a kind of rewrite. `lines` = token lines of the same file around the hole (for drafts),
+    `line_start` = the canvas begins a line, `old` = the code that a rewrite starts from, `silent` = ids [start, end)
+    without next-token loss.
     """
 
     ids: list[int]
@@ -48,10 +55,14 @@ class Sample:
     kind: str
     lines: tuple[tuple[int, ...], ...] = ()
     line_start: bool = True
+    old: tuple[int, ...] = ()
+    silent: tuple[int, int] = (0, 0)
 
     def has_text_label(self, position: int) -> bool:
-        """Whether the clean stream has a next-token loss at `position` (its label is neither layout nor path)."""
+        """Whether the clean stream has a next-token loss at `position` (its label is text that is to be learned)."""
         label = position + 1
+        if self.silent[0] <= label < self.silent[1]:
+            return False
         return self.path_end <= label < len(self.ids) and self.ids[label] not in _LAYOUT
 
 
@@ -59,19 +70,29 @@ def draw_sample(shards: Shards, rng: Random, max_tokens: int, *, with_lines: boo
     """A random sample of at most `max_tokens` ids (at least 64). `with_lines` keeps the neighbour lines for drafts."""
     assert max_tokens >= 64, "a sample needs room for its layout"
     while True:
-        place = rng.randrange(len(shards.tokens))
-        index = int(np.searchsorted(shards.offsets, place, side="right")) - 1
+        index, place = draw_place(shards, rng)
         document = shards.document(index)
         if len(document) < 8:
             continue
-        place -= int(shards.offsets[index])
-        path = "" if rng.random() < NAMELESS_SHARE else shards.paths[index]
-        head = path_ids(shards.tokenizer, path)[:48]
+        head = draw_head(shards, index, rng)
         if rng.random() >= DOCUMENT_SHARE:
-            sample = _infill(shards, document, place, head, rng, max_tokens, with_lines)
+            sample = _infill(shards, index, place, head, rng, max_tokens, with_lines)
             if sample is not None:
                 return sample
         return _document(shards, document, place, head, max_tokens, with_lines)
+
+
+def draw_place(shards: Shards, rng: Random) -> tuple[int, int]:
+    """A random document, longer ones more often, and a token index in it."""
+    place = rng.randrange(len(shards.tokens))
+    index = int(np.searchsorted(shards.offsets, place, side="right")) - 1
+    return index, place - int(shards.offsets[index])
+
+
+def draw_head(shards: Shards, index: int, rng: Random) -> list[int]:
+    """The ids of a document's path line, one time in ten of a nameless one."""
+    path = "" if rng.random() < NAMELESS_SHARE else shards.paths[index]
+    return path_ids(shards.tokenizer, path)[:48]
 
 
 def _document(
@@ -93,13 +114,13 @@ def _document(
     ids += text
     if start + room >= len(document):
         ids.append(EOM)
-    lines = _lines_around(shards, document, start, start + len(text)) if with_lines else ()
+    lines = lines_around(shards, document, start, start + len(text)) if with_lines else ()
     return Sample(ids, canvas_start, canvas_start, "document", lines)
 
 
 def _infill(
     shards: Shards,
-    document: np.ndarray,
+    index: int,
     place: int,
     head: list[int],
     rng: Random,
@@ -107,41 +128,66 @@ def _infill(
     with_lines: bool,
 ) -> Sample | None:
     """A hole in a window of whole lines; None if the place has no usable window (one endless line, an empty text)."""
+    document = shards.document(index)
     room = max_tokens - len(head) - 8 - 12  # layout and <eom>; slack for what a cut line costs more when cut
-    low, high = _window(shards, document, place, room, rng)
+    num_snippets = rng.randint(1, 2) if max_tokens >= MIN_SNIPPET_ROOM and rng.random() < SNIPPET_SHARE else 0
+    snippet_room = max_tokens // 5
+    low, high = draw_window(shards, document, place, room - num_snippets * snippet_room, rng)
     if high - low < 8:
         return None
+    snippets = draw_snippets(shards, index, (low, high), num_snippets, rng, snippet_room - 1)
     window = document[low:high].tolist()
     ends = np.cumsum(shards.num_bytes[document[low:high]])
     starts = np.concatenate(([0], ends[:-1])).tolist()
     text = shards.tokenizer.decode_bytes(window)
     breaks = np.flatnonzero(shards.ends_line[document[low:high]]).tolist()
-    syntax = rng.random() < 0.5
-    hole = _syntax_hole(text, starts, rng) if syntax else None
-    kind = "syntax"
-    on_tokens = False
-    if hole is None:
-        kind = "span"
-        hole, on_tokens = _span_hole(text, starts, breaks, len(window), rng)
+    hole, on_tokens, kind = _draw_hole(text, starts, breaks, rng)
     if hole is None:
         return None
     parts = _cut(shards, window, text, starts, breaks, hole, on_tokens, rng)
     if parts is None:
         return None
     suffix, prefix, tail, line, canvas, begins_line = parts
-    excess = len(suffix) + len(prefix) + len(tail) + len(line) + len(canvas) + len(head) + 7 - max_tokens
+    path_end = 2 + len(head) + sum(1 + len(snippet) for snippet in snippets)
+    room = max_tokens - path_end - 5
+    excess = len(suffix) + len(prefix) + len(tail) + len(line) + len(canvas) - room
     if excess > 0:
-        prefix, excess = _drop_lines(shards, prefix, excess)
+        prefix, excess = drop_lines(shards, prefix, excess)
         if excess > 0:
             suffix = suffix[: max(0, len(suffix) - excess)]
-            if len(suffix) + len(prefix) + len(tail) + len(line) + len(canvas) + len(head) + 7 > max_tokens:
+            if len(suffix) + len(prefix) + len(tail) + len(line) + len(canvas) > room:
                 return None
-    prompt = layout_ids(path=head, suffix=suffix, prefix=prefix, tail=tail, line=line)
-    lines = _lines_around(shards, document, low, high) if with_lines else ()
-    return Sample([*prompt, *canvas, EOM], len(prompt), 2 + len(head), kind, lines, line_start=begins_line)
+    prompt = layout_ids(path=head, snippets=snippets, suffix=suffix, prefix=prefix, tail=tail, line=line)
+    lines = lines_around(shards, document, low, high) if with_lines else ()
+    return Sample([*prompt, *canvas, EOM], len(prompt), path_end, kind, lines, line_start=begins_line)
 
 
-def _window(shards: Shards, document: np.ndarray, place: int, room: int, rng: Random) -> tuple[int, int]:
+def _draw_hole(
+    text: bytes, starts: list[int], breaks: list[int], rng: Random
+) -> tuple[tuple[int, int] | None, bool, str]:
+    """Bytes of the hole, whether its ends are token borders, and its kind."""
+    if rng.random() < EMPTY_SHARE:
+        return *_empty_hole(text, starts, breaks, rng), "empty"
+    hole = _syntax_hole(text, starts, rng) if rng.random() < 0.5 else None
+    if hole is not None:
+        return hole, False, "syntax"
+    return *_span_hole(text, starts, breaks, len(starts), rng), "span"
+
+
+def _empty_hole(text: bytes, starts: list[int], breaks: list[int], rng: Random) -> tuple[tuple[int, int], bool]:
+    """A place where nothing is missing: a line's end, a line's start, or anywhere, in equal parts."""
+    form = rng.randrange(3)
+    if form == 2 or not breaks:
+        offset = _char_border(text, rng.randrange(len(text)))
+        return (offset, offset), False
+    newline = rng.choice(breaks)
+    offset = starts[newline]
+    if form == 1:
+        offset = starts[newline + 1] if newline + 1 < len(starts) else 0
+    return (offset, offset), True
+
+
+def draw_window(shards: Shards, document: np.ndarray, place: int, room: int, rng: Random) -> tuple[int, int]:
     """Token borders of whole lines around `place`, at most `room` tokens."""
     if len(document) <= room:
         return 0, len(document)
@@ -196,6 +242,11 @@ def _span_hole(
         last = breaks[row] if breaks else num_tokens  # the newline itself stays
         if last - first < 2:
             return None, on_tokens
+        if rng.random() < WHOLE_LINE_SHARE:
+            start_byte, end_byte = starts[first], starts[last] if last < num_tokens else len(text)
+            if rng.random() < 0.5:  # behind the indentation, where an editor's cursor stands on a new line
+                start_byte = end_byte - len(text[start_byte:end_byte].lstrip(b" \t"))
+            return ((start_byte, end_byte) if end_byte > start_byte else None), True
         begin = rng.randrange(first, last - 1)
         # Completions mostly run to the end of the line.
         end = last if rng.random() < 0.5 else min(last, begin + length)
@@ -235,7 +286,8 @@ def _cut(
         borders.append(len(window))
     border_bytes = [starts[i] if i < len(window) else len(text) for i in borders]
     row = bisect.bisect_right(border_bytes, start) - 1
-    after = bisect.bisect_left(border_bytes, end)  # first line border at or behind the hole's end
+    # First line border at or behind the hole's end; what stands behind an empty hole is the rest of its line.
+    after = bisect.bisect_left(border_bytes, end) if start < end else bisect.bisect_right(border_bytes, end)
     if after >= len(borders):
         return None
     near = max(0, row - rng.randint(0, MAX_NEAR_LINES))
@@ -256,13 +308,13 @@ def _cut(
             rest = encode(text[end : border_bytes[after]].decode())
         except UnicodeDecodeError:  # the corpus cut a character; there is no text to train on here
             return None
-    if not canvas:
+    if not canvas and start < end:
         return None
     tail = rest + window[borders[after] : borders[anchor]]
     return window[borders[anchor] :], prefix, tail, above + line, canvas, not line
 
 
-def _drop_lines(shards: Shards, prefix: list[int], excess: int) -> tuple[list[int], int]:
+def drop_lines(shards: Shards, prefix: list[int], excess: int) -> tuple[list[int], int]:
     """The prefix without its first lines, so that `excess` tokens go; and what is still too much."""
     if len(prefix) <= excess:
         return [], excess - len(prefix)
@@ -272,7 +324,7 @@ def _drop_lines(shards: Shards, prefix: list[int], excess: int) -> tuple[list[in
     return prefix[cut:], 0
 
 
-def _lines_around(shards: Shards, document: np.ndarray, low: int, high: int) -> tuple[tuple[int, ...], ...]:
+def lines_around(shards: Shards, document: np.ndarray, low: int, high: int) -> tuple[tuple[int, ...], ...]:
     """Token lines from 200 lines above the window to 200 below."""
     breaks = np.flatnonzero(shards.ends_line[document])
     first = max(0, int(np.searchsorted(breaks, low)) - NEARBY_LINES)

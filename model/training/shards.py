@@ -45,6 +45,19 @@ class Shards:
         """int64 (V,): bytes of each token."""
         return np.array([len(text) for text in self.tokenizer.token_bytes], np.int64)
 
+    @cached_property
+    def documents_of(self) -> dict[str, tuple[int, ...]]:
+        """The documents of each project, by the first part of their paths."""
+        found: dict[str, list[int]] = {}
+        for index, path in enumerate(self.paths):
+            found.setdefault(project_of(path), []).append(index)
+        return {project: tuple(indices) for project, indices in found.items()}
+
+
+def project_of(path: str) -> str:
+    """The first part of a path."""
+    return path.split("/", 1)[0]
+
 
 def open_shards(folder: Path, split: str = "train") -> Shards:
     """The split `train` or `heldout` of a shard folder. ShardError in one sentence if it is missing, cut or foreign."""

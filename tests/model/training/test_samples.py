@@ -1,5 +1,6 @@
 """Samples: what stands in the layout is the document, cut once; shares, lengths and anchors are as described."""
 
+import itertools
 from collections import Counter
 from random import Random
 
@@ -7,6 +8,7 @@ import pytest
 
 from model.tokenizer import BOS, CUR, EOM, FILE, LAYOUT_IDS, PRE, SUF, TAIL
 from model.training.samples import MAX_HOLE_TOKENS, MAX_NEAR_LINES, MAX_TAIL_LINES, draw_sample
+from model.training.snippets import MAX_SNIPPET_TOKENS, draw_snippets
 
 NUM_SAMPLES = 600
 MAX_TOKENS = 400
@@ -118,3 +120,59 @@ def test_lines_of_the_file_are_kept_for_drafts(toy_shards):
     sample = draw_sample(toy_shards, Random(2), 200, with_lines=True)
     assert sample.lines
     assert all(toy_shards.tokenizer.decode(line).count("\n") == 1 for line in sample.lines)
+
+
+def test_some_holes_are_empty(toy_shards):
+    rng = Random(3)
+    drawn = [draw_sample(toy_shards, rng, 200) for _ in range(2_500)]
+    empty = [sample for sample in drawn if sample.kind == "empty"]
+    assert 0.005 <= len(empty) / sum(sample.kind != "document" for sample in drawn) <= 0.045
+    documents = texts_of(toy_shards)
+    ends = starts = 0
+    for sample in empty:
+        parts, canvas = parts_of(sample)
+        assert canvas == [EOM]
+        before = toy_shards.tokenizer.decode([*parts[PRE], *parts[CUR]])
+        after = toy_shards.tokenizer.decode([*parts[TAIL], *parts[SUF]])
+        assert any(before + after in document for document in documents)
+        ends += after.startswith("\n")
+        starts += before.endswith("\n")
+        assert parts[TAIL] or not parts[SUF]  # the rest of the cursor's line is in the tail, never only in the suffix
+    assert ends >= 4
+    assert starts >= 4
+
+
+def test_snippets_are_lines_of_the_project_that_the_hole_is_not_in(toy_shards):
+    rng = Random(4)
+    documents = dict(zip(toy_shards.paths, texts_of(toy_shards), strict=True))
+    drawn = [draw_sample(toy_shards, rng, 600) for _ in range(1_200)]
+    infill = [sample for sample in drawn if sample.kind != "document"]
+    seen = 0
+    for sample in infill:
+        head = sample.ids[: sample.ids.index(SUF)]
+        cuts = [i for i, token in enumerate(head) if token == FILE] + [len(head)]
+        assert sample.path_end == len(head)
+        assert len(sample.ids) <= 600
+        for start, end in itertools.pairwise(cuts[1:]):
+            path, text = toy_shards.tokenizer.decode(head[start + 1 : end]).split("\n", 1)
+            assert end - start - 1 <= MAX_SNIPPET_TOKENS
+            assert any(name.startswith(path) and text in document for name, document in documents.items())
+            assert text.endswith("\n")
+            seen += 1
+            assert not any(sample.has_text_label(i) for i in range(len(head) - 1))
+    assert 0.05 <= seen / len(infill) <= 0.2
+
+
+def test_snippets_are_never_cut_from_the_window(toy_shards):
+    for seed in range(200):
+        rng = Random(seed)
+        size = len(toy_shards.document(5))
+        low, high = size // 3, size // 2
+        for snippet in draw_snippets(toy_shards, 5, (low, high), 2, rng, 90):
+            assert len(snippet) <= 90
+            document = toy_shards.tokenizer.decode(toy_shards.document(5))
+            path, text = toy_shards.tokenizer.decode(snippet).split("\n", 1)
+            if path == "toy/file5.py":
+                before = toy_shards.tokenizer.decode(toy_shards.document(5)[:low])
+                after = toy_shards.tokenizer.decode(toy_shards.document(5)[high:])
+                assert text in before or text in after, document
