@@ -2,7 +2,7 @@
 
 Source: this project; bubblewrap(1), or unshare(1) with mount namespaces and pivot_root, then setpriv(1) and rlimits.
 The program sees an empty read-only root with /usr, the libraries and this Python's prefix, /dev/null, and a small
-private /tmp as its folder. Left out, so no defence: faults of the kernel itself (system calls are not filtered), the sum
+private /tmp as its folder. Left out, so no defence: faults of the kernel itself (no filter on system calls), the sum
 of its processes' memory (each has the limit), and secrets that stand readable in /usr or in Python's prefix.
 """
 
