@@ -22,6 +22,8 @@ examples:
 
 MODEL_COMMANDS = {
     "train": "train a model",
+    "quantize": "store a model's weights as 8-bit integers",
+    "eval": "measure a model",
     "trace": "denoise once, step by step, as text, JSON or SVG",
     "corpus": "build a corpus to train on",
     "tokenizer": "train a tokenizer",

@@ -1,4 +1,4 @@
-"""The model's commands of `seedling`: `corpus build`, `tokenizer train`, `train`, `trace`.
+"""The model's commands of `seedling`: `corpus build`, `tokenizer train`, `train`, `eval …`, `trace`.
 
 `lsp_server/cli.py` hands the words over. Only the module of the chosen command is imported, so help and wrong use
 cost nothing and need none of the packages that training needs. Left out: the engine's commands
@@ -28,8 +28,18 @@ COMMANDS = (
     Command(("corpus", "build"), "model.training.corpus.command", "build shards from package archives"),
     Command(("tokenizer", "train"), "model.training.tokenizer_command", "train a tokenizer"),
     Command(("train",), "model.training.command", "train a model on shards"),
+    Command(("quantize",), "model.checkpoints.quantize_command", "store a model's weights as 8-bit integers"),
+    Command(("eval", "infill"), "model.evaluation.infill", "missing lines and spans of a benchmark file"),
+    Command(("eval", "heldout"), "model.evaluation.heldout", "lines and bits per byte of projects never trained on"),
+    Command(("eval", "block"), "model.evaluation.block", "forwards against quality on held-out stretches of code"),
+    Command(("eval", "fix"), "model.evaluation.fix", "faulty code that is pointed at: how much is restored"),
+    Command(("eval", "mend"), "model.evaluation.mend", "faults that nobody points at: found, restored, false alarms"),
+    Command(("eval", "speed"), "model.evaluation.speed", "score against the passes a completion takes, as a picture"),
     Command(("trace",), "model.engine.trace_command", "denoise once, step by step, as text, JSON or SVG"),
 )
+
+GROUPS = {"eval": "measure a checkpoint: docs/evaluation.md says what each number means"}
+"""Names of several commands, where a list of what these do would be too long."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,7 +93,8 @@ def _overview(words: list[str]) -> argparse.ArgumentParser:
     groups = root.add_subparsers(metavar="COMMAND", parser_class=_Parser, required=True)
     for name in dict.fromkeys(command.words[0] for command in COMMANDS):
         inside = [command for command in COMMANDS if command.words[0] == name]
-        group = groups.add_parser(name, help="; ".join(command.what for command in inside), allow_abbrev=False)
+        what = GROUPS.get(name) or "; ".join(command.what for command in inside)
+        group = groups.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False)
         if len(inside[0].words) > 1:
             actions = group.add_subparsers(metavar="ACTION", parser_class=_Parser, required=True)
             for command in inside:
