@@ -18,7 +18,11 @@ from model.tokenizer import DEL, EOM, MASK, NUM_RESERVED
 IGNORE = -100
 MAX_BLOCK = 64
 RIGHT_RUN_SHARE = 0.25
-KIND_SHARES = (("masks", 0.45), ("edits+masks", 0.20), ("edits", 0.15), ("draft", 0.10), ("unchanged", 0.10))
+DRAFT_SHARE = 0.10
+KIND_WEIGHTS = {"masks": 45, "edits+masks": 20, "edits": 15, "unchanged": 10}  # of the blocks that are no drafts
+SYNTAX_SHARE = 0.3  # of the edits, as far as the block has places for them
+OWN_DRAFT_SHARE = 0.5
+MAX_OWN_MISCOUNT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class NoisyBlock:
 
     `start` = canvas index of the first clean token; labels are IGNORE where a row has no loss; `own` = rows whose
     token is to be replaced by the model's own sample (`with_own_samples`), shown as masks until then; `own_truth` =
-    their true tokens.
+    their true tokens. `is_draft` = the block is the model's own draft: its most probable tokens are wanted.
     """
 
     start: int
@@ -38,6 +42,16 @@ class NoisyBlock:
     weights: list[float]
     own: tuple[int, ...] = ()
     own_truth: tuple[int, ...] = ()
+    is_draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSlip:
+    """Rows start..end of a block become `tokens` (equal start and end: an insertion before that row)."""
+
+    start: int
+    end: int
+    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +59,18 @@ class MistakeSources:
     """Where edits come from. Tokens are ids; every function draws from the Random it is given.
 
     `neighbour(rng)` = a token of the surroundings; `mutations(token)` = replacements (token tuples, perhaps empty) a
-    slip of the keyboard or the mind would leave; `draft(start, clean, rng)` = an earlier version of the block or
-    None; `swap_arguments(clean, rng)` = the block with two call arguments exchanged or None; `own` = substitutions
-    are left to the model itself.
+    slip of the keyboard or the mind would leave; `slip(start, size, rng)` = a slip of syntax or naming inside the
+    canvas tokens [start, start + size) or None; `draft(start, clean, rng)` = an earlier version of the block or None
+    (then it is mutated); `own` = substitutions, and half of the drafts, are left to the model itself; `draft_share` =
+    share of the blocks that are drafts.
     """
 
     neighbour: Callable[[Random], int]
     mutations: Callable[[int], Sequence[tuple[int, ...]]]
+    slip: Callable[[int, int, Random], BlockSlip | None]
     draft: Callable[[int, Sequence[int], Random], list[int] | None]
-    swap_arguments: Callable[[Sequence[int], Random], list[int] | None]
     own: bool = False
+    draft_share: float = DRAFT_SHARE
 
 
 def partition(num_tokens: int, rng: Random) -> list[tuple[int, int]]:
@@ -99,21 +115,23 @@ def edit_stage_block(
     sources: MistakeSources,
     rng: Random,
 ) -> NoisyBlock:
-    """A block of the edit stage: masks only, edits and masks, edits only, a draft, or unchanged (KIND_SHARES).
+    """A block of the edit stage: masks only, edits and masks, edits only, a draft, or unchanged.
 
     `num_edits` = how many of the canvas's k edits fall into this block ("edits only" makes at least one). Masks-only
     blocks keep the loss of `mask_block`; the other kinds have a label and weight 1 on every row.
     """
-    kind = _draw_kind(rng)
+    if rng.random() < sources.draft_share:
+        if sources.own and len(clean) > 1 and rng.random() < OWN_DRAFT_SHARE:
+            return _own_draft_block(clean, start=start, level=level, sources=sources, rng=rng)
+        return _draft_block(clean, start=start, drawn_size=drawn_size, sources=sources, rng=rng)
+    kind = rng.choices(list(KIND_WEIGHTS), list(KIND_WEIGHTS.values()))[0]
     if kind == "masks":
         return mask_block(clean, start=start, drawn_size=drawn_size, level=level, rng=rng)
-    if kind == "draft":
-        return _draft_block(clean, start=start, drawn_size=drawn_size, sources=sources, rng=rng)
     writing = _Writing.of(clean, _locked_rows(clean, rng))
     if kind == "edits":
-        _edit(writing, max(1, num_edits), sources, rng)
+        _edit(writing, start, max(1, num_edits), sources, rng)
     elif kind == "edits+masks":
-        _edit(writing, num_edits, sources, rng)
+        _edit(writing, start, num_edits, sources, rng)
         _mask(writing, level, drawn_size, rng)
     return _labelled(writing, start)
 
@@ -121,13 +139,19 @@ def edit_stage_block(
 def with_own_samples(block: NoisyBlock, sampled: Sequence[int]) -> NoisyBlock:
     """The block with the model's samples (one id per entry of `own`) as drafts, labelled anew.
 
-    A sample that is no text token leaves the true token: reserved ids are never mistakes.
+    A sample that is no text token leaves the true token: reserved ids are never mistakes. An own draft that is too
+    far from the truth becomes masks again.
     """
     tokens, states = list(block.tokens), list(block.states)
     for row, token, true_token in zip(block.own, sampled, block.own_truth, strict=True):
         tokens[row] = token if token >= NUM_RESERVED else true_token
         states[row] = DRAFT
-    return _finish(block.start, block.clean, tokens, states)
+    finished = _finish(block.start, block.clean, tokens, states)
+    if not block.is_draft or not _is_far(finished):
+        return finished
+    masked = [state if token == EOM else MASKED for token, state in zip(tokens, states, strict=True)]
+    tokens = [token if token == EOM else MASK for token in tokens]
+    return _finish(block.start, block.clean, tokens, masked)
 
 
 @dataclass(slots=True)
@@ -151,15 +175,6 @@ class _Writing:
         self.own[row : row + width] = [False] * len(tokens)
 
 
-def _draw_kind(rng: Random) -> str:
-    u = rng.random()
-    for kind, share in KIND_SHARES:
-        u -= share
-        if u < 0:
-            return kind
-    return KIND_SHARES[-1][0]
-
-
 def _locked_rows(clean: Sequence[int], rng: Random) -> set[int]:
     n = len(clean)
     locked: set[int] = set()
@@ -180,12 +195,18 @@ def _editable(writing: _Writing) -> list[int]:
     ]
 
 
-def _edit(writing: _Writing, num_edits: int, sources: MistakeSources, rng: Random) -> None:
-    """Makes `num_edits` mistakes in unlocked text: 60 % substitutions, 20 % insertions, 20 % deletions.
+def _edit(writing: _Writing, start: int, num_edits: int, sources: MistakeSources, rng: Random) -> None:
+    """Makes `num_edits` mistakes in unlocked, still true text: 30 % slips from the parse tree (as far as there are
+    places for them), of the others 60 % substitutions, 20 % insertions and 20 % deletions.
 
-    Substitutions are the model's own where `sources.own`, else syntax slips and neighbour tokens in equal parts.
+    Substitutions are the model's own where `sources.own`, else slips of tokens and neighbour tokens in equal parts.
     """
-    for _ in range(num_edits):
+    wanted = sum(rng.random() < SYNTAX_SHARE for _ in range(num_edits))
+    slips = _draw_slips(writing, start, wanted, sources, rng)
+    for slip in reversed(slips):  # from the right, so that the rows of the others keep their numbers
+        if 0 < len(writing.tokens) + len(slip.tokens) - (slip.end - slip.start) <= MAX_BLOCK:
+            writing.put(slip.start, slip.end - slip.start, slip.tokens, DRAFT)
+    for _ in range(num_edits - len(slips)):
         rows = _editable(writing)
         if not rows:
             return
@@ -194,7 +215,10 @@ def _edit(writing: _Writing, num_edits: int, sources: MistakeSources, rng: Rando
         if u < 0.6:
             _substitute(writing, row, rows, sources, rng)
         elif u < 0.8 and len(writing.tokens) < MAX_BLOCK:
-            writing.put(row, 0, [sources.neighbour(rng)], DRAFT)
+            end = len(writing.tokens) - 1
+            before = end if writing.tokens[end] == EOM and rng.random() < 0.1 else row  # now and then at the very end
+            if before == row or _is_open_gap(writing, before):
+                writing.put(before, 0, [sources.neighbour(rng)], DRAFT)
         else:
             wanted = 1 if rng.random() < 0.7 else rng.randint(2, 4)
             width = 1
@@ -204,16 +228,31 @@ def _edit(writing: _Writing, num_edits: int, sources: MistakeSources, rng: Rando
                 writing.put(row, width, [], DRAFT)
 
 
+def _draw_slips(writing: _Writing, start: int, wanted: int, sources: MistakeSources, rng: Random) -> list[BlockSlip]:
+    """Up to `wanted` slips of a block that is still true text, ascending, in unlocked rows and not touching."""
+    taken: list[BlockSlip] = []
+    for _ in range(wanted):
+        slip = sources.slip(start, len(writing.clean), rng)
+        if slip is None:
+            break
+        free = all(slip.end < other.start or other.end < slip.start for other in taken)
+        rows = range(slip.start, slip.end)
+        unlocked = all(writing.states[i] == DRAFT and writing.clean[i] != EOM for i in rows)
+        if free and (unlocked if rows else _is_open_gap(writing, slip.start)):
+            taken.append(slip)
+    return sorted(taken, key=lambda slip: slip.start)
+
+
+def _is_open_gap(writing: _Writing, row: int) -> bool:
+    """Whether text may be missing or surplus before `row`: not between two locked tokens (the prompt's end is one)."""
+    return writing.states[row] == DRAFT or (row > 0 and writing.states[row - 1] == DRAFT)
+
+
 def _substitute(writing: _Writing, row: int, rows: list[int], sources: MistakeSources, rng: Random) -> None:
     if sources.own:
         writing.own[row] = True
         return
     if rng.random() < 0.5:
-        if rng.random() < 0.1 and all(state == DRAFT for state in writing.states):
-            swapped = sources.swap_arguments(writing.tokens, rng)
-            if swapped is not None:
-                writing.put(0, len(writing.tokens), swapped, DRAFT)
-                return
         mutable = [i for i in rows if sources.mutations(writing.tokens[i])]
         if mutable:
             row = rng.choice(mutable)
@@ -268,12 +307,11 @@ def _miscount_holes(writing: _Writing, rng: Random) -> None:
 def _draft_block(
     clean: Sequence[int], *, start: int, drawn_size: int, sources: MistakeSources, rng: Random
 ) -> NoisyBlock:
-    """An earlier or most alike version as the start. One too far away (over half its rows wrong) becomes masks."""
+    """An earlier, a most alike or a mutated version as the start. One that is too far away becomes masks."""
     draft = sources.draft(start, clean, rng)
     if draft is None:
         writing = _Writing.of(clean, set())
-        calm = MistakeSources(sources.neighbour, sources.mutations, sources.draft, sources.swap_arguments)
-        _edit(writing, max(1, int(len(clean) * rng.uniform(0.05, 0.3))), calm, rng)
+        _edit(writing, start, max(1, int(len(clean) * rng.uniform(0.05, 0.3))), replace(sources, own=False), rng)
         draft = writing.tokens
     ends = clean[-1] == EOM
     draft = [token for token in draft if token != EOM][: MAX_BLOCK - ends] + [EOM] * ends
@@ -281,10 +319,38 @@ def _draft_block(
         return mask_block(clean, start=start, drawn_size=drawn_size, level=1.0, rng=rng)
     states = [DRAFT] * (len(draft) - ends) + [LOCKED] * ends  # the sampler shows a draft's <eom> locked
     block = _finish(start, list(clean), draft, states)
-    num_wrong = sum(label != token for label, token in zip(block.labels, block.tokens, strict=True))
-    if 2 * max(num_wrong, abs(len(draft) - len(clean))) > len(clean):
+    if _is_far(block):
         return mask_block(clean, start=start, drawn_size=drawn_size, level=1.0, rng=rng)
     return block
+
+
+def _own_draft_block(
+    clean: Sequence[int], *, start: int, level: float, sources: MistakeSources, rng: Random
+) -> NoisyBlock:
+    """A block whose m ~ U{1..n} masked rows the model will fill as a draft, half the time the right run; three times
+    in ten it has one to three masks too many or too few, as a completion of another length would."""
+    ends = clean[-1] == EOM
+    n = len(clean) - ends
+    m = min(n, 1 + int(level * n))
+    rows = range(n - m, n) if rng.random() < 0.5 else sorted(rng.sample(range(n), m))
+    writing = _Writing.of(clean, {n} if ends else set())
+    for row in rows:
+        writing.own[row] = True
+    if rng.random() < 0.3:
+        k = rng.randint(1, MAX_OWN_MISCOUNT)
+        row = rng.choice(rows)
+        if rng.random() < 0.5 and len(clean) + k <= MAX_BLOCK:
+            writing.put(row, 0, [sources.neighbour(rng) for _ in range(k)], DRAFT)
+            writing.own[row : row + k] = [True] * k
+        else:
+            writing.put(row, min(k, m - 1, n - row), [], DRAFT)  # at least one row stays the model's
+    return replace(_labelled(writing, start), is_draft=True)
+
+
+def _is_far(block: NoisyBlock) -> bool:
+    """Whether more than half of a draft is wrong, so that masks are the better start; the sampler asks the same."""
+    num_wrong = sum(label != token for label, token in zip(block.labels, block.tokens, strict=True))
+    return 2 * max(num_wrong, abs(len(block.tokens) - len(block.clean))) > len(block.clean)
 
 
 def _labelled(writing: _Writing, start: int) -> NoisyBlock:

@@ -1,8 +1,10 @@
-"""The model's own mistakes for the edit stage: one forward without gradient, sampled at temperature 1.
+"""The model's own mistakes and drafts for the edit stage: one forward without gradient, sampled at temperature 1.
 
 Half of all substitutions are to be the model's own: in the first half of the rows of a batch every substitution is
 left to the model (packing.py marks the places and shows them as masks). What it samples there becomes a draft, and
-the block is labelled again, so a sample that happens to be right is simply unchanged text. Source: Seed Diffusion
+the block is labelled again, so a sample that happens to be right is simply unchanged text. Half of the drafts in
+those rows are its own most probable tokens for a part of the block or for all of it, which stands for a completion
+of a keystroke ago; ghost text is greedy too. Source: Seed Diffusion
 (arXiv 2508.02193) trains on edits; own errors after Generalized Interpolating Discrete Diffusion (arXiv 2503.04482).
 Left out: runs of several steps.
 """
@@ -38,7 +40,9 @@ def with_own_mistakes(network: Transformer, batch: Batch, allowed_KV: Tensor, *,
     allowed_V[:NUM_RESERVED] = False  # a mistake is text: neither <eom> nor <del>
     probs_RV = torch.softmax(logits_RV.float().masked_fill(~allowed_V, float("-inf")), -1).cpu()
     generator = torch.Generator().manual_seed(seed)
-    sampled = iter(torch.multinomial(probs_RV, 1, generator=generator).squeeze(1).tolist())
+    drawn_R = torch.multinomial(probs_RV, 1, generator=generator).squeeze(1)
+    greedy_R = torch.tensor([mistake.block.is_draft for mistake in batch.own for _ in mistake.block.own])
+    sampled = iter(torch.where(greedy_R, probs_RV.argmax(-1), drawn_R).tolist())
     tokens, states = batch.noisy_tokens.copy(), batch.noisy_states.copy()
     labels, weights = batch.noisy_labels.copy(), batch.noisy_weights.copy()
     for mistake in batch.own:

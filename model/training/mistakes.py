@@ -1,19 +1,22 @@
-"""Where wrong tokens come from in the edit stage: neighbours, slips of syntax, swapped arguments, look-alike lines.
+"""Where wrong tokens come from in the edit stage: neighbours, slips, look-alike lines, earlier versions.
 
-A slip works on one token's bytes (a bracket or colon dropped, an operator exchanged, `self` dropped, a digit off by
-one), so a slip that spans two tokens is not made; arguments are swapped only where commas and brackets are tokens of
-their own. The model's own mistakes come from the trainer. Source: the kinds named in this project's design; Seed
-Diffusion (arXiv 2508.02193) uses random substitutions, insertions and deletions. Left out: mutations that need a
-parse tree.
+A token slip is cheap and works on one token's bytes (a bracket or colon dropped, an operator exchanged, `self`
+dropped, a digit off by one); slips from the parse tree come from canvas_slips.py, the model's own mistakes from the
+trainer (edit_stage.py). Source: the kinds named in this project's design; Seed Diffusion (arXiv 2508.02193) uses
+random substitutions, insertions and deletions.
 """
 
 from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
 from random import Random
 
-from model.diffusion.corruption import MistakeSources
+from model.diffusion.corruption import DRAFT_SHARE, MistakeSources
 from model.tokenizer import NUM_RESERVED, Tokenizer
+from model.training.canvas_slips import CanvasSlips
 from model.training.samples import Sample
 
+ALIKE_SHARE = 0.5  # of the drafts that are not the model's own; the others are mutated versions
+REWRITE_DRAFT_SHARE = 0.4
 _SWAPS = (
     (b"==", b"!="),
     (b"!=", b"=="),
@@ -44,7 +47,7 @@ class SlipTable:
     """The slips of each token of a vocabulary, found once per token and kept."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._slips: dict[int, tuple[tuple[int, ...], ...]] = {}
 
     def slips(self, token: int) -> tuple[tuple[int, ...], ...]:
@@ -56,7 +59,7 @@ class SlipTable:
         return found
 
     def _find(self, token: int) -> tuple[tuple[int, ...], ...]:
-        text = self._tokenizer.token_bytes[token]
+        text = self.tokenizer.token_bytes[token]
         variants: dict[bytes, None] = {}
         for old, new in _SWAPS:
             if old in text:
@@ -70,7 +73,7 @@ class SlipTable:
         slips = []
         for variant in variants:
             try:
-                ids = tuple(self._tokenizer.encode(variant.decode()))
+                ids = tuple(self.tokenizer.encode(variant.decode()))
             except UnicodeDecodeError:
                 continue
             if ids != (token,) and len(ids) <= 3:
@@ -79,30 +82,46 @@ class SlipTable:
 
 
 def mistake_sources(sample: Sample, table: SlipTable, *, own: bool) -> MistakeSources:
-    """The sources for the blocks of one sample."""
+    """The sources for the blocks of one sample. The draft of a rewrite is the code that it starts from."""
     first = max(0, sample.canvas_start - 128)
     near = [token for token in sample.ids[first:] if token >= NUM_RESERVED]
-    token_bytes = table._tokenizer.token_bytes
     near = near or [NUM_RESERVED + ord(" ")]
     line_sets = [frozenset(line) for line in sample.lines]
     starts = _line_starts(sample, table)
+    old_index = _aligned(sample.ids[sample.canvas_start : -1], sample.old) if sample.old else []
 
     def draft(start: int, clean: Sequence[int], rng: Random) -> list[int] | None:
+        if old_index:
+            end = min(start + len(clean), len(old_index) - 1)
+            return list(sample.old[old_index[start] : old_index[end]])
+        if rng.random() >= ALIKE_SHARE:
+            return None
         return _alike_draft(start, clean, starts, sample.lines, line_sets)
 
     return MistakeSources(
         neighbour=lambda rng: rng.choice(near),
         mutations=table.slips,
+        slip=CanvasSlips(sample, table.tokenizer).draw,
         draft=draft,
-        swap_arguments=lambda clean, rng: _swap_arguments(clean, token_bytes, rng),
         own=own,
+        draft_share=REWRITE_DRAFT_SHARE if sample.old else DRAFT_SHARE,
     )
+
+
+def _aligned(new: Sequence[int], old: Sequence[int]) -> list[int]:
+    """For each index of `new` (and its end) the index of `old` that a draft queue would have reached there."""
+    indices: list[int] = []
+    for _, i1, i2, j1, j2 in SequenceMatcher(None, new, old, autojunk=False).get_opcodes():
+        indices += [j1 + (i - i1) * (j2 - j1) // (i2 - i1) for i in range(i1, i2)]
+    indices.append(len(old))
+    indices[0] = 0
+    return indices
 
 
 def _line_starts(sample: Sample, table: SlipTable) -> Callable[[int], bool]:
     """Whether canvas index i begins a line."""
     canvas = sample.ids[sample.canvas_start :]
-    token_bytes = table._tokenizer.token_bytes
+    token_bytes = table.tokenizer.token_bytes
     return lambda i: sample.line_start if i == 0 else token_bytes[canvas[i - 1]].endswith(b"\n")
 
 
@@ -141,23 +160,3 @@ def _most_alike(
         if score > best_score and line != piece:
             best, best_score = line, score
     return best
-
-
-def _swap_arguments(clean: Sequence[int], token_bytes: Sequence[bytes], rng: Random) -> list[int] | None:
-    """The tokens with the two short arguments around one comma exchanged; None if there is no such comma."""
-    texts = [token_bytes[token] for token in clean]
-    commas = [i for i, text in enumerate(texts) if text.strip() == b","]
-    if not commas:
-        return None
-    comma = rng.choice(commas)
-    low = comma
-    while low > 0 and comma - low < 5 and not texts[low - 1].rstrip().endswith((b"(", b",", b"[", b"\n")):
-        low -= 1
-    high = comma + 1
-    while high < len(texts) and high - comma < 6 and not texts[high].lstrip().startswith((b")", b",", b"]", b"\n")):
-        high += 1
-    if low == 0 or low == comma or high == len(texts) or high == comma + 1:
-        return None
-    if not texts[low - 1].rstrip().endswith((b"(", b",")) or not texts[high].lstrip().startswith((b")", b",")):
-        return None
-    return [*clean[:low], *clean[comma + 1 : high], clean[comma], *clean[low:comma], *clean[high:]]

@@ -32,7 +32,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class OwnMistakes:
-    """A block in which the model is to make mistakes of its own: noisy places [offset, offset + length) of a row."""
+    """A block that waits for the model's own mistakes or draft: noisy places [offset, offset + length) of a row."""
 
     row: int
     offset: int

@@ -10,6 +10,7 @@ import pytest
 from model.diffusion.corruption import (
     IGNORE,
     MAX_BLOCK,
+    BlockSlip,
     MistakeSources,
     edit_stage_block,
     mask_block,
@@ -23,13 +24,20 @@ from model.tokenizer import DEL, EOM, INS, MASK
 TEXT = list(range(100, 140))
 
 
-def sources(*, own=False, draft=None):
+def slip(start, size, rng):
+    """Up to three rows become up to three tokens of another alphabet."""
+    first = rng.randrange(size)
+    return BlockSlip(first, min(size, first + rng.randint(0, 3)), tuple([139] * rng.randint(0, 3)))
+
+
+def sources(*, own=False, draft=None, draft_share=0.1):
     return MistakeSources(
         neighbour=lambda rng: rng.choice(TEXT),
         mutations=lambda token: [(), (token + 1,), (token, token)] if token % 3 == 0 else [],
+        slip=slip,
         draft=lambda start, clean, rng: draft,
-        swap_arguments=lambda clean, rng: None,
         own=own,
+        draft_share=draft_share,
     )
 
 
@@ -205,7 +213,7 @@ def test_a_draft_too_far_away_becomes_masks():
 def test_own_mistakes_are_masks_first_and_labelled_again():
     seen = Counter()
     for block in edit_blocks(own=True):
-        if not block.own:
+        if not block.own or block.is_draft:
             continue
         assert all(block.states[i] == MASKED for i in block.own)
         right = with_own_samples(block, block.own_truth)
@@ -218,3 +226,63 @@ def test_own_mistakes_are_masks_first_and_labelled_again():
         assert kept.tokens == right.tokens  # a reserved id is no mistake
         seen["blocks"] += 1
     assert seen["blocks"] > 200
+
+
+def far(block):
+    wrong = sum(label != token for label, token in zip(block.labels, block.tokens, strict=True))
+    return 2 * max(wrong, abs(len(block.tokens) - len(block.clean))) > len(block.clean)
+
+
+def test_own_drafts_are_near_or_masks():
+    seen = Counter()
+    for block in edit_blocks(6_000, own=True):
+        if not block.is_draft:
+            continue
+        assert block.own
+        assert block.clean[-1] != EOM or (block.tokens[-1], block.states[-1]) == (EOM, LOCKED)
+        seen["blocks"] += 1
+        seen["of another length"] += len(block.tokens) != len(block.clean)
+        for wanted in ("right", "wrong"):
+            guesses = block.own_truth if wanted == "right" else [139 if t != 139 else 138 for t in block.own_truth]
+            drafted = with_own_samples(block, guesses)
+            assert len(drafted.tokens) == len(block.tokens)
+            assert drafted.labels == align_labels(drafted.tokens, drafted.states, drafted.clean)
+            if MASKED in drafted.states:
+                assert all(
+                    (state == MASKED) != (t == EOM) for t, state in zip(drafted.tokens, drafted.states, strict=True)
+                )
+                seen[f"{wanted}, masks"] += 1
+            else:
+                assert not far(drafted)
+                seen[f"{wanted}, draft"] += 1
+    # 5 % of the blocks, three in ten of them (those of one row and full ones less) of another length.
+    assert 200 <= seen["blocks"] <= 400
+    assert 0.12 <= seen["of another length"] / seen["blocks"] <= 0.35
+    assert seen["right, masks"] < 0.1 * seen["right, draft"]
+    assert min(seen["wrong, masks"], seen["wrong, draft"]) > 50
+
+
+def test_the_draft_share_is_the_sample_s():
+    rng = Random(0)
+    draft = [*TEXT[:9], TEXT[20]]
+    given = sources(draft=draft, draft_share=0.4)
+    blocks = [
+        edit_stage_block(TEXT[:10], start=0, drawn_size=10, level=0.5, num_edits=0, sources=given, rng=rng)
+        for _ in range(1_000)
+    ]
+    assert 0.35 <= sum(block.tokens == draft for block in blocks) / 1_000 <= 0.45
+
+
+def test_syntax_slips_come_at_their_rate_and_never_in_locked_rows():
+    rng = Random(5)
+    clean = [100 + i for i in range(30)]
+    slipped = seen = 0
+    for _ in range(4_000):
+        block = edit_stage_block(clean, start=0, drawn_size=30, level=0.0, num_edits=1, sources=sources(), rng=rng)
+        if MASKED in block.states or block.tokens == clean:
+            continue
+        seen += 1
+        slipped += 139 in block.tokens
+        align_labels(block.tokens, block.states, block.clean)  # a changed locked row would raise
+    # Three of four slips leave a 139, as one of forty substitutions and insertions does; drafts have more edits.
+    assert 0.2 <= slipped / seen <= 0.5

@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from model.tokenizer import Tokenizer, tokenizer_json
+from model.prompts import document_ids
+from model.tokenizer import EOM, Tokenizer, tokenizer_json
 from model.training.mistakes import SlipTable, mistake_sources
 from model.training.samples import Sample
 
@@ -42,30 +43,54 @@ def test_slips(tokenizer, text, slips):
         assert found == set()
 
 
-def sources_of(tokenizer, canvas, lines=(), line_start=True):
+def sources_of(tokenizer, canvas, lines=(), line_start=True, old=""):
     ids = tokenizer.encode(canvas)
-    sample = Sample([1, *ids], 1, 1, "span", tuple(tuple(tokenizer.encode(line)) for line in lines), line_start)
+    head = document_ids([])
+    kept = tuple(tuple(tokenizer.encode(line)) for line in lines)
+    sample = Sample(
+        [*head, *ids, EOM], len(head), 0, "span", kept, line_start, old=tuple(tokenizer.encode(old)) if old else ()
+    )
     return ids, mistake_sources(sample, SlipTable(tokenizer), own=False)
 
 
-def test_the_most_alike_other_line_is_the_draft(tokenizer):
+def drafts_of(tokenizer, sources, ids, number=40):
+    """The texts of the drafts over some seeds, None where the block is to be mutated."""
+    drafts = [sources.draft(0, ids, Random(seed)) for seed in range(number)]
+    return [None if draft is None else tokenizer.decode(draft) for draft in drafts]
+
+
+def test_the_most_alike_other_line_is_half_of_the_drafts(tokenizer):
     lines = ("    x = self.beta(1)\n", "import os\n", "    x = self.alpha(2)\n")
     ids, sources = sources_of(tokenizer, "    x = self.alpha(1)\n", lines)
-    draft = sources.draft(0, ids, Random(0))
-    assert tokenizer.decode(draft) == lines[2]
-    assert sources.draft(0, tokenizer.encode("zzzz\n"), Random(0)) is None
+    drafts = drafts_of(tokenizer, sources, ids)
+    assert set(drafts) == {None, lines[2]}
+    assert 10 <= drafts.count(None) <= 30
+    assert set(drafts_of(tokenizer, sources, tokenizer.encode("zzzz\n"))) == {None}
 
 
 def test_a_piece_in_the_middle_of_a_line_is_kept(tokenizer):
     lines = ("    return omega\n",)
     ids, sources = sources_of(tokenizer, "(1)\n    return gamma\n", lines, line_start=False)
-    assert tokenizer.decode(sources.draft(0, ids, Random(0))) == "(1)\n" + lines[0]
+    assert set(drafts_of(tokenizer, sources, ids)) == {None, "(1)\n" + lines[0]}
 
 
-def test_swapped_arguments(tokenizer):
-    ids, sources = sources_of(tokenizer, "f(a,b)")
-    assert tokenizer.decode(sources.swap_arguments(ids, Random(0))) == "f(b,a)"
-    assert sources.swap_arguments(tokenizer.encode("f(a)"), Random(0)) is None
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        ("def f(a: int) -> str:\n    return a\n", "def f(a):\n    return a\n"),
+        ("return a", "# comment\nreturn a + 1"),
+        ("x = 1\n", "y = 22\nz = 3\n"),
+        ("abc", "xbc"),
+    ],
+)
+def test_the_drafts_of_a_rewrite_s_blocks_are_its_old_code(tokenizer, new, old):
+    ids, sources = sources_of(tokenizer, new, old=old)
+    ids = [*ids, EOM]
+    assert sources.draft_share > 0.3
+    assert tokenizer.decode(sources.draft(0, ids, Random(0))) == old
+    for cut in range(1, len(ids)):
+        pieces = [sources.draft(0, ids[:cut], Random(0)), sources.draft(cut, ids[cut:], Random(0))]
+        assert tokenizer.decode([*pieces[0], *pieces[1]]) == old
 
 
 def test_neighbours_are_text(tokenizer):
