@@ -1,7 +1,8 @@
 """Checkpoint folders: model.safetensors, tokenizer.json, preset.json; saved, found, loaded and checked.
 
 Source: this project's format, number 1; weights in the safetensors format only (no pickle, no code). Left out: fetching
-foreign checkpoints and mapping their names (pull.py), optimiser states (training writes its own).
+foreign checkpoints and mapping their names (pull.py), optimiser states (training writes its own), the integer form of
+the weights itself (int8.py).
 """
 
 import os
@@ -17,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from model.checkpoints.int8 import expand
 from model.checkpoints.presets import FORMAT, Preset, decode_preset, encode_preset
 from model.network.transformer import Transformer
 
@@ -71,8 +73,9 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Network (evaluation mode, no gradients), tokenizer and preset of a checkpoint folder.
 
-    `dtype` None keeps the stored type. Raises CheckpointError for a missing or foreign folder or file, another format,
-    weights that do not fit the preset's shape, and a tokenizer of another vocabulary.
+    `dtype` None keeps the stored type; integers become floats of `dtype`, or of the other weights' type. Raises
+    CheckpointError for a missing or foreign folder or file, another format, weights that do not fit the preset's
+    shape, and a tokenizer of another vocabulary.
     """
     folder = Path(folder)
     preset = load_preset(folder)
@@ -81,7 +84,7 @@ def load_checkpoint(
         raise CheckpointError(
             f"The tokenizer of {folder} has {tokenizer.vocab_size} tokens, but its network {preset.network.vocab_size}."
         )
-    weights = _load_weights(folder / WEIGHTS_FILE)
+    weights = _load_weights(folder, preset, dtype)
     # On the meta device nothing is allocated or initialised, so loading costs one read of the file.
     with torch.device("meta"):
         network = Transformer(preset.network)
@@ -98,19 +101,48 @@ def save_checkpoint(
     *,
     dtype: torch.dtype | None = torch.bfloat16,
 ) -> None:
-    """Write a checkpoint folder (made if missing); `tokenizer_file` is copied. `dtype` None keeps the weights' type.
+    """Write a checkpoint folder (made if missing), as floats; `tokenizer_file` is copied. `dtype` None keeps the
+    weights' type. See `write_checkpoint`.
+    """
+    assert preset.network == network.config, "the preset describes another network"
+    weights = {name: w.detach().to("cpu", dtype).contiguous() for name, w in network.state_dict().items()}
+    write_checkpoint(folder, weights, msgspec.structs.replace(preset, weights="float"), tokenizer_file)
+
+
+def write_checkpoint(
+    folder: Path | str, weights: dict[str, Tensor], preset: Preset, tokenizer_file: Path | str
+) -> None:
+    """Write named tensors, stored as `preset.weights` says, and the two other files of a checkpoint folder.
 
     Each file is replaced in one step, the preset last, so a reader never meets a half-written file.
     """
-    assert preset.network == network.config, "the preset describes another network"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: w.detach().to("cpu", dtype).contiguous() for name, w in network.state_dict().items()}
     _replace(folder / WEIGHTS_FILE, lambda part: save_file(weights, part, metadata={"format": "pt"}))
     target = folder / TOKENIZER_FILE
     if not (target.exists() and target.samefile(tokenizer_file)):
         _replace(target, lambda part: shutil.copyfile(tokenizer_file, part))
     _replace(folder / PRESET_FILE, lambda part: part.write_bytes(encode_preset(preset)))
+
+
+def _load_weights(folder: Path, preset: Preset, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """The weights of a checkpoint folder as floats, those stored as integers in `dtype`. Raises CheckpointError."""
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint {folder} has no {WEIGHTS_FILE}.")
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
+    if preset.weights == "int8":
+        try:
+            return expand(weights, dtype)
+        except ValueError as error:
+            raise CheckpointError(f"{path} is damaged: {error}.") from error
+    integers = next((name for name, weight in weights.items() if not weight.is_floating_point()), None)
+    if integers is not None:
+        raise CheckpointError(f"{path} holds integers as the weight {integers}, but its preset asks for floats.")
+    return weights
 
 
 class _FormatOnly(msgspec.Struct):
@@ -132,15 +164,6 @@ def _load_tokenizer(path: Path) -> "Tokenizer":
         return Tokenizer.load(path)
     except (ValueError, OSError) as error:  # TokenizerError is a ValueError and holds a sentence of its own
         raise CheckpointError(f"The tokenizer of this checkpoint cannot be used: {error}.") from error
-
-
-def _load_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CheckpointError(f"The checkpoint {path.parent} has no {WEIGHTS_FILE}.")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
 
 
 def _check_weights(path: Path, wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:

@@ -25,11 +25,14 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
-    """`trained` holds what is worth knowing about the training: stage, steps, tokens, commit, scores."""
+    """`trained` holds what is worth knowing about the training: stage, steps, tokens, commit, scores. `weights`: how
+    model.safetensors stores the matrices, as floats or as integers with scales (int8.py).
+    """
 
     name: str
     network: NetworkConfig
     format: int = FORMAT
+    weights: Literal["float", "int8"] = "float"
     sampling: Sampling = Sampling()
     languages: tuple[str, ...] = ("python",)
     complete: tuple[Literal["line", "block"], ...] = ("line",)
