@@ -57,7 +57,7 @@ class Infill(msgspec.Struct, frozen=True):
 
 
 class InfillSet(msgspec.Struct, frozen=True):
-    """`what` names the kind for a report; `stop`: where an answer of free length ends; `has_tests`: there is a pass@1."""
+    """`what` names the kind for a report; `stop`: where an answer of free length ends; with tests there is a pass@1."""
 
     what: str
     rows: tuple[Infill, ...]
