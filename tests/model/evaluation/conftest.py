@@ -53,7 +53,7 @@ def checkpoint(make_network, tokenizer: Tokenizer) -> Checkpoint:
         sampling=Sampling(tau_mask=0.3, edits="insert-delete", first_block=8, block=16),
         context_tokens=256,
     )
-    return Checkpoint(make_network(preset.network), tokenizer, preset)
+    return Checkpoint(make_network(preset.network).requires_grad_(False), tokenizer, preset)
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ def test_changed_documents_count_as_missing(chosen, heldout_texts) -> None:
 
 
 def test_with_most_documents_missing_there_is_a_sentence(chosen, heldout_texts) -> None:
-    with pytest.raises(EvalError, match="build shards from toy 1.0") as error:
+    with pytest.raises(EvalError, match=r"build shards from toy 1\.0") as error:
         find_places(msgspec.structs.replace(chosen, packages=("toy 1.0",)), heldout_texts[:2], limit=None)
     assert "\n" not in error.value.sentence
 
