@@ -35,10 +35,14 @@ def align_labels(z: Sequence[int], states: Sequence[int], x: Sequence[int]) -> l
         state == MASKED or token == true for token, state, true in zip(z, states, x, strict=True)
     ):
         return list(x)
-    # An equal visible first token is always aligned with its equal (any other choice can be exchanged at no cost),
-    # so a common start needs no table. A common end does: gaps slide right into it.
+    # An equal visible first token is always aligned with its equal (any other choice can be exchanged at no cost, but
+    # not with a locked token that needs its place), so a common start needs no table. A common end does: gaps slide
+    # right into it.
+    locked = {token for token, state in zip(z, states, strict=True) if state == LOCKED}
     start = 0
     while start < len(z) and start < len(x) and states[start] != MASKED and z[start] == x[start]:
+        if states[start] != LOCKED and z[start] in locked:
+            break
         start += 1
     return list(x[:start]) + _walk(z[start:], states[start:], x[start:])
 

@@ -116,9 +116,11 @@ def parse(source: str, language: str) -> tree_sitter.Tree | None:
     return tree_sitter.Parser(_python_language()).parse(encode(source))
 
 
-def captures(tree: tree_sitter.Tree, query: str) -> dict[str, list[tree_sitter.Node]]:
-    """The nodes of a Python tree that a query captures, by capture name; the query is compiled once."""
-    return tree_sitter.QueryCursor(_compiled(query)).captures(tree.root_node)
+def captures(tree: tree_sitter.Tree | tree_sitter.Node, query: str) -> dict[str, list[tree_sitter.Node]]:
+    """The nodes that a query captures in a Python tree or under one of its nodes, by capture name; the query is
+    compiled once."""
+    root = tree.root_node if isinstance(tree, tree_sitter.Tree) else tree
+    return tree_sitter.QueryCursor(_compiled(query)).captures(root)
 
 
 @lru_cache(maxsize=8)

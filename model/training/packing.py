@@ -21,12 +21,14 @@ from model.diffusion.corruption import IGNORE, NoisyBlock, edit_stage_block, mas
 from model.diffusion.states import CLEAN, LOCKED
 from model.tokenizer import PAD
 from model.training.mistakes import SlipTable, mistake_sources
+from model.training.rewrites import draw_rewrite
 from model.training.samples import Sample, draw_sample
 from model.training.shards import Shards
 
 Stage = Literal["warm-up", "mask", "edit"]
 MAX_VIEWS = 8
 MIN_SAMPLE_TOKENS = 64
+REWRITE_SHARE = 0.14  # of the draws; those with too little room for one leave about 0.1 of the samples
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -82,7 +84,7 @@ def make_batch(
     rows: list[tuple[list[Sample], list[tuple[int, NoisyBlock]]]] = []
     for row in range(num_rows):
         rng = Random(f"{seed}/{step}/{row}")
-        samples = _fill_row(shards, rng, clean_tokens, with_lines=stage == "edit")
+        samples = _fill_row(shards, rng, clean_tokens, stage)
         own = stage == "edit" and row < num_rows // 2
         blocks = [] if stage == "warm-up" else _draw_views(samples, table, stage, own, rng, noisy_tokens)
         rows.append((samples, blocks))
@@ -151,13 +153,15 @@ def _full(num_rows: int, num_places: int, fill: int) -> np.ndarray:
     return np.full((num_rows, num_places), fill, np.int64)
 
 
-def _fill_row(shards: Shards, rng: Random, num_places: int, *, with_lines: bool) -> list[Sample]:
-    """Samples until the row is full: half of the first ones may take the whole row, the others half of it at most."""
+def _fill_row(shards: Shards, rng: Random, num_places: int, stage: Stage) -> list[Sample]:
+    """Samples until the row is full: half of the first ones may take the whole row, the others half of it at most.
+    From the edit stage on one in ten is a rewrite."""
     samples: list[Sample] = []
     left = num_places
     while left >= MIN_SAMPLE_TOKENS:
         size = left if rng.random() < 0.5 else max(MIN_SAMPLE_TOKENS, min(left, num_places // 2))
-        sample = draw_sample(shards, rng, size, with_lines=with_lines)
+        rewrite = draw_rewrite(shards, rng, size) if stage == "edit" and rng.random() < REWRITE_SHARE else None
+        sample = rewrite or draw_sample(shards, rng, size, with_lines=stage == "edit")
         samples.append(sample)
         left -= len(sample.ids)
     return samples

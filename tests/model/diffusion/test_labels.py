@@ -168,6 +168,26 @@ def test_a_locked_token_that_is_not_in_the_text_is_refused():
         labels([A, B], [A, C], locked={1})
 
 
+def test_a_locked_token_keeps_its_place_before_an_equal_draft():
+    """The surplus draft in front of its locked twin must not take the twin's place."""
+    assert labels([A, A], [A], locked={1}) == [DEL, A]
+    assert labels([A, A, A, EOM], [A, A, EOM], locked={2, 3}) == [A, DEL, A, EOM]
+    assert labels([A, B, A, B], [A, B], locked={2, 3}) == [DEL, DEL, A, B]
+
+
+def test_random_blocks_with_locked_ends_are_labelled():
+    rng = Random(2)
+    for _ in range(2_000):
+        x = [rng.choice((A, B)) for _ in range(rng.randint(2, 12))]
+        num_locked = rng.randint(1, len(x) - 1)
+        draft = [token for token in x[:-num_locked] for _ in range(rng.randint(0, 2))]
+        z = [*draft, *x[-num_locked:]]
+        found = labels(z, x, locked=set(range(len(draft), len(z))))
+        assert [INS if label == INS else token for label, token in zip(found, z, strict=True)][len(draft) :] == found[
+            len(draft) :
+        ]
+
+
 def test_states_must_match_tokens():
     with pytest.raises(ValueError, match="states"):
         align_labels([A, B], [DRAFT], [A, B])
