@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-CONFIGS = ("small_9m", "tiny_test")
+CONFIGS = ("small_9m", "base_30m", "tiny_test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,387 @@
+"""`./dev gpu`: trains the base preset for some minutes on whatever device is there, evaluates it, leaves one folder.
+
+The folder has results.json and RESULTS.md (device, commit, every command, every score), the loss curve, and the weights
+in parts of limited size. State is kept in runs/gpu, so the same command goes on after a kill: training from its last
+save, evaluations with the next that is missing. `--rehearse` does all of it on the CPU with a tiny network. Every piece
+of work is a `seedling` command. Standard library only; nothing is downloaded. Left out: setting up Python (./dev
+setup), fetching evaluation files.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rehearsal import make_benchmark, make_shards
+from weight_parts import JOIN, file_hash, write_parts
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINT_FILES = ("model.safetensors", "tokenizer.json", "preset.json", "losses.jsonl")
+RESUME_FILE = "resume.safetensors"
+WRONG_INPUT, INTERRUPTED = 2, 130
+REHEARSAL_ROWS, REHEARSAL_FILE_BYTES = 4, 1 << 16
+
+# Rows of a step that pass the network at once, by the memory of the GPU. [est] from 1 GB for 4 rows of the base shape.
+ROWS, MICRO_ROWS_OF_GB = 128, ((70, 64), (36, 32), (20, 16), (10, 8), (0, 4))
+
+DEVICE_PROGRAM = """
+import json, torch
+found = torch.cuda.is_available()
+about = torch.cuda.get_device_properties(0) if found else None
+print(json.dumps({
+    "device": about.name if about else "cpu",
+    "device_memory_gb": round(about.total_memory / 1e9, 1) if about else None,
+    "torch": torch.__version__,
+    "cuda": torch.version.cuda if found else None,
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`seedling eval WORDS` on a file of the evaluation folder, or with `data` None on the held-out shards."""
+
+    name: str
+    words: tuple[str, ...]
+    data: str | None = None
+
+
+SANTACODER = "santacoder-fim/santacoder-fim-python.jsonl.gz"
+EVALUATIONS = (
+    Evaluation("infill", ("infill",), SANTACODER),
+    Evaluation("infill-oracle", ("infill", "--length", "oracle"), SANTACODER),
+    Evaluation("infill-clean", ("infill", "--clean"), SANTACODER),
+    Evaluation("heldout", ("heldout",)),
+    Evaluation("block", ("block",)),
+    Evaluation("fix-heldout", ("fix",)),
+    Evaluation("mend", ("mend",)),
+    Evaluation("infill-lines", ("infill",), "human-eval-infilling/HumanEval-SingleLineInfilling.jsonl.gz"),
+    Evaluation("infill-spans", ("infill",), "human-eval-infilling/HumanEval-RandomSpanInfillingLight.jsonl.gz"),
+    Evaluation("fix-humaneval", ("fix",), "humanevalpack/humanevalpack-python.jsonl"),
+    Evaluation("fix-quixbugs", ("fix",), "quixbugs/quixbugs_python.jsonl"),
+    Evaluation("fix-debugbench", ("fix",), "debugbench/debugbench-python3.jsonl.gz"),
+)
+
+
+class GpuError(Exception):
+    """What the user can mend, in one sentence."""
+
+
+@dataclass
+class Job:
+    """Where things lie. `state` survives between calls; `about` describes device and source; `commands` were run."""
+
+    state: Path
+    out: Path
+    shards: Path
+    evals: Path | None
+    rehearse: bool
+    about: dict[str, Any] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+
+    @property
+    def model(self) -> Path:
+        return self.state / "model"
+
+
+def seedling(job: Job, words: Sequence[str], *, output: Path | None = None) -> int:
+    """Runs `seedling WORDS` from this source tree; its exit code. What it says is shown, or with `output` written to
+    OUTPUT.txt and OUTPUT.log.
+
+    An interrupt reaches the command too, which saves what it has; this process only waits for it.
+    """
+    shown = shlex.join(["seedling", *words])
+    job.commands.append(shown)
+    print(f"$ {shown}", file=sys.stderr, flush=True)
+    program = "import sys; from model.cli import main; sys.exit(main(sys.argv[1:]))"
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    if job.rehearse:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    command = [sys.executable, "-c", program, *words]
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        if output is None:
+            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        with output.with_suffix(".txt").open("wb") as said, output.with_suffix(".log").open("wb") as log:
+            return subprocess.run(command, cwd=ROOT, env=environment, stdout=said, stderr=log, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def train_words(job: Job, minutes: float) -> list[str]:
+    """The training command for the device at hand, as words."""
+    words = ["train", "--shards", str(job.shards), "--out", str(job.model)]
+    if job.rehearse:
+        words += ["--config", "tiny_test", "--name", "rehearsal", "--max-steps", "12", "--rows", "2"]
+        words += ["--micro-rows", "2", "--clean-tokens", "256", "--noisy-tokens", "128", "--no-compile", "--fp32"]
+    else:
+        words += ["--config", "base_30m", "--name", "seedling-30m", "--minutes", f"{minutes:g}"]
+    memory_gb = job.about["device_memory_gb"]
+    if memory_gb is not None and not job.rehearse:
+        micro_rows = next(rows for gb, rows in MICRO_ROWS_OF_GB if memory_gb >= gb)
+        words += ["--device", "cuda", "--rows", str(ROWS), "--micro-rows", str(micro_rows)]
+    if (job.model / RESUME_FILE).exists():
+        words.append("--resume")
+    return words
+
+
+def train(job: Job, minutes: float, max_file_bytes: int) -> int:
+    """Trains (or goes on), then writes the weights in parts. The exit code of the training."""
+    job.model.mkdir(parents=True, exist_ok=True)
+    code = seedling(job, train_words(job, minutes))
+    if code == 0:
+        files = [job.model / name for name in CHECKPOINT_FILES]
+        write_parts([file for file in files if file.exists()], job.out, max_file_bytes)
+        if (job.model / "losses.png").exists():
+            shutil.copyfile(job.model / "losses.png", job.out / "losses.png")
+    return code
+
+
+def eval_words(job: Job, evaluation: Evaluation) -> list[str] | str:
+    """The command of an evaluation, as words; or one sentence that says why it is left out."""
+    words = ["eval", *evaluation.words, "--model", str(job.model), "--json"]
+    if job.rehearse:
+        words += ["--limit", str(REHEARSAL_ROWS)]
+    if evaluation.data is None:
+        return [*words, "--shards", str(job.shards)]
+    if job.evals is None:
+        return f"no folder of evaluation files was given (--evals); {evaluation.data} is meant"
+    if not (job.evals / evaluation.data).is_file():
+        return f"{evaluation.data} is not in the evaluation folder"
+    return [*words, "--data", str(job.evals / evaluation.data)]
+
+
+def evaluate(job: Job) -> int:
+    """Runs the evaluations that these weights have no result of. 0 = all ran or were left out for a reason."""
+    weights = job.model / "model.safetensors"
+    if not weights.is_file():
+        raise GpuError(f"there are no weights in {job.model} to evaluate: train first (--train)")
+    sha256 = file_hash(weights)
+    worst = 0
+    for evaluation in EVALUATIONS:
+        path = job.state / "results" / f"{evaluation.name}.json"
+        words = eval_words(job, evaluation)
+        command = words if isinstance(words, str) else shlex.join(["seedling", *words])
+        known = read_json(path)
+        if known.get("weights_sha256") == sha256 and known.get("command") == command and "result" in known:
+            continue
+        record: dict[str, Any] = {"weights_sha256": sha256, "command": command}
+        if isinstance(words, str):
+            record["skipped"] = words
+            print(f"{evaluation.name}: skipped, {words}", file=sys.stderr)
+        else:
+            begun = time.monotonic()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            code = seedling(job, words, output=path)
+            if code == INTERRUPTED or code < 0:
+                return INTERRUPTED
+            record |= outcome(code, path) | {"seconds": round(time.monotonic() - begun, 1)}
+            worst = max(worst, int("failed" in record))
+        write_json(path, record)
+        write_results(job)
+    return worst
+
+
+def outcome(code: int, output: Path) -> dict[str, Any]:
+    """What an evaluation gave: its last line; or the sentence with which it was skipped (wrong input) or failed."""
+    text, log = (output.with_suffix(end).read_text(encoding="utf-8", errors="replace") for end in (".txt", ".log"))
+    print(text, end="", flush=True)
+    if code:
+        sentence = log.strip().rpartition("\n")[2]
+        print(sentence, file=sys.stderr)
+        return {"skipped" if code == WRONG_INPUT else "failed": f"exit code {code}: {sentence}"}
+    try:
+        return {"result": json.loads(text.strip().rpartition("\n")[2])}
+    except json.JSONDecodeError:
+        return {"failed": "its last line is not JSON"}
+
+
+def write_results(job: Job) -> None:
+    """results.json and RESULTS.md from what is in the state folder so far."""
+    preset = read_json(job.model / "preset.json")
+    log = job.state / "commands.txt"
+    with log.open("a", encoding="utf-8") as file:
+        file.writelines(f"{command}\n" for command in job.commands)
+    job.commands.clear()
+    commands = list(dict.fromkeys(log.read_text(encoding="utf-8").splitlines()))
+    evaluations = {e.name: read_json(job.state / "results" / f"{e.name}.json") for e in EVALUATIONS}
+    results = {
+        **job.about,
+        "rehearsal": job.rehearse,
+        "commands": commands,
+        "model": preset.get("name"),
+        "trained": preset.get("trained"),
+        "evaluations": {name: record for name, record in evaluations.items() if record},
+    }
+    job.out.mkdir(parents=True, exist_ok=True)
+    write_json(job.out / "results.json", results)
+    (job.out / "RESULTS.md").write_text(summary(results), encoding="utf-8")
+
+
+def summary(results: dict[str, Any]) -> str:
+    """RESULTS.md: device, commit, commands, scores, and how to join the weights."""
+    lines = [f"# {results['model']}" + (" (a rehearsal: the scores mean nothing)" if results["rehearsal"] else ""), ""]
+    shown = ("date", "device", "cpu", "torch", "commit", "source_sha256")
+    lines += [f"- {name}: {results[name]}" for name in shown]
+    lines += [f"- {name}: {value}" for name, value in (results["trained"] or {}).items()]
+    lines += ["", "```", *results["commands"], "```", "", f"Weights, where they are here: `{JOIN}`", ""]
+    for name, record in results["evaluations"].items():
+        said = record.get("skipped") or record.get("failed") or json.dumps(record.get("result"))
+        lines += [f"- **{name}**: {said}"]
+    return "\n".join(lines) + "\n"
+
+
+def describe(rehearse: bool) -> dict[str, Any]:
+    """Device, machine and source, for the results. GpuError if torch cannot be started."""
+    environment = os.environ | ({"CUDA_VISIBLE_DEVICES": ""} if rehearse else {})
+    done = subprocess.run(
+        [sys.executable, "-c", DEVICE_PROGRAM], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise GpuError(f"torch does not start with {sys.executable} ({last})")
+    about = json.loads(done.stdout.strip().rpartition("\n")[2])
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+        **about,
+        "cpu": f"{processor()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "commit": commit(),
+        "source_sha256": source_hash(),
+    }
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def commit() -> str:
+    words = ["git", "-C", str(ROOT)]
+    try:
+        head = subprocess.run([*words, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        status = subprocess.run([*words, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown (not a git checkout)"
+    return f"{head} with changes" if status.strip() else head
+
+
+def source_hash() -> str:
+    """One hash over the source that trains and evaluates, for trees without git."""
+    whole = hashlib.sha256()
+    for path in sorted(path for folder in ("model", "kernels") for path in (ROOT / folder).rglob("*.py")):
+        whole.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a wrong use gets one sentence instead of the usage block."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_INPUT, f"dev: {self.prog} {message}; {self.prog} --help shows how.\n")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(prog="./dev gpu", allow_abbrev=False, description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--minutes", type=float, help="training time, all calls together")
+    parser.add_argument("--train", action="store_true", help="only train; without this and --evaluate: both")
+    parser.add_argument("--evaluate", action="store_true", help="only evaluate what was trained")
+    parser.add_argument("--shards", type=Path, metavar="DIR", help="folder of `seedling corpus build`")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results and weights")
+    parser.add_argument(
+        "--evals", type=Path, metavar="DIR", help="folder of evaluation files; missing ones are skipped"
+    )
+    parser.add_argument("--max-file-mb", type=int, default=15, metavar="N", help="largest file of the weights, in MiB")
+    parser.add_argument("--rehearse", action="store_true", help="all of it on the CPU in minutes, with a tiny network")
+    args = parser.parse_args(words)
+    args.train, args.evaluate = (args.train, args.evaluate) if args.train or args.evaluate else (True, True)
+    if args.max_file_mb < 1:
+        parser.error("--max-file-mb must be at least 1")
+    if not args.rehearse:
+        for name in ("shards", "out") + (("minutes",) if args.train else ()):
+            if getattr(args, name) is None:
+                parser.error(f"needs --{name}")
+        if args.train and args.minutes <= 0:
+            parser.error("--minutes must be more than 0")
+    for name in ("shards", "evals"):
+        folder = getattr(args, name)
+        if folder is not None and not folder.is_dir():
+            parser.error(f"--{name} names no folder: {folder}")
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    state = ROOT / "runs" / ("gpu-rehearsal" if args.rehearse else "gpu")
+    out = (args.out or state / "out").resolve()
+    job = Job(
+        state, out, (args.shards or state / "shards").resolve(), args.evals and args.evals.resolve(), args.rehearse
+    )
+    job.about = describe(args.rehearse)
+    print(f"gpu: {job.about['device']}, torch {job.about['torch']}, commit {job.about['commit']}", file=sys.stderr)
+    out.mkdir(parents=True, exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True)
+    if args.rehearse and args.shards is None:
+        code = make_shards(ROOT, state, lambda words: seedling(job, words))
+        if code:
+            return code
+    if args.rehearse and args.evals is None:
+        job.evals = state / "evals"
+        make_benchmark(ROOT, job.evals)
+    max_file_bytes = REHEARSAL_FILE_BYTES if args.rehearse else args.max_file_mb << 20
+    code = train(job, args.minutes or 1.0, max_file_bytes) if args.train else 0
+    if not code and args.evaluate:
+        code = evaluate(job)
+    if not code or args.evaluate:
+        write_results(job)
+    said = {0: f"results are in {out}", INTERRUPTED: "interrupted; the same command goes on"}
+    print(f"gpu: {said.get(code, f'ended with code {code}; the state so far is in {state}')}", file=sys.stderr)
+    return code
+
+
+def main() -> int:
+    try:
+        return run(parse(sys.argv[1:]))
+    except GpuError as error:
+        sentence = str(error)
+    except KeyboardInterrupt:
+        print("gpu: interrupted; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        sentence = f"cannot write {error.filename or 'the results'} ({error.strerror or error})"
+    print(f"dev: gpu: {sentence}.", file=sys.stderr)
+    return WRONG_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
