@@ -25,7 +25,7 @@ from model.engine import api
 from model.engine.prompt_cache import PromptCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.runner import Job
-from model.engine.stopping import StopCheck, stop_for
+from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
 from model.network.kv_cache import KVCache
 from model.tokenizer import BOS, CUR, EOM, NUM_RESERVED
 
@@ -116,13 +116,9 @@ class ResidentModel:
                 "The edit was cancelled." if result.reason == "cancelled" else "The edit was not finished in time."
             )
             return api.Error(code=result.reason, sentence=sentence)
-        data = b"".join(self._checkpoint.tokenizer.token_bytes[i] for i in result.ids)[len(typed) :]
-        text = data.decode("utf-8", "replace")
-        kept = stop.text_of(result.ids)
-        if result.reason == "stop" and kept is not None:
-            text = kept
-        elif result.reason != "eom":
-            text = _without_half_character(data)
+        text = answer_text(
+            self._checkpoint.tokenizer.token_bytes, result.ids, result.reason, stop=stop, num_typed=len(typed)
+        )
         return api.Done(
             text=text,
             reason=result.reason,
@@ -176,7 +172,7 @@ class _Utf8Pieces:
         dropped = min(self._skip, len(data))
         self._skip -= dropped
         data = self._held + data[dropped:]
-        num_whole = _whole_characters(data)
+        num_whole = whole_characters(data)
         self._held = data[num_whole:]
         return data[:num_whole].decode("utf-8", "replace")
 
@@ -240,17 +236,3 @@ def _geometric_mean(probabilities: list[float]) -> float:
     if not probabilities:
         return 1.0
     return math.exp(sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities))
-
-
-def _whole_characters(data: bytes) -> int:
-    """The number of bytes before a character that is cut at the end (0 to 3 bytes are held back)."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte & 0xC0 != 0x80:
-            width = 1 if byte < 0x80 else 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4
-            return len(data) - back if width > back else len(data)
-    return len(data)
-
-
-def _without_half_character(data: bytes) -> str:
-    return data[: _whole_characters(data)].decode("utf-8", "replace")

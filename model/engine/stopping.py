@@ -1,4 +1,5 @@
-"""The stop rule of a request, in the form the sampler asks for: token ids in, number of tokens to keep out.
+"""The stop rule of a request, in the form the sampler asks for: token ids in, number of tokens to keep out; and the
+text of what it kept.
 
 Source: model/syntax/stop.py. Works on bytes, since a token border may cut a character. Left out: the rule itself.
 """
@@ -73,3 +74,29 @@ def stop_for(prepared: Prepared, request: api.DenoiseRequest, token_bytes: Seque
         language=request.prompt.language,
         typed=prepared.taken_back.typed if prepared.taken_back else b"",
     )
+
+
+def answer_text(
+    token_bytes: Sequence[bytes], ids: Sequence[int], reason: str, *, stop: StopCheck | None, num_typed: int
+) -> str:
+    """The text of a run's tokens without the typed bytes of a healed one, as a user gets it.
+
+    A text that was cut short (any reason but `eom`) loses a character of which only a part was written.
+    """
+    kept = stop.text_of(ids) if stop is not None and reason == "stop" else None
+    if kept is not None:
+        return kept
+    data = b"".join([token_bytes[i] for i in ids])[num_typed:]
+    if reason != "eom":
+        data = data[: whole_characters(data)]
+    return data.decode("utf-8", "replace")
+
+
+def whole_characters(data: bytes) -> int:
+    """The number of bytes before a character that is cut at the end (0 to 3 bytes are held back)."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:
+            width = 1 if byte < 0x80 else 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4
+            return len(data) - back if width > back else len(data)
+    return len(data)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.checkpoints.load import Checkpoint
 from model.diffusion.canvas import draft_canvas, known_length_canvas
-from model.diffusion.healing import TakenBack, text_after_typed
+from model.diffusion.healing import TakenBack
 from model.diffusion.objective import allowed_labels
 from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR
@@ -24,7 +24,7 @@ from model.diffusion.sampler import denoise_to_end
 from model.diffusion.states import CLEAN
 from model.engine import api
 from model.engine.prompting import LineEncoder, Prepared, prepare
-from model.engine.stopping import StopCheck, stop_for
+from model.engine.stopping import StopCheck, answer_text, stop_for
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
 from model.tokenizer import EOM
@@ -113,7 +113,7 @@ class Decoder:
                 break
         ids = tuple(writer.ids)
         return Answer(
-            text=self._text(ids, prepared.taken_back, check),
+            text=self._text(ids, reason, prepared, check),
             ids=ids,
             forwards=writer.forwards,
             steps=writer.steps,
@@ -199,7 +199,7 @@ class Decoder:
             finished=check,
         )
         return Answer(
-            text=self._text(result.ids, prepared.taken_back, check),
+            text=self._text(result.ids, result.reason, prepared, check),
             ids=result.ids,
             forwards=result.forwards,
             steps=result.steps,
@@ -207,9 +207,9 @@ class Decoder:
             reason=result.reason,
         )
 
-    def _text(self, ids: tuple[int, ...], taken_back: TakenBack | None, check: StopCheck | None) -> str:
-        kept = check.text_of(ids) if check is not None else None
-        return text_after_typed(self.checkpoint.tokenizer, ids, taken_back) if kept is None else kept
+    def _text(self, ids: tuple[int, ...], reason: str, prepared: Prepared, check: StopCheck | None) -> str:
+        num_typed = len(prepared.taken_back.typed) if prepared.taken_back else 0
+        return answer_text(self.checkpoint.tokenizer.token_bytes, ids, reason, stop=check, num_typed=num_typed)
 
 
 class _CleanWriter:

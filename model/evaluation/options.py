@@ -35,11 +35,12 @@ class EvalError(Exception):
         self.sentence = sentence
 
 
-def add_common(parser: argparse.ArgumentParser, *, what_data: str) -> None:
-    """The arguments of every evaluation. `what_data` ends the help of --data: what the file holds."""
-    parser.add_argument("--data", type=Path, metavar="FILE", help=what_data)
+def add_common(parser: argparse.ArgumentParser, *, what_data: str | None) -> None:
+    """The arguments of every evaluation. `what_data` is the help of --data: what the file holds; None = no --data."""
+    if what_data is not None:
+        parser.add_argument("--data", type=Path, metavar="FILE", help=what_data)
     parser.add_argument("--model", type=Path, metavar="DIR", help="checkpoint folder (default: the embedded one)")
-    parser.add_argument("--limit", type=_at_least_one, metavar="N", help="use only the first N rows")
+    parser.add_argument("--limit", type=_at_least_one, metavar="N", help="score only N rows or places")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (default: the engine's)")
     parser.add_argument("--fp32", action="store_true", help="32-bit numbers (default: the engine's choice)")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from model.engine.stopping import StopCheck
+from model.engine.prompting import LineEncoder, prepare
+from model.engine.stopping import StopCheck, answer_text, stop_for
 
 
 @pytest.fixture
@@ -48,3 +49,28 @@ def test_an_answer_of_nothing_keeps_the_typed_token(check, tokenizer):
 def test_bytes_that_are_no_character_do_not_shift_the_end(check, tokenizer):
     ids = [64 + 0xFF, *tokenizer.encode("a\n")]
     assert check("", "line")(ids) == 2
+
+
+def test_the_answers_text_is_what_the_rule_kept(check, tokenizer):
+    stop = check("x = re", "line", typed=b"re")
+    ids = tokenizer.encode("return 1\n2")
+    kept = ids[: stop(ids)]
+    assert answer_text(tokenizer.token_bytes, kept, "stop", stop=stop, num_typed=2) == "turn 1"
+    assert answer_text(tokenizer.token_bytes, ids, "length", stop=stop, num_typed=2) == "turn 1\n2"
+
+
+def test_half_a_character_is_dropped_only_where_the_text_was_cut_short(tokenizer):
+    ids = [*tokenizer.encode("a"), 64 + 0xC3]
+    assert answer_text(tokenizer.token_bytes, ids, "length", stop=None, num_typed=0) == "a"
+    assert answer_text(tokenizer.token_bytes, ids, "eom", stop=None, num_typed=0) == "a\ufffd"
+
+
+def test_the_rule_of_a_request_knows_its_text_and_the_typed_token(tokenizer, preset, ask):
+    request = ask("x = ret", prefix="", tail=")\n", stop="line")
+    prepared = prepare(request, preset, tokenizer, LineEncoder(tokenizer))
+    assert prepared.taken_back is not None
+    stop = stop_for(prepared, request, tokenizer.token_bytes)
+    ids = tokenizer.encode("return\n")
+    assert stop(ids) == len(ids) - 1
+    assert stop.text_of(ids[:-1]) == "urn"
+    assert stop.text_of(ids) is None
