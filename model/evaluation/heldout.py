@@ -8,6 +8,7 @@ the line above. Source: this project's own protocol. Left out: longer stretches 
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,7 +158,11 @@ def ratio_interval(
     ratios = np.divide(sums_2S[0], sums_2S[1], out=np.full(num_samples, np.inf), where=sums_2S[1] > 0)
     low, high = np.percentile(ratios, (2.5, 97.5), method="nearest")
     ratio = float(scores_2N[0].mean() / scores_2N[1].mean())
-    return ratio, *(float(end) if np.isfinite(end) else None for end in (low, high))
+    return ratio, _finite(low), _finite(high)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def line_above(place: "Place") -> str:
