@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.syntax.trees import CharOffsets, encode, grammar, parse
+from model.syntax.trees import CharOffsets, captures, encode, grammar, parse
 
 
 @given(st.text(alphabet=st.sampled_from("ab ü€𝄞\r\n\u2028\u0000"), max_size=40), st.data())
@@ -38,3 +38,14 @@ def test_the_node_types_we_name_exist_in_the_grammar():
     known = {language.node_kind_for_id(i) for i in range(language.node_kind_count)}
     assert kinds.statements | kinds.blocks | kinds.arguments | kinds.expressions <= known
     assert "expression_statement" in kinds.statements
+
+
+def test_captures_of_a_tree_and_of_a_node():
+    tree = parse("def f(a):\n    return b\n\nc = 1\n", "python")
+    assert tree is not None
+    query = "(identifier) @name (function_definition) @function"
+    found = captures(tree, query)
+    assert sorted(node.text for node in found["name"]) == [b"a", b"b", b"c", b"f"]
+    (function,) = found["function"]
+    assert sorted(node.text for node in captures(function, query)["name"]) == [b"a", b"b", b"f"]
+    assert captures(tree, "(class_definition) @class") == {}

@@ -89,8 +89,10 @@ def test_the_drafts_of_a_rewrite_s_blocks_are_its_old_code(tokenizer, new, old):
     assert sources.draft_share > 0.3
     assert tokenizer.decode(sources.draft(0, ids, Random(0))) == old
     for cut in range(1, len(ids)):
-        pieces = [sources.draft(0, ids[:cut], Random(0)), sources.draft(cut, ids[cut:], Random(0))]
-        assert tokenizer.decode([*pieces[0], *pieces[1]]) == old
+        left, right = sources.draft(0, ids[:cut], Random(0)), sources.draft(cut, ids[cut:], Random(0))
+        assert left is not None
+        assert right is not None
+        assert tokenizer.decode([*left, *right]) == old
 
 
 def test_neighbours_are_text(tokenizer):

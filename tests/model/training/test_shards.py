@@ -21,6 +21,13 @@ def test_both_splits_open(toy_folder):
     assert train.tokenizer.decode(train.document(0)).startswith("def ")
 
 
+def test_documents_by_project(copy):
+    (copy / "train.paths.txt").write_text("".join(f"{'one' if i % 3 else 'two'}/file{i}.py\n" for i in range(200)))
+    shards = open_shards(copy)
+    assert set(shards.documents_of) == {"one", "two"}
+    assert shards.documents_of["two"] == tuple(range(0, 200, 3))
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(ShardError, match="no shard folder"):
         open_shards(tmp_path / "nothing")
