@@ -197,7 +197,7 @@ def evaluate(job: Job) -> int:
 def outcome(code: int, output: Path) -> dict[str, Any]:
     """What an evaluation gave: its last line; or the sentence with which it was skipped (wrong input) or failed."""
     text, log = (output.with_suffix(end).read_text(encoding="utf-8", errors="replace") for end in (".txt", ".log"))
-    print(text, end="", flush=True)
+    print(text.strip().rpartition("\n")[0], flush=True)
     if code:
         sentence = log.strip().rpartition("\n")[2]
         print(sentence, file=sys.stderr)
@@ -227,19 +227,23 @@ def write_results(job: Job) -> None:
     }
     job.out.mkdir(parents=True, exist_ok=True)
     write_json(job.out / "results.json", results)
-    (job.out / "RESULTS.md").write_text(summary(results), encoding="utf-8")
+    (job.out / "RESULTS.md").write_text(summary(results, job.state / "results"), encoding="utf-8")
 
 
-def summary(results: dict[str, Any]) -> str:
-    """RESULTS.md: device, commit, commands, scores, and how to join the weights."""
+def summary(results: dict[str, Any], tables: Path) -> str:
+    """RESULTS.md: device, commit, commands, the evaluations' own tables, and how to join the weights."""
     lines = [f"# {results['model']}" + (" (a rehearsal: the scores mean nothing)" if results["rehearsal"] else ""), ""]
     shown = ("date", "device", "cpu", "torch", "commit", "source_sha256")
     lines += [f"- {name}: {results[name]}" for name in shown]
     lines += [f"- {name}: {value}" for name, value in (results["trained"] or {}).items()]
     lines += ["", "```", *results["commands"], "```", "", f"Weights, where they are here: `{JOIN}`", ""]
     for name, record in results["evaluations"].items():
-        said = record.get("skipped") or record.get("failed") or json.dumps(record.get("result"))
-        lines += [f"- **{name}**: {said}"]
+        lines += [f"## {name}", ""]
+        if "result" in record:
+            table = (tables / f"{name}.txt").read_text(encoding="utf-8").strip().rpartition("\n")[0]
+            lines += ["```", table, "```", ""]
+        else:
+            lines += [f"skipped: {record['skipped']}" if "skipped" in record else f"failed: {record['failed']}", ""]
     return "\n".join(lines) + "\n"
 
 
@@ -349,6 +353,8 @@ def run(args: argparse.Namespace) -> int:
     )
     job.about = describe(args.rehearse)
     print(f"gpu: {job.about['device']}, torch {job.about['torch']}, commit {job.about['commit']}", file=sys.stderr)
+    if args.rehearse and args.train:
+        shutil.rmtree(state, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
     if args.rehearse and args.shards is None:

@@ -1,7 +1,8 @@
 """Material for `./dev gpu --rehearse`, made on the spot from this project's own source: shards and a benchmark file.
 
-Two project folders (one to train on, one held out) go through `seedling corpus build`, so the rehearsal covers the
-corpus too. Standard library only. Left out: anything whose scores would mean something.
+Three project folders go through `seedling corpus build`, so the rehearsal covers the corpus too. Two of them bear the
+names of held-out projects, with files of this project, because evaluations ask for those names. Standard library
+only. Left out: anything whose scores would mean something.
 """
 
 import gzip
@@ -10,7 +11,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-TRAINED_ON, HELD_OUT = "rehearsal-model", "rehearsal-server"
+# Project → the files of this source tree that stand in for it.
+PROJECTS = {"rehearsal": "model/**/*.py", "click": "lsp_server/[a-m]*.py", "httpx": "lsp_server/[n-z]*.py"}
 NUM_ROWS = 4
 INFILL_FILE = "santacoder-fim/santacoder-fim-python.jsonl.gz"
 
@@ -18,14 +20,15 @@ INFILL_FILE = "santacoder-fim/santacoder-fim-python.jsonl.gz"
 def make_shards(root: Path, folder: Path, seedling: Callable[[list[str]], int]) -> int:
     """Builds FOLDER/shards with `seedling corpus build`; its exit code. `seedling` runs a command."""
     projects = folder / "projects"
-    for name, package in ((TRAINED_ON, "model"), (HELD_OUT, "lsp_server")):
-        shutil.rmtree(projects / name, ignore_errors=True)
-        shutil.copytree(root / package, projects / name / package, ignore=shutil.ignore_patterns("embedded", "__*__"))
-        shutil.copy(root / "LICENSE", projects / name / "LICENSE")
+    for name, pattern in PROJECTS.items():
+        for file in root.glob(pattern):
+            target = projects / name / name / file.relative_to(root / pattern.partition("/")[0])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        shutil.copyfile(root / "LICENSE", projects / name / "LICENSE")
         text = f'[project]\nname = "{name}"\nversion = "1"\nlicense = "Apache-2.0"\n'
         (projects / name / "pyproject.toml").write_text(text, encoding="utf-8")
-    words = ["corpus", "build", "--from", str(projects), "--out", str(folder / "shards")]
-    return seedling([*words, "--held-out", HELD_OUT, "--vocab", "512"])
+    return seedling(["corpus", "build", "--from", str(projects), "--out", str(folder / "shards"), "--vocab", "512"])
 
 
 def make_benchmark(root: Path, evals: Path) -> Path:
