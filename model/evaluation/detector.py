@@ -30,8 +30,8 @@ from model.tokenizer import EOM, PAD, Tokenizer
 
 MAX_WINDOW_TOKENS = MAX_BLOCK - 1
 """The block also holds `<eom>`."""
-BEFORE_TOKENS = 256
-AFTER_TOKENS = 128
+MAX_BEFORE_TOKENS = 256
+MAX_AFTER_TOKENS = 128
 BATCH = 8
 
 _QUIET = "[(comment) (string_content)] @quiet"
@@ -79,8 +79,10 @@ def windows(text: str, tokenizer: Tokenizer, encoder: LineEncoder) -> list[Windo
 
 def window_query(path: str, text: str, window: Window, checkpoint: Checkpoint, encoder: LineEncoder) -> Query:
     """The window as the engine would be asked to mend it, with a prompt of a few lines around it."""
-    before = _last_lines(text[: window.start], BEFORE_TOKENS, encoder)
-    after = _first_lines(text[window.end :], AFTER_TOKENS, encoder)
+    context = checkpoint.preset.context_tokens
+    # Little enough that the engine has nothing to trim: it would drop lines in jumps.
+    before = _last_lines(text[: window.start], min(MAX_BEFORE_TOKENS, context * 9 // 32), encoder)
+    after = _first_lines(text[window.end :], min(MAX_AFTER_TOKENS, context // 4), encoder)
     draft = text[window.start : window.end]
     place = Place(path=path, before=before, after=after, gold=draft)
     request = api.DenoiseRequest(id="mend", prompt=place_prompt(place), canvas=(api.Draft(draft),), stop="eom")

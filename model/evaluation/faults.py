@@ -10,6 +10,7 @@ whether a fault changes what the program does (no fault leaves the syntax tree u
 import re
 from collections.abc import Sequence
 from random import Random
+from typing import TypeVar
 
 import msgspec
 import tree_sitter
@@ -17,6 +18,8 @@ import tree_sitter
 from model.evaluation.decode import Place
 from model.syntax.trees import CharOffsets, parse
 from model.training.syntax_slips import SLIP_KINDS, Slip, apply_slip, syntax_slips
+
+T = TypeVar("T")
 
 KINDS = (*SLIP_KINDS, "token-substitute", "token-insert", "token-delete")
 MAX_TRIES = 60
@@ -77,7 +80,7 @@ def make_faults(documents: Sequence[tuple[str, str]], *, num: int, seed: int) ->
             [index] = rng.choices(range(len(kept)), weights)
             path, text = kept[index]
             if index not in slips:
-                slips[index] = all_slips(text, Random(f"{path}/{seed}"))
+                slips[index] = all_slips(text, f"{path}/{seed}")
             of_kind = [slip for slip in slips[index] if slip.kind == kind]
             fault = fault_of(path, text, rng.choice(of_kind)) if of_kind else None
             if fault is not None and (path, fault.row) not in taken:
@@ -87,9 +90,21 @@ def make_faults(documents: Sequence[tuple[str, str]], *, num: int, seed: int) ->
     return faults
 
 
-def all_slips(text: str, rng: Random) -> list[Slip]:
+def all_slips(text: str, seed: str) -> list[Slip]:
     """The slips of training and the single-token faults of a text, by place."""
-    return sorted([*syntax_slips(text, rng), *_token_slips(text, rng)], key=lambda slip: (slip.start, slip.kind))
+    slips = [*syntax_slips(text, _Steady(seed)), *_token_slips(text, Random(seed))]
+    return sorted(slips, key=lambda slip: (slip.start, slip.end, slip.kind))
+
+
+class _Steady(Random):
+    """Chooses by what there is to choose from, not by what was chosen before: a query's captures come in any order."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self._seed = seed
+
+    def choice(self, seq: Sequence[T]) -> T:  # type: ignore[override]
+        return seq[Random(f"{self._seed}/{seq!r}").randrange(len(seq))]
 
 
 def fault_of(path: str, text: str, slip: Slip) -> Fault | None:
