@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from model.checkpoints.int8 import expand
 from model.checkpoints.presets import FORMAT, Preset, decode_preset, encode_preset
@@ -85,8 +86,8 @@ def load_checkpoint(
             f"The tokenizer of {folder} has {tokenizer.vocab_size} tokens, but its network {preset.network.vocab_size}."
         )
     weights = _load_weights(folder, preset, dtype)
-    # On the meta device nothing is allocated or initialised, so loading costs one read of the file.
-    with torch.device("meta"):
+    # On the meta device nothing is allocated, so loading costs one read of the file.
+    with torch.device("meta"), _WithoutInitialisation():
         network = Transformer(preset.network)
     _check_weights(folder / WEIGHTS_FILE, network.state_dict(), weights)
     network.load_state_dict({name: w.to(device=device, dtype=dtype) for name, w in weights.items()}, assign=True)
@@ -123,6 +124,16 @@ def write_checkpoint(
     if not (target.exists() and target.samefile(tokenizer_file)):
         _replace(target, lambda part: shutil.copyfile(tokenizer_file, part))
     _replace(folder / PRESET_FILE, lambda part: part.write_bytes(encode_preset(preset)))
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Skips the random initialisation of modules: on the meta device it does nothing, but the first such call makes
+    torch import its compiler (2 to 10 seconds)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.normal_, torch.Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _load_weights(folder: Path, preset: Preset, dtype: torch.dtype | None = None) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ from model.training.samples import Sample, draw_sample
 from model.training.shards import Shards
 
 Stage = Literal["warm-up", "mask", "edit"]
-MAX_VIEWS = 8
+MAX_VIEWS = 16
 MIN_SAMPLE_TOKENS = 64
 REWRITE_SHARE = 0.14  # of the draws; those with too little room for one leave about 0.1 of the samples
 _GOLDEN = (math.sqrt(5) - 1) / 2
