@@ -131,9 +131,10 @@ class _WithoutInitialisation(TorchFunctionMode):
     torch import its compiler (2 to 10 seconds)."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in (torch.Tensor.normal_, torch.Tensor.uniform_):
-            return args[0]
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func in (torch.Tensor.uniform_, torch.nn.init.normal_, torch.nn.init.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _load_weights(folder: Path, preset: Preset, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
