@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -149,3 +151,13 @@ def test_default_checkpoint(monkeypatch, tmp_path):
     assert default_checkpoint() == tmp_path
     monkeypatch.delenv("SEEDLING_MODEL")
     assert default_checkpoint().parts[-2:] == ("model", "embedded")
+
+
+def test_loading_does_not_import_torch_compiler(folder):
+    """It takes seconds, which every start of the engine and every command would pay."""
+    code = (
+        "import sys; from model.checkpoints.load import load_checkpoint; "
+        f"load_checkpoint({str(folder)!r}); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    root = Path(__file__).parents[3]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
