@@ -101,7 +101,7 @@ def seedling(job: Job, words: Sequence[str], *, output: Path | None = None) -> i
 
     An interrupt reaches the command too, which saves what it has; this process only waits for it.
     """
-    shown = shlex.join(["seedling", *words])
+    shown = shown_command(words)
     job.commands.append(shown)
     print(f"$ {shown}", file=sys.stderr, flush=True)
     program = "import sys; from model.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -118,6 +118,11 @@ def seedling(job: Job, words: Sequence[str], *, output: Path | None = None) -> i
             return subprocess.run(command, cwd=ROOT, env=environment, stdout=said, stderr=log, check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def shown_command(words: Sequence[str]) -> str:
+    """The command as the results name it: paths inside this source tree relative to it."""
+    return shlex.join(["seedling", *words]).replace(f"{ROOT}/", "")
 
 
 def train_words(job: Job, minutes: float) -> list[str]:
@@ -173,7 +178,7 @@ def evaluate(job: Job) -> int:
     for evaluation in EVALUATIONS:
         path = job.state / "results" / f"{evaluation.name}.json"
         words = eval_words(job, evaluation)
-        command = words if isinstance(words, str) else shlex.join(["seedling", *words])
+        command = words if isinstance(words, str) else shown_command(words)
         known = read_json(path)
         if known.get("weights_sha256") == sha256 and known.get("command") == command and "result" in known:
             continue

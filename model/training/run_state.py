@@ -25,6 +25,10 @@ RESUME_FILE = "resume.safetensors"
 class TrainError(Exception):
     """Training that cannot start or go on; the message is one sentence for the user."""
 
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
 
 class Counters(msgspec.Struct, kw_only=True):
     """`spent_s` = wall time used so far, over all starts of the run; tokens of the clean stream, padding excluded."""

@@ -18,6 +18,10 @@ from model.tokenizer import NUM_RESERVED, Tokenizer, TokenizerError
 class ShardError(Exception):
     """Shards that cannot be used; the message is one sentence for the user."""
 
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
 
 @dataclass(frozen=True)
 class Shards:

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from model.training.run_state import TrainError
 from model.training.shards import ShardError, open_shards
 
 
@@ -60,3 +61,10 @@ def test_ids_beyond_the_vocabulary(copy):
     tokens.tofile(copy / "train.bin")
     with pytest.raises(ShardError, match="ids"):
         open_shards(copy)
+
+
+def test_commands_show_the_sentence(tmp_path):
+    with pytest.raises(ShardError) as error:
+        open_shards(tmp_path / "none")
+    assert error.value.sentence == str(error.value)
+    assert TrainError("too long").sentence == "too long"
