@@ -10,7 +10,6 @@ whether a fault changes what the program does (no fault leaves the syntax tree u
 import re
 from collections.abc import Sequence
 from random import Random
-from typing import TypeVar
 
 import msgspec
 import tree_sitter
@@ -19,7 +18,6 @@ from model.evaluation.decode import Place
 from model.syntax.trees import CharOffsets, parse
 from model.training.syntax_slips import SLIP_KINDS, Slip, apply_slip, syntax_slips
 
-T = TypeVar("T")
 
 KINDS = (*SLIP_KINDS, "token-substitute", "token-insert", "token-delete")
 MAX_TRIES = 60
@@ -92,19 +90,8 @@ def make_faults(documents: Sequence[tuple[str, str]], *, num: int, seed: int) ->
 
 def all_slips(text: str, seed: str) -> list[Slip]:
     """The slips of training and the single-token faults of a text, by place."""
-    slips = [*syntax_slips(text, _Steady(seed)), *_token_slips(text, Random(seed))]
+    slips = [*syntax_slips(text, Random(seed)), *_token_slips(text, Random(seed))]
     return sorted(slips, key=lambda slip: (slip.start, slip.end, slip.kind))
-
-
-class _Steady(Random):
-    """Chooses by what there is to choose from, not by what was chosen before: a query's captures come in any order."""
-
-    def __init__(self, seed: str) -> None:
-        super().__init__(seed)
-        self._seed = seed
-
-    def choice(self, seq: Sequence[T]) -> T:  # type: ignore[override]
-        return seq[Random(f"{self._seed}/{seq!r}").randrange(len(seq))]
 
 
 def fault_of(path: str, text: str, slip: Slip) -> Fault | None:

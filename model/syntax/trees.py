@@ -117,10 +117,11 @@ def parse(source: str, language: str) -> tree_sitter.Tree | None:
 
 
 def captures(tree: tree_sitter.Tree | tree_sitter.Node, query: str) -> dict[str, list[tree_sitter.Node]]:
-    """The nodes that a query captures in a Python tree or under one of its nodes, by capture name; the query is
-    compiled once."""
+    """The nodes that a query captures in a Python tree or under one of its nodes, by capture name, in the order of the
+    text (the library gives them in none); the query is compiled once."""
     root = tree.root_node if isinstance(tree, tree_sitter.Tree) else tree
-    return tree_sitter.QueryCursor(_compiled(query)).captures(root)
+    found = tree_sitter.QueryCursor(_compiled(query)).captures(root)
+    return {name: sorted(found[name], key=lambda node: (node.start_byte, -node.end_byte)) for name in sorted(found)}
 
 
 @lru_cache(maxsize=8)
