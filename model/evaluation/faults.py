@@ -18,7 +18,6 @@ from model.evaluation.decode import Place
 from model.syntax.trees import CharOffsets, parse
 from model.training.syntax_slips import SLIP_KINDS, Slip, apply_slip, syntax_slips
 
-
 KINDS = (*SLIP_KINDS, "token-substitute", "token-insert", "token-delete")
 MAX_TRIES = 60
 NEAR_LEAVES = 40
