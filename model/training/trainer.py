@@ -7,6 +7,7 @@ Left out: the later stages (constrained order, on-policy) and more than one devi
 """
 
 import math
+import os
 import sys
 import time
 import zlib
@@ -24,7 +25,7 @@ from model.network.transformer import Transformer
 from model.training.edit_stage import with_own_mistakes
 from model.training.mistakes import SlipTable
 from model.training.optimizers import Average, make_optimizers
-from model.training.packing import make_batch
+from model.training.prefetch import Batches, BatchShape
 from model.training.progress import EvalRecord, Progress, StepRecord, draw_losses
 from model.training.quick_eval import QuickScores, quick_eval
 from model.training.run_state import Counters, Identity, RunState, TrainError, load_run, save_run
@@ -76,9 +77,12 @@ def train(options: TrainOptions) -> QuickScores:
     """
     shards, heldout = open_shards(options.shards), open_shards(options.shards, "heldout")
     state = _begin(options, shards)
-    trainer = _Trainer(options, shards, heldout, state)
+    shape = BatchShape(options.seed, options.micro_rows, options.clean_tokens, options.noisy_tokens)
+    num_workers = max(0, (os.cpu_count() or 1) - 2) if options.device.startswith("cuda") else 0
+    batches = Batches(options.shards, shards, SlipTable(shards.tokenizer), shape, num_workers=num_workers)
+    trainer = _Trainer(options, shards, heldout, state, batches)
     budget_s = options.minutes * 60
-    with Progress(options.out, budget_s, state.counters.step) as progress:
+    with batches, Progress(options.out, budget_s, state.counters.step) as progress:
         num_parameters = sum(p.numel() for p in state.network.parameters())
         progress.say(
             f"{num_parameters / 1e6:.2f} M parameters, {len(shards.tokens) / 1e6:.2f} M tokens in "
@@ -97,7 +101,10 @@ def train(options: TrainOptions) -> QuickScores:
 class _Trainer:
     """The loop's parts that stay the same from step to step."""
 
-    def __init__(self, options: TrainOptions, shards: Shards, heldout: Shards, state: RunState) -> None:
+    def __init__(
+        self, options: TrainOptions, shards: Shards, heldout: Shards, state: RunState, batches: Batches
+    ) -> None:
+        self.batches = batches
         self.options, self.shards, self.heldout, self.state = options, shards, heldout, state
         self.table = SlipTable(shards.tokenizer)
         self.allowed_KV = allowed_labels(options.network.vocab_size).to(options.device)
@@ -143,16 +150,7 @@ class _Trainer:
         num_tokens, checksum, finite = 0, 0, True
         for part in range(num_parts):
             number = counters.step * num_parts + part
-            batch = make_batch(
-                self.shards,
-                self.table,
-                stage=stage,
-                seed=options.seed,
-                step=number,
-                num_rows=options.micro_rows,
-                clean_tokens=options.clean_tokens,
-                noisy_tokens=options.noisy_tokens,
-            )
+            batch = self.batches.get(stage, number)
             checksum = zlib.crc32(batch.clean_tokens.tobytes(), checksum)
             num_tokens += int((batch.clean_sample >= 0).sum())
             counters.num_canvas_tokens += batch.num_canvas_tokens
