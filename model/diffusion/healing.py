@@ -27,7 +27,7 @@ class TakenBack:
 
 
 def heal(tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> tuple[list[int], TakenBack | None]:
-    """The prompt without its last token, and that token, if it ends a `<cur>` line and may go on; else all and None.
+    """The prompt without its last token, and that token, if it ends the cursor's line and may go on; else all and None.
 
     A token may go on when it ends in an identifier character (ASCII letter, digit, `_`, or any byte of a non-ASCII
     character) or a space. Indentation is never taken back: no token joins it to what follows.
@@ -36,7 +36,8 @@ def heal(tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> tuple[list[int], Ta
     start = len(ids)
     while start > 0 and ids[start - 1] >= NUM_RESERVED:
         start -= 1
-    line = b"".join(tokenizer.token_bytes[i] for i in ids[start:])
+    text = b"".join(tokenizer.token_bytes[i] for i in ids[start:])
+    line = text[text.rfind(b"\n") + 1 :]  # the lines above it may stand behind <cur> as well
     if (start and ids[start - 1] != CUR) or not line.strip(b" \t") or not _may_go_on(line[-1]):
         return ids, None
     token = ids.pop()

@@ -35,6 +35,9 @@ def prompt_of(tokenizer, line):
         ("    ", None),  # indentation is whole
         ("\t", None),
         ("", None),
+        ("a = 1\n    re", b"re"),  # lines above the cursor's stand there too
+        ("a = 1\n    ", None),
+        ("a = 1\n", None),
     ],
 )
 def test_what_is_taken_back(tokenizer, line, typed):

@@ -46,6 +46,12 @@ def test_a_token_that_may_go_on_is_healed_only_before_a_mask(prepared, ask):
     assert prepared(ask("y = ret", canvas=(api.Draft(text="urn"),))).taken_back is None
 
 
+@pytest.mark.parametrize("indent", ["    ", "\t", "            "])
+def test_indentation_is_whole_whatever_stands_above(prepared, ask, indent):
+    made = prepared(ask(indent, prefix="def f():\n    a = 1\n"))
+    assert made.taken_back is None
+
+
 def test_a_long_prefix_loses_lines_in_jumps(prepared, ask):
     lines = [f"line{i} = 1\n" for i in range(200)]
     kept: list[list[int]] = []
