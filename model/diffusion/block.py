@@ -44,8 +44,8 @@ class Block:
 
     prev_locked: whether the token before the block is locked (the prompt's end is); it decides on the first gap.
     end_open: whether `<eom>` may be placed in this block (a growing canvas with nothing queued behind the block).
-    begins_canvas: row 0 is the canvas's first token. No training canvas is empty, so `<eom>` is a label that row can
-    never have; what the network says about it there means nothing.
+    begins_canvas: row 0 is the canvas's first token and never `<eom>`: who asks for masks to be filled wants some text.
+    (Training shows a few empty canvases, so that the end of a text is also learned where nothing is missing.)
     """
 
     rows: list[Row]

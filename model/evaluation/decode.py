@@ -235,7 +235,7 @@ class _CleanWriter:
             hidden_TD = self._decoder.clean_pass(self._cache, self._waiting)
             logits_V = self._decoder.clean_logits(hidden_TD[-1:])[0]
             self.forwards += 1
-            if not may_end:
+            if not may_end or self.steps == 0:  # an empty text is no answer, as in the sampler (Block.begins_canvas)
                 logits_V[EOM] = -torch.inf
             if self._taken_back is not None and not self.ids and not _restrict(logits_V, self._taken_back):
                 self._write(self._taken_back.token, None)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model.checkpoints.load import Checkpoint
+from model.diffusion import run
 from model.diffusion.objective import allowed_labels
 from model.diffusion.states import CLEAN
 from model.engine import api
@@ -43,10 +44,12 @@ def clean_logits(checkpoint: Checkpoint, ids: list[int]) -> torch.Tensor:
 
 
 def greedy(checkpoint: Checkpoint, prompt: list[int], num: int, *, first: list[int] | None = None) -> list[int]:
-    """Greedy ids of the clean stream, without a cache; `first`: the only tokens that may come first."""
+    """Greedy ids of the clean stream, without a cache, not empty; `first`: the only tokens that may come first."""
     ids: list[int] = []
     for _ in range(num):
         logits = clean_logits(checkpoint, [*prompt, *ids])[-1]
+        if not ids:
+            logits[EOM] = -torch.inf
         if first is not None and not ids:
             ids.append(first[int(logits[first].argmax())])
         else:
@@ -118,7 +121,8 @@ def test_the_clean_stream_is_greedy_next_token_text(checkpoint: Checkpoint, deco
     assert list(answer.ids) == expected
     assert answer.forwards == len(answer.ids) + (answer.reason == "eom")
     log_ps = decoder.clean_logprobs(prepared.prompt_ids, answer.ids)
-    assert answer.confidence == pytest.approx(math.exp(sum(log_ps) / len(log_ps)), rel=1e-4)
+    log_ps[0] -= math.log1p(-float(clean_logits(checkpoint, prepared.prompt_ids)[-1].softmax(-1)[EOM]))
+    assert answer.confidence == pytest.approx(math.exp(sum(log_ps) / len(log_ps)), rel=1e-5)
 
 
 def test_the_clean_stream_heals_a_begun_token(
@@ -166,6 +170,24 @@ def test_the_clean_stream_obeys_the_stop_rule(
     monkeypatch.setattr(decoder, "clean_logits", says)
     answer = decoder.complete_clean(WHOLE, stop="line")
     assert (answer.text, answer.reason, answer.forwards, len(answer.ids)) == ("ab", "stop", 3, 2)
+
+
+@pytest.mark.parametrize("floor", [0.0, 1.1], ids=["healed", "put back"])
+@pytest.mark.parametrize("place", [WHOLE, REST], ids=["whole", "rest"])
+def test_no_stream_begins_with_the_end(
+    checkpoint: Checkpoint, decoder: Decoder, place: Place, floor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that wants to end everywhere writes one token first, whichever stream and with or without healing."""
+    wanted = torch.zeros(checkpoint.preset.network.vocab_size)
+    wanted[EOM], wanted[checkpoint.tokenizer.encode("re")[0]] = 9.0, 5.0
+    monkeypatch.setattr(checkpoint.network, "logits", lambda hidden: wanted.expand(*hidden.shape[:-1], -1).clone())
+    for module in (decode, run):
+        monkeypatch.setattr(module, "HEALED_FLOOR", floor)
+    block, clean = decoder.complete(place, stop="line"), decoder.complete_clean(place, stop="line")
+    assert (clean.text, clean.reason) == (block.text, block.reason)
+    assert clean.reason == "eom"
+    assert clean.ids == block.ids
+    assert clean.ids
 
 
 def test_clean_logprobs_are_those_of_one_pass_over_everything(checkpoint: Checkpoint, decoder: Decoder) -> None:
