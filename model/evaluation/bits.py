@@ -27,10 +27,9 @@ from model.evaluation.options import watched
 from model.prompts import document_ids, path_ids
 from model.tokenizer import MASK, Tokenizer
 from model.training.packing import Batch, pack
-from model.training.samples import Sample
+from model.training.samples import MAX_PATH_TOKENS, Sample
 from model.training.two_stream import rows_of, two_stream_hidden
 
-MAX_PATH_TOKENS = 48
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -74,7 +73,7 @@ def measure(checkpoint: Checkpoint, documents: Sequence[tuple[str, list[int]]], 
     block_nats: list[float] = []
     rng = Random(f"bits/{seed}")
     for path, ids in watched(documents, "bits per byte"):
-        head = document_ids(path_ids(tokenizer, path)[:MAX_PATH_TOKENS])
+        head = document_ids(path_ids(tokenizer, path)[-MAX_PATH_TOKENS:])
         for window in windows(ids, tokenizer, checkpoint.preset.context_tokens - len(head)):
             nats, blocks = _window_nats(checkpoint, head, window, num_draws, rng)
             twin_nats += nats
@@ -132,8 +131,8 @@ def _window_nats(
     size = checkpoint.preset.sampling.block
     starts = range(0, len(window), size)
     blocks: list[NoisyBlock] = []
+    phase = rng.random()
     for draw in range(num_draws):
-        phase = rng.random()
         for number, start in enumerate(starts):
             # Any run of the golden ratio's multiples is spread evenly, over the blocks and over the draws of a block.
             level = (phase + (number * num_draws + draw) * _GOLDEN) % 1.0

@@ -34,6 +34,7 @@ MAX_NEAR_LINES = 12
 EMPTY_SHARE = 0.02
 SNIPPET_SHARE = 0.1
 MIN_SNIPPET_ROOM = 256
+MAX_PATH_TOKENS = 48
 NAMELESS_SHARE = 0.1  # evaluation prompts and scratch buffers have no path
 NEARBY_LINES = 200
 _LAYOUT = frozenset(LAYOUT_IDS)
@@ -90,9 +91,9 @@ def draw_place(shards: Shards, rng: Random) -> tuple[int, int]:
 
 
 def draw_head(shards: Shards, index: int, rng: Random) -> list[int]:
-    """The ids of a document's path line, one time in ten of a nameless one."""
+    """The ids of a document's path line (its end, as the engine cuts it), one time in ten of a nameless one."""
     path = "" if rng.random() < NAMELESS_SHARE else shards.paths[index]
-    return path_ids(shards.tokenizer, path)[:48]
+    return path_ids(shards.tokenizer, path)[-MAX_PATH_TOKENS:]
 
 
 def _document(
@@ -237,11 +238,10 @@ def _span_hole(
     on_tokens = rng.random() < 0.5
     length = int(math.exp(rng.uniform(math.log(2), math.log(MAX_HOLE_TOKENS + 1))))
     if rng.random() < 0.5:  # inside one line
-        row = rng.randrange(len(breaks)) if breaks else 0
-        first = breaks[row - 1] + 1 if row else 0
-        last = breaks[row] if breaks else num_tokens  # the newline itself stays
-        if last - first < 2:
+        lines = [(a + 1, b) for a, b in pairwise([-1, *(breaks or [num_tokens])]) if b - a > 2]
+        if not lines:
             return None, on_tokens
+        first, last = rng.choice(lines)  # two tokens or more; the newline itself stays
         if rng.random() < WHOLE_LINE_SHARE:
             start_byte, end_byte = starts[first], starts[last] if last < num_tokens else len(text)
             if rng.random() < 0.5:  # behind the indentation, where an editor's cursor stands on a new line

@@ -27,7 +27,7 @@ def draw_snippets(
     snippets = []
     for _ in range(num_snippets):
         owner, start, end = _source(shards, index, window, rng)
-        head = path_ids(shards.tokenizer, shards.paths[owner])[:MAX_PATH_TOKENS]
+        head = path_ids(shards.tokenizer, shards.paths[owner])[-MAX_PATH_TOKENS:]
         lines = _lines(shards, shards.document(owner)[start:end], rng, min(MAX_SNIPPET_TOKENS, room) - len(head))
         if lines:
             snippets.append([*head, *lines])

@@ -2,12 +2,20 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from model.tokenizer import BOS, CUR, EOM, FILE, LAYOUT_IDS, PRE, SUF, TAIL
-from model.training.samples import MAX_HOLE_TOKENS, MAX_NEAR_LINES, MAX_TAIL_LINES, draw_sample
+from model.training.samples import (
+    MAX_HOLE_TOKENS,
+    MAX_NEAR_LINES,
+    MAX_PATH_TOKENS,
+    MAX_TAIL_LINES,
+    draw_head,
+    draw_sample,
+)
 from model.training.snippets import MAX_SNIPPET_TOKENS, draw_snippets
 
 NUM_SAMPLES = 600
@@ -38,7 +46,7 @@ def texts_of(shards):
 
 def test_lengths_and_kinds(samples):
     kinds = Counter(sample.kind for sample in samples)
-    assert 0.28 <= kinds["document"] / NUM_SAMPLES <= 0.45
+    assert 0.30 <= kinds["document"] / NUM_SAMPLES <= 0.40
     assert 0.7 <= kinds["syntax"] / kinds["span"] <= 1.5
     for sample in samples:
         assert len(sample.ids) <= MAX_TOKENS
@@ -67,6 +75,16 @@ def test_an_infill_sample_reads_as_its_document(samples, toy_shards):
         assert decode(parts[TAIL]).count("\n") <= MAX_TAIL_LINES + 1
         seen += 1
     assert seen > 300
+
+
+def test_of_a_long_path_the_end_stays(toy_shards):
+    shards = replace(toy_shards, paths=tuple("toy/" + "folder/" * 20 + f"{i}.py" for i in range(len(toy_shards.paths))))
+    heads = {toy_shards.tokenizer.decode(draw_head(shards, i, Random(i))) for i in range(20)}
+    assert all(head.endswith("\n") for head in heads)
+    assert sum(head.endswith(".py\n") and len(head) == MAX_PATH_TOKENS for head in heads) >= 15
+    for snippet in draw_snippets(shards, 5, (10, 20), 2, Random(0), 90):
+        path, _ = toy_shards.tokenizer.decode(snippet).split("\n", 1)
+        assert path.endswith(".py")
 
 
 def test_a_document_sample_is_a_stretch_of_its_document(samples, toy_shards):
