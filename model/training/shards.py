@@ -72,12 +72,14 @@ def open_shards(folder: Path, split: str = "train") -> Shards:
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
         meta = json.loads((folder / "meta.json").read_text())
         offsets = np.load(folder / f"{split}.idx.npy")
+        if not isinstance(meta, dict) or not _are_offsets(offsets):
+            raise ValueError(f"meta.json or {split}.idx.npy is of another kind")
         size_bytes = (folder / f"{split}.bin").stat().st_size
         paths_file = folder / f"{split}.paths.txt"
         paths = tuple(paths_file.read_text(encoding="utf-8").splitlines()) if paths_file.exists() else ()
     except TokenizerError as error:
         raise ShardError(str(error)) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ShardError(f"the shard folder {folder} is incomplete or damaged ({error})") from None
     if meta.get("vocab_size") != tokenizer.vocab_size:
         raise ShardError(
@@ -87,7 +89,10 @@ def open_shards(folder: Path, split: str = "train") -> Shards:
     named = meta.get("tokenizer_sha256", meta.get("tokenizer"))
     if isinstance(named, str) and named != tokenizer.sha256:
         raise ShardError(f"the shards in {folder} were written with another tokenizer than their tokenizer.json")
-    if len(offsets) < 2 or size_bytes != 2 * int(offsets[-1]) or (np.diff(offsets) < 0).any():
+    if size_bytes == 0 and offsets[-1] == 0:
+        what = "text of a held-out project (`seedling corpus build --held-out`)" if split == "heldout" else "text"
+        raise ShardError(f"the shards in {folder} hold no {what}")
+    if size_bytes != 2 * int(offsets[-1]) or (np.diff(offsets) < 0).any():
         raise ShardError(f"{split}.bin in {folder} does not have the length that {split}.idx.npy says")
     if paths and len(paths) != len(offsets) - 1:
         raise ShardError(f"{split}.paths.txt in {folder} names {len(paths)} documents, not {len(offsets) - 1}")
@@ -95,3 +100,9 @@ def open_shards(folder: Path, split: str = "train") -> Shards:
     if int(tokens[: 1 << 20].min()) < NUM_RESERVED or int(tokens[: 1 << 20].max()) >= tokenizer.vocab_size:
         raise ShardError(f"{split}.bin in {folder} holds ids that its tokenizer does not have")
     return Shards(tokens, offsets, paths or ("",) * (len(offsets) - 1), tokenizer)
+
+
+def _are_offsets(loaded: object) -> bool:
+    """Whether what an .npy file held is a row of whole numbers from 0."""
+    is_row = isinstance(loaded, np.ndarray) and loaded.ndim == 1 and loaded.dtype.kind in "iu"
+    return is_row and len(loaded) > 0 and loaded[0] == 0

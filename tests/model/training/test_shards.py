@@ -41,6 +41,31 @@ def test_missing_file(copy, name):
         open_shards(copy)
 
 
+@pytest.mark.parametrize(
+    "offsets", [np.array(5), np.array([[0, 10]]), np.array([0.0, 10.0]), np.array([-4, 10]), np.array(["a"])]
+)
+def test_offsets_of_another_kind(copy, offsets):
+    np.save(copy / "train.idx.npy", offsets)
+    with pytest.raises(ShardError, match="another kind"):
+        open_shards(copy)
+
+
+def test_empty_offsets_and_foreign_meta(copy):
+    (copy / "train.idx.npy").write_bytes(b"")
+    with pytest.raises(ShardError, match="damaged"):
+        open_shards(copy)
+    (copy / "meta.json").write_text("[]")
+    with pytest.raises(ShardError, match="another kind"):
+        open_shards(copy, "heldout")
+
+
+def test_no_held_out_text(copy):
+    (copy / "heldout.bin").write_bytes(b"")
+    np.save(copy / "heldout.idx.npy", np.array([0]))
+    with pytest.raises(ShardError, match="--held-out"):
+        open_shards(copy, "heldout")
+
+
 def test_cut_file(copy):
     data = (copy / "train.bin").read_bytes()
     (copy / "train.bin").write_bytes(data[:-10])
