@@ -17,6 +17,7 @@ from model.diffusion.policy import Policy
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
 from model.engine.runner import BadRequest
+from model.lines import lines_of
 from model.prompts import MAX_NEAR_TOKENS, layout_ids
 from model.tokenizer import MASK, Tokenizer, TokenizerError
 
@@ -48,7 +49,7 @@ class LineEncoder:
         self._known: dict[str, list[int]] = {}
 
     def __call__(self, text: str) -> list[int]:
-        return [i for line in _lines(text) for i in self.line(line)]
+        return [i for line in lines_of(text) for i in self.line(line)]
 
     def line(self, line: str) -> list[int]:
         """Ids of one line with its newline. The list is shared: do not change it."""
@@ -159,7 +160,7 @@ def _prompt_ids(request: api.DenoiseRequest, canvas: Canvas, preset: Preset, enc
     suffix = _jumping_suffix(prompt.suffix, room // 4, encoder)
     # Rounded up, so that the prefix's edge does not move with every token of the cursor's line.
     used = len(path) + len(suffix) + sum(len(s) + 1 for s in snippets) + _round_up(len(tail) + len(line), 32)
-    above = _lines(prompt.prefix)
+    above = lines_of(prompt.prefix)
     start = _prefix_start(above, room - used, encoder)
     near = max(start, _near_start(above, encoder))
     return layout_ids(
@@ -197,7 +198,7 @@ def _near_start(lines: list[str], encoder: LineEncoder) -> int:
 
 def _jumping_suffix(text: str, budget: int, encoder: LineEncoder) -> list[int]:
     """The first lines that fit; when lines are dropped and enough are left, a multiple of JUMP_LINES is kept."""
-    lines = _lines(text)
+    lines = lines_of(text)
     end, used = 0, 0
     while end < len(lines) and used + len(encoder.line(lines[end])) <= budget:
         used += len(encoder.line(lines[end]))
@@ -210,7 +211,7 @@ def _jumping_suffix(text: str, budget: int, encoder: LineEncoder) -> list[int]:
 def _first_lines(text: str, budget: int, encoder: LineEncoder) -> list[int]:
     """Whole lines from the beginning; of a first line that is too long, its beginning."""
     ids: list[int] = []
-    for line in _lines(text):
+    for line in lines_of(text):
         new = encoder.line(line)
         if len(ids) + len(new) > budget:
             return ids or new[:budget]
@@ -233,12 +234,6 @@ def _that_fit(snippets: list[list[int]], budget: int) -> list[list[int]]:
             break
         kept.append(ids)
     return kept
-
-
-def _lines(text: str) -> list[str]:
-    """Cut behind each newline; nothing else that Python calls a line break counts."""
-    lines = text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
 def _round_up(number: int, step: int) -> int:

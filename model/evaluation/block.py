@@ -8,10 +8,8 @@ the code, and comparisons of two checkpoints (run it twice).
 """
 
 import argparse
-import ast
 import math
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from model.evaluation.options import add_common, load_model, report, watched
+from model.evaluation.parsing import parses
 
 if TYPE_CHECKING:
     from model.evaluation.decode import Decoder, Place
@@ -133,17 +132,6 @@ def bits_per_byte(judge: "Decoder", texts: Sequence[tuple["Place", str]]) -> flo
             nats -= sum(judge.clean_logprobs(judge.prompt_ids(place), judge.encoder(text)))
             num_bytes += len(text.encode())
     return nats / math.log(2) / num_bytes if num_bytes else None
-
-
-def parses(text: str) -> bool:
-    """Is this a whole Python program, in the syntax of the Python that runs this?"""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes and the like are the author's business
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def _write_list(args: argparse.Namespace) -> int:

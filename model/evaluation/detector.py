@@ -22,6 +22,7 @@ from model.diffusion.states import DRAFT, LOCKED
 from model.engine import api
 from model.engine.prompting import LineEncoder, prepare
 from model.evaluation.decode import Place, place_prompt
+from model.lines import lines_of
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
@@ -158,7 +159,7 @@ class _Line(NamedTuple):
 
 def _encoded_lines(text: str, encoder: LineEncoder) -> Iterator[_Line]:
     start = start_bytes = 0
-    for row, line in enumerate(_lines(text)):
+    for row, line in enumerate(lines_of(text)):
         yield _Line(row, start, start + len(line), start_bytes, encoder.line(line))
         start += len(line)
         start_bytes += len(encode(line))
@@ -189,14 +190,8 @@ def _quiet_bytes(text: str) -> np.ndarray:
     return quiet
 
 
-def _lines(text: str) -> list[str]:
-    """Cut behind each newline; nothing else that Python calls a line break counts."""
-    lines = text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-
-
 def _last_lines(text: str, budget: int, encoder: LineEncoder) -> str:
-    lines = _lines(text)
+    lines = lines_of(text)
     first = len(lines)
     while first > 0 and len(encoder.line(lines[first - 1])) <= budget:
         first -= 1
@@ -205,7 +200,7 @@ def _last_lines(text: str, budget: int, encoder: LineEncoder) -> str:
 
 
 def _first_lines(text: str, budget: int, encoder: LineEncoder) -> str:
-    lines = _lines(text)
+    lines = lines_of(text)
     end = 0
     while end < len(lines) and len(encoder.line(lines[end])) <= budget:
         budget -= len(encoder.line(lines[end]))

@@ -141,7 +141,8 @@ def score_faults(decoder: "Decoder", faults: Sequence["Fault"]) -> tuple[list[tu
 
 def score_tasks(decoder: "Decoder", name: str, tasks: Sequence["Task"]) -> tuple[list[tuple[str, str]], dict]:
     """Table and result of a benchmark: exact match, parse rate and, where there are tests and a sandbox, pass@1."""
-    from model.evaluation.fix_data import parses, pass_line
+    from model.evaluation.fix_data import pass_line
+    from model.evaluation.parsing import parses
 
     answers = [repaired(decoder, task.place, task.draft) for task in watched(tasks, "repairs")]
     texts = [task.with_answer(text) for task, (text, _) in zip(tasks, answers, strict=True)]

@@ -6,8 +6,6 @@ with a single fault that do not parse are taken, the line is the one CPython's S
 right text. A file is told by its fields. Left out: DebugBench's other rows, and finding the place.
 """
 
-import ast
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +13,8 @@ import msgspec
 
 from model.evaluation.decode import Place
 from model.evaluation.options import EvalError, read_rows
+from model.evaluation.parsing import syntax_error
+from model.lines import lines_of
 
 DataSet = Literal["HumanEvalFix", "QuixBugs", "DebugBench"]
 
@@ -94,11 +94,6 @@ def fix_tasks(path: Path, limit: int | None) -> tuple[DataSet, list[Task]]:
     return name, kept[:limit]
 
 
-def parses(text: str) -> bool:
-    """Whether CPython reads the text as a module."""
-    return _syntax_error(text) is None
-
-
 def pass_line(draft: str) -> str:
     """The floor of the parse rate: the place's text replaced by `pass` at its indentation."""
     return draft[: len(draft) - len(draft.lstrip())] + "pass"
@@ -110,7 +105,7 @@ def changed_task(name: str, path: str, bad: str, good: str, tests: str | None) -
     Where lines are only missing, the line behind them is named, as a diagnostic would. The indentation of the first
     line stays in the prompt if it is right.
     """
-    bad_lines, good_lines = _lines(bad), _lines(good)
+    bad_lines, good_lines = lines_of(bad), lines_of(good)
     if not bad_lines:
         return None
     first = _common(bad_lines, good_lines, min(len(bad_lines), len(good_lines)))
@@ -148,10 +143,10 @@ def _debug_bench(row: DebugBenchRow) -> Task | None:
     if row.category in SEVERAL_BUGS:
         return None
     bad, target = _plain(row.buggy_code) + "\n", _plain(row.oracle_code) + "\n"
-    error = _syntax_error(bad)
+    error = syntax_error(bad)
     if error is None or error.lineno is None:
         return None
-    lines = _lines(bad)
+    lines = lines_of(bad)
     row_number = min(max(error.lineno, 1), len(lines)) - 1
     line = lines[row_number].rstrip("\n")
     # What is wrong with the indentation cannot stay in the prompt.
@@ -166,26 +161,9 @@ def _debug_bench(row: DebugBenchRow) -> Task | None:
     return Task(name=row.slug, place=place, draft=draft, target=target, one_line=one_line, tests=None)
 
 
-def _syntax_error(text: str) -> SyntaxError | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an invalid escape in the data is none of our user's business
-        try:
-            ast.parse(text)
-        except SyntaxError as error:
-            return error
-        except (ValueError, RecursionError, MemoryError):
-            return SyntaxError("not a text that Python reads")
-    return None
-
-
 def _common(left: list[str], right: list[str], limit: int) -> int:
     """How many of the first items are equal."""
     return next((index for index in range(limit) if left[index] != right[index]), limit)
-
-
-def _lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
 def _indent(line: str) -> str:

@@ -9,8 +9,6 @@ surprisal, proof by likelihood; the parser is shown as a rival), and what an edi
 """
 
 import argparse
-import ast
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -20,6 +18,7 @@ import msgspec
 
 from model.evaluation.fix import SEED, about, editing, percent, repaired, share
 from model.evaluation.options import EvalError, add_common, load_model, report, watched
+from model.evaluation.parsing import error_row
 
 if TYPE_CHECKING:
     from model.evaluation.decode import Decoder
@@ -57,15 +56,13 @@ class View(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_common(parser, what_data=argparse.SUPPRESS)  # the text comes from shards
+    add_common(parser, what_data=None)
     parser.add_argument("--shards", type=Path, required=True, help="folder of token shards with held-out projects")
     parser.add_argument("--force-edits", action="store_true", help="edit with weights that were not trained to edit")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints scores with floors; 0 = done. Raises EvalError with a sentence."""
-    if args.data is not None:
-        raise EvalError("mend takes its text from --shards, so it has no --data")
     checkpoint = editing(load_model(args), force=args.force_edits)
 
     from model.evaluation.decode import Decoder
@@ -164,17 +161,6 @@ def find(faults: Sequence["Fault"], threshold: float, decoder: "Decoder") -> lis
             )
         )
     return findings
-
-
-def error_row(text: str) -> int | None:
-    """The line, from 0, that CPython's SyntaxError names; None if the text parses."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(text)
-        except SyntaxError as error:
-            return None if error.lineno is None else error.lineno - 1
-    return None
 
 
 def summary(findings: Sequence[Finding], clean_scores: Sequence[float], threshold: float) -> dict:

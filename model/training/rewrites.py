@@ -7,6 +7,7 @@ code nor the instruction. Source: this project's layout (model/prompts.py). Left
 
 from random import Random
 
+from model.lines import lines_of
 from model.prompts import MAX_NEAR_TOKENS, layout_ids
 from model.tokenizer import EOM
 from model.training.rewrite_edits import KINDS, Rewrite, find_rewrite
@@ -61,14 +62,14 @@ def _sample(
     canvas, old, instruction = encode(new), encode(rewrite.old), encode(rewrite.instruction)
     if max(len(canvas), len(old)) > MAX_SPAN_TOKENS or old == canvas:
         return None
-    above = _lines(before)
+    above = lines_of(before)
     rest_of_line = "" if before.endswith("\n") or not above else above.pop()
     num_near = min(len(above), rng.randint(0, MAX_NEAR_LINES))
     near = encode("".join(above[len(above) - num_near :]))
     while len(near) > MAX_NEAR_TOKENS:
         num_near -= 1
         near = encode("".join(above[len(above) - num_near :])) if num_near else []
-    below = _lines(after)
+    below = lines_of(after)
     own = 0 if new.endswith("\n") or not below else 1
     num_tail = min(len(below), own + rng.randint(0, MAX_TAIL_LINES))
     while num_tail > own and len(encode("".join(below[own:num_tail]))) > MAX_TAIL_TOKENS:
@@ -94,9 +95,3 @@ def _sample(
         old=tuple(old),
         silent=silent,
     )
-
-
-def _lines(text: str) -> list[str]:
-    """Cut behind each newline; nothing else that Python calls a line break counts."""
-    lines = text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

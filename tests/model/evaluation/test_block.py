@@ -8,7 +8,7 @@ import pytest
 from model import cli
 from model.checkpoints.load import load_checkpoint
 from model.evaluation import block_set
-from model.evaluation.block import MAX_ANSWER_TOKENS, bits_per_byte, parses, score_blocks
+from model.evaluation.block import MAX_ANSWER_TOKENS, bits_per_byte, score_blocks
 from model.evaluation.block_set import choose_places, find_places, read_list, write_list
 from model.evaluation.decode import Answer, Decoder, Place
 from model.evaluation.metrics import edit_similarity
@@ -60,19 +60,12 @@ def test_documents_that_never_parsed_do_not_count_as_broken(checkpoint) -> None:
 def test_bits_are_those_of_the_clean_stream_over_all_bytes(checkpoint) -> None:
     judge = Decoder(checkpoint)
     one, two = (PLACE, "x = 1"), (BROKEN, "ä, 22")
-    each = [bits_per_byte(judge, [one]), bits_per_byte(judge, [two])]
-    assert None not in each
+    of_one, of_two = bits_per_byte(judge, [one]), bits_per_byte(judge, [two])
+    assert of_one is not None
+    assert of_two is not None
     both = bits_per_byte(judge, [one, (PLACE, ""), two])
-    assert both == pytest.approx((each[0] * 5 + each[1] * 6) / 11)
+    assert both == pytest.approx((of_one * 5 + of_two * 6) / 11)
     assert bits_per_byte(judge, [(PLACE, "")]) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "whole"),
-    [("x = 1\n", True), ("", True), ("s = '\\d'\n", True), ("x = (\n", False), ("\0", False), ("  x\n y\n", False)],
-)
-def test_what_parses(text: str, whole: bool) -> None:
-    assert parses(text) is whole
 
 
 def run_cli(capsys, *words: object) -> tuple[int, str, str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from model.evaluation.fix_data import changed_task, fix_tasks, parses, pass_line
+from model.evaluation.fix_data import changed_task, fix_tasks, pass_line
 from model.evaluation.options import EvalError
+from model.evaluation.parsing import parses
 
 ONE = {
     "task_id": "Python/0",

@@ -10,7 +10,7 @@ from model import cli
 from model.evaluation import mend
 from model.evaluation.decode import Answer, Decoder
 from model.evaluation.faults import make_faults
-from model.evaluation.mend import Finding, by_project, clean_views, error_row, find, flat, scores_of, summary, table_of
+from model.evaluation.mend import Finding, by_project, clean_views, find, flat, scores_of, summary, table_of
 
 
 def finding(kind: str, *, found=False, exact=False, parser=False, alarms=0) -> Finding:
@@ -60,11 +60,6 @@ def test_projects_are_kept_apart() -> None:
         "requests/api.py",
     ]
     assert [path for path, _ in test] == ["flask/app.py", "clicker/a.py"]
-
-
-def test_the_parsers_line() -> None:
-    assert error_row("a = 1\nb = = 2\n") == 1
-    assert error_row("a = 1\n") is None
 
 
 def test_clean_lines_are_enough_and_drawn_once(checkpoint, heldout_texts) -> None:
@@ -141,8 +136,6 @@ def test_wrong_use_gets_one_sentence(checkpoint_folder, shards_folder, capsys: p
     words = ["eval", "mend", "--model", str(checkpoint_folder), "--threads", "1"]
     assert cli.main([*words, "--shards", str(shards_folder)]) == 2
     assert "projects to calibrate on" in capsys.readouterr().err
-    assert cli.main([*words, "--shards", str(shards_folder), "--data", "x"]) == 2
-    assert "no --data" in capsys.readouterr().err
     assert cli.main([*words, "--shards", str(shards_folder / "nowhere")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
