@@ -1,6 +1,7 @@
 """A toy corpus on disk: byte tokens only (vocabulary 320), a few hundred short Python files made of a few patterns."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.tokenizer import Tokenizer, tokenizer_json
+from model.tokenizer import LAYOUT_IDS, Tokenizer, tokenizer_json
+from model.training.samples import Sample
 from model.training.shards import Shards, open_shards
 
 NAMES = ("alpha", "beta", "gamma", "delta", "omega")
@@ -27,6 +29,18 @@ def toy_document(rng: Random) -> str:
             "",
         ]
     return "\n".join(lines) + "\n"
+
+
+def parts_of(sample: Sample) -> tuple[dict[int, list[int]], list[int]]:
+    """Ids of the layout's parts by the layout token before them (those that are there), and the canvas."""
+    parts: dict[int, list[int]] = {}
+    part: list[int] = []
+    for token in sample.ids[: sample.canvas_start]:
+        if token in LAYOUT_IDS:
+            part = parts[token] = []
+        else:
+            part.append(token)
+    return parts, sample.ids[sample.canvas_start :]
 
 
 def write_shards(folder: Path, documents: dict[str, list[str]]) -> Path:
@@ -54,3 +68,8 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def toy_shards(toy_folder: Path) -> Shards:
     return open_shards(toy_folder)
+
+
+@pytest.fixture(scope="session", name="parts_of")
+def parts_of_fixture() -> Callable[[Sample], tuple[dict[int, list[int]], list[int]]]:
+    return parts_of

@@ -5,10 +5,11 @@ from random import Random
 
 import pytest
 
+from model.diffusion.corruption import BlockSlip
 from model.diffusion.labels import align_labels
-from model.diffusion.states import DRAFT
+from model.diffusion.states import DRAFT, LOCKED
 from model.prompts import document_ids, layout_ids
-from model.tokenizer import EOM, Tokenizer, tokenizer_json
+from model.tokenizer import DEL, EOM, INS, Tokenizer, tokenizer_json
 from model.training.canvas_slips import CanvasSlips
 from model.training.samples import Sample, draw_sample
 from model.training.syntax_slips import apply_slip, syntax_slips
@@ -84,6 +85,18 @@ def test_no_place_for_a_slip(tokenizer, canvas):
     assert set(slipped(tokenizer, canvas, document_ids([]), seeds=3)) == {None}
 
 
+def test_what_is_missing_at_a_line_s_end_is_asked_for_before_the_canvas_ends(tokenizer):
+    """As a repair shows it: the line without its newline, and behind it a locked <eom>."""
+    canvas = tokenizer.encode("if total == ä:")
+    head = layout_ids(path=[], suffix=[], prefix=[], tail=tokenizer.encode("\n    pass\n"), line=[])
+    slips = CanvasSlips(Sample([*head, *canvas, EOM], len(head), 0, "span"), tokenizer)
+    found = [slips.draw(0, len(canvas) + 1, Random(seed)) for seed in range(200)]
+    at_the_end = BlockSlip(len(canvas) - 1, len(canvas), ())
+    assert at_the_end in found
+    labels = align_labels([*canvas[:-1], EOM], [DRAFT] * (len(canvas) - 1) + [LOCKED], [*canvas, EOM])
+    assert labels == [*canvas[:-1], INS]
+
+
 def test_labels_of_a_slip_name_the_true_text(toy_shards):
     rng = Random(3)
     seen = 0
@@ -94,7 +107,10 @@ def test_labels_of_a_slip_name_the_true_text(toy_shards):
         if slip is None:
             continue
         changed = [*canvas[: slip.start], *slip.tokens, *canvas[slip.end :]]
-        labels = align_labels(changed, [DRAFT] * len(changed), canvas)
-        assert labels != changed or slip.start == slip.end or len(changed) < len(canvas)
+        # Behind the cut canvas nothing stands that could ask for what is missing there.
+        whole = [*canvas, EOM]
+        labels = align_labels([*changed, EOM], [DRAFT] * (len(changed) + 1), whole)
+        assert labels != [*changed, EOM]
+        assert all(label in (DEL, INS) or label in whole for label in labels)
         seen += 1
     assert seen > 30

@@ -17,18 +17,7 @@ def drawn(toy_shards):
     return [draw_rewrite(toy_shards, rng, rng.choice((200, 400, 600))) for _ in range(150)]
 
 
-def parts_of(sample):
-    parts, current = {}, None
-    for token in sample.ids[: sample.canvas_start]:
-        if token in LAYOUT_IDS:
-            current = token
-            parts[current] = []
-        else:
-            parts[current].append(token)
-    return parts, sample.ids[sample.canvas_start :]
-
-
-def test_a_rewrite_reads_as_its_document(drawn, toy_shards):
+def test_a_rewrite_reads_as_its_document(drawn, toy_shards, parts_of):
     decode = toy_shards.tokenizer.decode
     documents = [decode(toy_shards.document(i)) for i in range(toy_shards.num_documents)]
     kinds = Counter()

@@ -7,12 +7,18 @@ from random import Random
 
 import pytest
 
-from model.tokenizer import BOS, CUR, EOM, FILE, LAYOUT_IDS, PRE, SUF, TAIL
+from model.checkpoints.presets import Preset
+from model.engine import api
+from model.engine.prompting import LineEncoder, prepare
+from model.network.config import tiny_test
+from model.prompts import MAX_NEAR_TOKENS
+from model.tokenizer import BOS, CUR, EOM, FILE, PRE, SUF, TAIL
 from model.training.samples import (
     MAX_HOLE_TOKENS,
     MAX_NEAR_LINES,
     MAX_PATH_TOKENS,
     MAX_TAIL_LINES,
+    Sample,
     draw_head,
     draw_sample,
 )
@@ -26,18 +32,6 @@ MAX_TOKENS = 400
 def samples(toy_shards):
     rng = Random(1)
     return [draw_sample(toy_shards, rng, MAX_TOKENS) for _ in range(NUM_SAMPLES)]
-
-
-def parts_of(sample):
-    """Ids of the layout's parts: path, suffix, prefix, tail, line (those that are there), and the canvas."""
-    parts, current = {}, None
-    for token in sample.ids[: sample.canvas_start]:
-        if token in LAYOUT_IDS:
-            current = token
-            parts[current] = []
-        else:
-            parts[current].append(token)
-    return parts, sample.ids[sample.canvas_start :]
 
 
 def texts_of(shards):
@@ -57,7 +51,7 @@ def test_lengths_and_kinds(samples):
             assert len(sample.ids) - sample.canvas_start <= MAX_HOLE_TOKENS + 64
 
 
-def test_an_infill_sample_reads_as_its_document(samples, toy_shards):
+def test_an_infill_sample_reads_as_its_document(samples, toy_shards, parts_of):
     documents = texts_of(toy_shards)
     decode = toy_shards.tokenizer.decode
     seen = 0
@@ -87,7 +81,35 @@ def test_of_a_long_path_the_end_stays(toy_shards):
         assert path.endswith(".py")
 
 
-def test_a_document_sample_is_a_stretch_of_its_document(samples, toy_shards):
+def test_the_engine_gives_the_same_tokens_to_the_same_parts(samples, toy_shards, parts_of):
+    """Only the anchors differ: where the prefix ends and the lines of <cur> begin, and where the tail ends."""
+    tokenizer = toy_shards.tokenizer
+    preset = Preset(name="toy", network=tiny_test(tokenizer.vocab_size), context_tokens=2_000)
+    encoder = LineEncoder(tokenizer)
+    for sample in samples[:150]:
+        if sample.kind == "document":
+            continue
+        parts, _ = parts_of(sample)
+        above = tokenizer.decode([*parts[PRE], *parts[CUR]])
+        prefix, line = above[: above.rfind("\n") + 1], above[above.rfind("\n") + 1 :]
+        prompt = api.Prompt(
+            path=tokenizer.decode(parts[FILE]).removesuffix("\n"),
+            prefix=prefix,
+            line=line,
+            tail=tokenizer.decode(parts[TAIL]),
+            suffix=tokenizer.decode(parts[SUF]),
+        )
+        made = prepare(api.DenoiseRequest(id="1", prompt=prompt), preset, tokenizer, encoder)
+        ids = [*made.prompt_ids, *([made.taken_back.token] if made.taken_back else [])]
+        theirs, _ = parts_of(Sample(ids, len(ids), 0, "span"))
+        assert list(theirs) == list(parts)
+        assert [theirs[part] for part in (FILE, SUF, TAIL)] == [parts[part] for part in (FILE, SUF, TAIL)]
+        assert theirs[PRE] + theirs[CUR] == parts[PRE] + parts[CUR]
+        assert tokenizer.decode(theirs[CUR]).count("\n") <= MAX_NEAR_LINES
+        assert len(theirs[CUR]) <= MAX_NEAR_TOKENS + len(line.encode())
+
+
+def test_a_document_sample_is_a_stretch_of_its_document(samples, toy_shards, parts_of):
     documents = [text.encode() for text in texts_of(toy_shards)]
     ended = 0
     for sample in samples:
@@ -103,7 +125,7 @@ def test_a_document_sample_is_a_stretch_of_its_document(samples, toy_shards):
     assert ended > 20
 
 
-def test_holes_reach_many_lengths_and_some_lie_inside_a_line(samples, toy_shards):
+def test_holes_reach_many_lengths_and_some_lie_inside_a_line(samples, toy_shards, parts_of):
     holes = [parts_of(sample)[1][:-1] for sample in samples if sample.kind == "span"]
     lengths = [len(hole) for hole in holes]
     assert min(lengths) <= 4
@@ -112,7 +134,7 @@ def test_holes_reach_many_lengths_and_some_lie_inside_a_line(samples, toy_shards
     assert 0.4 <= one_line / len(holes) <= 0.95
 
 
-def test_syntax_holes_are_whole_nodes(samples, toy_shards):
+def test_syntax_holes_are_whole_nodes(samples, toy_shards, parts_of):
     from model.syntax.spans import node_spans
 
     checked = 0
@@ -140,7 +162,7 @@ def test_lines_of_the_file_are_kept_for_drafts(toy_shards):
     assert all(toy_shards.tokenizer.decode(line).count("\n") == 1 for line in sample.lines)
 
 
-def test_some_holes_are_empty(toy_shards):
+def test_some_holes_are_empty(toy_shards, parts_of):
     rng = Random(3)
     drawn = [draw_sample(toy_shards, rng, 200) for _ in range(2_500)]
     empty = [sample for sample in drawn if sample.kind == "empty"]
