@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def score_blocks(decoder: "Decoder", judge: "Decoder", places: Sequence["Place"], length: Length) -> BlockScore:
     """Decodes every place once and scores the answers together."""
+    from model.evaluation.infill_scores import costs_of
     from model.evaluation.metrics import edit_similarity
 
     answers = [
@@ -102,22 +103,20 @@ def score_blocks(decoder: "Decoder", judge: "Decoder", places: Sequence["Place"]
     parsing = [place for place in places if parses(place.before + place.gold + place.after)]
     held = set(parsing)
     pairs = list(zip(places, answers, strict=True))
-    num_forwards = sum(answer.forwards for answer in answers)
-    num_tokens = sum(len(answer.ids) for answer in answers)
-    num_bytes = sum(len(answer.text.encode()) for answer in answers)
+    costs = costs_of(answers)
     num_whole = sum(parses(p.before + a.text + p.after) for p, a in pairs if p in held)
     return BlockScore(
         exact_match=sum(a.text.strip() == p.gold.strip() for p, a in pairs) / len(places),
         edit_similarity=sum(edit_similarity(a.text, p.gold) for p, a in pairs) / len(places),
-        empty=sum(not a.text.strip() for a in answers) / len(places),
+        empty=costs["empty"],
         num_parsing=len(parsing),
         parse_rate=num_whole / max(1, len(parsing)),
         judge_bits_per_byte=bits_per_byte(judge, [(p, a.text) for p, a in pairs]),
         true_text_bits_per_byte=bits_per_byte(judge, [(p, p.gold) for p in places]) or 0.0,
-        forwards=num_forwards / len(places),
-        tokens=num_tokens / len(places),
-        tpf=num_tokens / max(1, num_forwards),
-        bytes_per_forward=num_bytes / max(1, num_forwards),
+        forwards=costs["forwards"],
+        tokens=sum(len(answer.ids) for answer in answers) / len(places),
+        tpf=costs["tpf"],
+        bytes_per_forward=costs["bytes_per_forward"],
         floor_edit_similarity=sum(edit_similarity("", p.gold) for p in places) / len(places),
         floor_parse_rate=sum(parses(p.before + p.after) for p in parsing) / max(1, len(parsing)),
     )

@@ -103,17 +103,15 @@ def line_scores(place: "Place", text: str) -> tuple[float, float]:
 
 
 def summary(scored: Tries, *, length: str) -> dict:
-    """`tpf` and `bytes_per_forward` are over all places together; `empty` = share of answers with nothing visible."""
+    """Mean scores, and the costs as in infill_scores.py."""
+    from model.evaluation.infill_scores import costs_of
+
     num = len(scored.answers)
-    num_forwards = max(1, sum(answer.forwards for answer in scored.answers))
     return {
         "length": length,
         "exact_match": sum(scored.exact) / num,
         "edit_similarity": sum(scored.similarity) / num,
-        "empty": sum(not answer.text.strip() for answer in scored.answers) / num,
-        "forwards": num_forwards / num,
-        "tpf": sum(len(answer.ids) for answer in scored.answers) / num_forwards,
-        "bytes_per_forward": sum(len(answer.text.encode()) for answer in scored.answers) / num_forwards,
+        **costs_of(scored.answers),
     }
 
 
