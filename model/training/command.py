@@ -10,6 +10,19 @@ import sys
 from pathlib import Path
 
 CONFIGS = ("small_9m", "base_30m", "tiny_test")
+LIMITS = {
+    "minutes": (0.001, 1_000_000),
+    "warm_up": (0, 1),
+    "clean_tokens": (128, 8192),
+    "noisy_tokens": (64, 8192),
+    "seed": (0, 2**31),
+    "rows": (1, 65_536),
+    "micro_rows": (1, 65_536),
+    "rate": (0.001, 1000),
+    "max_steps": (1, 2**31),
+    "threads": (1, 1024),
+}
+"""Lowest and highest sensible value of an argument."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--micro-rows", type=int, default=4, help="rows that pass the network at once")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--max-steps", type=int, default=None, help="end after this many steps (drives the stages too)")
-    parser.add_argument("--device", default=None, help="cpu or cuda; default: cuda if there is one")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if there is one")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile (no C++ compiler needed)")
     parser.add_argument("--fp32", action="store_true", help="no bf16 (CPUs without bf16 instructions)")
@@ -55,14 +68,16 @@ def run(args: argparse.Namespace) -> int:
         adamw_rate=schedule.adamw_rate * args.rate,
     )
     try:
-        if args.minutes <= 0:
-            raise TrainError("--minutes must be more than 0")
-        if not 0 <= args.warm_up <= 1:
-            raise TrainError("--warm-up must be between 0 and 1")
+        for name, (low, high) in LIMITS.items():
+            value = getattr(args, name)
+            if value is not None and not low <= value <= high:
+                raise TrainError(f"--{name.replace('_', '-')} must be between {low} and {high}, not {value}")
         if args.threads is not None:
-            torch.set_num_threads(max(1, args.threads))
+            torch.set_num_threads(args.threads)
+        if (args.out / "model.safetensors").exists() and not (args.out / "resume.safetensors").exists():
+            raise TrainError(f"{args.out} holds a checkpoint that is no run's; name another folder")
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if device.startswith("cuda") and not torch.cuda.is_available():
+        if device == "cuda" and not torch.cuda.is_available():
             raise TrainError("--device cuda was asked for, but torch sees no CUDA device")
         vocab_size = open_shards(args.shards).tokenizer.vocab_size
         options = TrainOptions(

@@ -194,7 +194,25 @@ def run_command(*arguments: str) -> int:
     return command.run(parser.parse_args(arguments))
 
 
-@pytest.mark.parametrize("arguments", [("--minutes", "0"), ("--rows", "3", "--micro-rows", "2"), ("--device", "cuda")])
+BAD_ARGUMENTS = (
+    ("--minutes", "0"),
+    ("--minutes", "nan"),
+    ("--warm-up", "1.1"),
+    ("--clean-tokens", "0"),
+    ("--noisy-tokens", "-5"),
+    ("--rows", "0"),
+    ("--micro-rows", "0"),
+    ("--rows", "3", "--micro-rows", "2"),
+    ("--seed", str(10**30)),
+    ("--rate", "-1"),
+    ("--max-steps", "0"),
+    ("--threads", "0"),
+    ("--from", "nowhere"),
+    ("--device", "cuda"),
+)
+
+
+@pytest.mark.parametrize("arguments", BAD_ARGUMENTS, ids=" ".join)
 def test_bad_arguments_are_one_sentence(toy_folder, tmp_path, capsys, arguments):
     if arguments[0] == "--device" and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
@@ -205,6 +223,13 @@ def test_bad_arguments_are_one_sentence(toy_folder, tmp_path, capsys, arguments)
     assert code == 2
     assert said.startswith("seedling train: ")
     assert said.count("\n") == 1
+
+
+def test_a_checkpoint_is_not_overwritten(toy_folder, tmp_path, capsys):
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    assert run_command("--shards", str(toy_folder), "--out", str(tmp_path), "--config", "tiny_test") == 2
+    assert "holds a checkpoint" in capsys.readouterr().err
+    assert (tmp_path / "model.safetensors").read_bytes() == b"weights"
 
 
 def test_missing_shards_are_one_sentence(tmp_path, capsys):
