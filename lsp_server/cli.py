@@ -155,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         exit_code = _run(words)
-        sys.stdout.flush()  # here, where a closed pipe can still be caught
+        if sys.stdout is not None:  # None: started with standard output closed
+            sys.stdout.flush()  # here, where a closed pipe can still be caught
         return exit_code
     except UsageError as error:
         return _complain(error, 2)

@@ -62,7 +62,8 @@ def main(argv: Sequence[str]) -> int:
             raise  # a fault of ours, not of the installation
         return _complain(f"this command needs {error.name}, which is not installed: run {INSTALL}", 1)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on where it can", 130)
+        goes_on = "; the same command goes on where it was" if words[:1] == ["corpus"] else ""
+        return _complain(f"interrupted{goes_on}", 130)
     except Exception as error:
         sentence = getattr(error, "sentence", None)
         if not isinstance(sentence, str):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -119,7 +119,8 @@ def write_checkpoint(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / WEIGHTS_FILE, lambda part: save_file(weights, part, metadata={"format": "pt"}))
+    # Not save_file: its file is readable for its owner alone, and a full disk is no OSError there.
+    _replace(folder / WEIGHTS_FILE, lambda part: part.write_bytes(save(weights, metadata={"format": "pt"})))
     target = folder / TOKENIZER_FILE
     if not (target.exists() and target.samefile(tokenizer_file)):
         _replace(target, lambda part: shutil.copyfile(tokenizer_file, part))
@@ -163,8 +164,11 @@ class _FormatOnly(msgspec.Struct):
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(path.name + ".part")
-    write(part)
-    os.replace(part, path)
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _load_tokenizer(path: Path) -> "Tokenizer":

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             if (source / name).is_file():
                 shutil.copyfile(source / name, target / name)
     except OSError as error:
-        raise QuantizeError(f"{target} cannot be written: {error.strerror}") from None
+        raise QuantizeError(f"{target} cannot be written: {error.strerror or error}") from None
     sizes = [(folder / WEIGHTS_FILE).stat().st_size for folder in (source, target)]
     print(f"{target}: {sizes[1] / 1e6:.2f} MB of weights, {sizes[1] / sizes[0]:.0%} of {sizes[0] / 1e6:.2f} MB")
     print(_moved(weights, expand(small, None)))

@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         draw(result, args.out)
     except OSError as error:
+        report(table_of(result), result, args)  # the scores took long
         raise EvalError(f"{args.out} cannot be written: {error.strerror}") from None
     return report(table_of(result), result, args)
 

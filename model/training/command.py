@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; 0 = done, 130 = stopped by the user (the run is saved), 2 = one sentence on stderr says what is wrong."""
+    import matplotlib  # noqa: F401 (the loss curve needs it: better missed now than after the first minutes)
     import msgspec
     import torch
 

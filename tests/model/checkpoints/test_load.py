@@ -77,6 +77,24 @@ def test_a_tokenizer_already_in_place_is_left_alone(folder, tiny_network):
     assert load_checkpoint(folder).tokenizer.vocab_size == 512
 
 
+def test_a_failure_leaves_what_was_there(folder, tiny_network, monkeypatch):
+    before = (folder / "model.safetensors").read_bytes()
+
+    def full(path: Path, _: bytes) -> int:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(folder, tiny_network, load_preset(folder), folder / "tokenizer.json")
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert not list(folder.glob("*.part"))
+
+
+def test_others_may_read_the_weights(folder):
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "preset.json").stat().st_mode
+
+
 def test_preset_survives_json():
     preset = Preset(
         name="x", network=tiny_test(), languages=("python", "c"), rewrite="listed", trained={"stage": "edit"}

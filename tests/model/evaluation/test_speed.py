@@ -129,6 +129,25 @@ def test_held_out_lines_are_the_ones_of_eval_heldout(checkpoint_folder, shards_f
     assert [row.place for row in seen[0].rows] == expected
 
 
+def test_scores_are_shown_though_the_picture_cannot_be_written(
+    checkpoint_folder, data_path, tmp_path, capsys, monkeypatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def quick(_: object, data: InfillSet) -> dict[float | None, Written]:
+        done = [answer("", 3, 2) for _ in data.rows]
+        return {tau: Written(done, [1.0] * len(done)) for tau in (0.3, ONE_BY_ONE, None)}
+
+    monkeypatch.setattr(speed, "draw", full)
+    monkeypatch.setattr(speed, "write_all", quick)
+    words = ["--data", data_path, "--model", checkpoint_folder, "--out", tmp_path / "x.png", "--limit", "1"]
+    assert cli.main(["eval", "speed", *map(str, words)]) == 2
+    said = capsys.readouterr()
+    assert "floor, empty answer" in said.out
+    assert "No space left" in said.err
+
+
 def test_the_table_names_the_ways_and_the_floor():
     labels = [label for label, _ in table_of(made_up_result())]
     assert labels[3:] == [
