@@ -40,20 +40,20 @@ def test_a_closed_canvas_has_no_frontier():
     assert frontier_of(block, asks, reading_of([(100, 0.9), (DEL, 0.9)])) == 2
 
 
-def test_all_above_the_threshold_and_always_the_best_are_taken():
+def test_all_above_the_threshold_and_always_the_leftmost_are_taken():
     block = block_of("____")
     asks = asks_of(block, "none")
     reading = reading_of([(100, 0.2), (101, 0.6), (102, 0.9), (103, 0.4)])
-    assert sorted(rows_to_unmask(block, asks, reading, 4, 0.5)) == [1, 2]
-    assert rows_to_unmask(block, asks, reading, 4, 1.1) == [2]
-    assert rows_to_unmask(block, asks, reading, 2, 0.95) == [1]
+    assert rows_to_unmask(block, asks, reading, 4, 0.5) == [0, 1, 2]
+    assert rows_to_unmask(block, asks, reading, 4, 1.1) == [0]
+    assert rows_to_unmask(block, asks, reading, 2, 0.55) == [0, 1]
     assert rows_to_unmask(block, asks, reading, 0, 0.0) == []
 
 
-def test_among_equals_the_leftmost_is_taken():
-    block = block_of("___")
+def test_the_leftmost_mask_may_stand_behind_visible_rows():
+    block = block_of("ab__")
     asks = asks_of(block, "none")
-    assert rows_to_unmask(block, asks, reading_of([(100, 0.3)] * 3), 3, 1.1) == [0]
+    assert [asks[m].index for m in rows_to_unmask(block, asks, reading_of([(100, 0.3)] * len(asks)), 4, 1.1)] == [2]
 
 
 def test_visible_rows_are_never_unmasked():
