@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Prints the scores; 0 = done. Raises EvalError with a sentence."""
     if args.clean and args.tau is not None:
         raise EvalError("--tau has no meaning with --clean, which takes one token at a time")
-    if args.tau is not None and not args.tau >= 0:
-        raise EvalError("--tau is a probability and cannot be negative")
+    if args.tau is not None and not 0 <= args.tau <= 2:
+        raise EvalError(f"--tau is a probability, 0 to 1 (2: one token a forward), not {args.tau:g}")
     path = data_file(args, DATA)
     checkpoint = load_model(args)
 

@@ -31,7 +31,12 @@ def run(args: argparse.Namespace) -> int:
     data = train_tokenizer(sample_texts(texts, args.max_bytes), vocab_size=args.vocab)
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(data, encoding="utf-8")
+        part = args.out.with_name(args.out.name + ".part")
+        try:
+            part.write_text(data, encoding="utf-8")
+            part.replace(args.out)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise CorpusError(f"cannot write the tokenizer to {args.out}: {error.strerror or error}") from None
     print(f"wrote {args.out}: {args.vocab} tokens")

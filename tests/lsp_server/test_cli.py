@@ -104,6 +104,17 @@ def test_a_reader_that_leaves_is_no_fault(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_closed_standard_output_is_no_fault(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m seedling_lsp engine status >&-'],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert "AttributeError" not in done.stderr
+
+
 @pytest.mark.parametrize("words", [["--help"], ["engine", "--help"], ["complete", "x"]])
 def test_the_command_line_imports_little(words: list[str]) -> None:
     """`seedling serve` must start fast, so reading the command line brings none of the heavy libraries."""

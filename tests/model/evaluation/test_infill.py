@@ -165,7 +165,7 @@ def test_without_a_sandbox_the_command_says_so(
     assert json.loads(out.splitlines()[-1])["pass_at_1"] is None
 
 
-@pytest.mark.parametrize("words", [["--clean", "--tau", "0.3"], ["--tau", "-1"], ["--tau", "nan"], ["--data", "none"]])
+@pytest.mark.parametrize("words", [["--clean", "--tau", "0.3"], ["--tau", "-1"], ["--tau", "inf"], ["--data", "none"]])
 def test_wrong_use_is_one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run_command(capsys, *words)
     assert (code, out) == (2, "")
