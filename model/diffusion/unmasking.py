@@ -2,9 +2,9 @@
 
 Source: threshold decoding as in Fast-dLLM (arXiv 2505.22618, §3.3), but what is written in any case is the leftmost
 mask, not the most confident one: with small weights 8.7 against 6.0 % of lines right, in fewer passes (docs/log.md,
-2026-11-21). This project's frontier is the first masked row whose best label is `<eom>`, or `<del>` with nothing visible
-to its right in the block. Masks beyond it are never written, because their text would stand behind the end. Left out:
-edits of visible rows (moves.py).
+2026-11-21). This project's frontier is the first masked row whose best label is `<eom>`, or `<del>` with nothing
+visible to its right in the block. Masks beyond it are never written, because their text would stand behind the end.
+Left out: edits of visible rows (moves.py).
 """
 
 from model.diffusion.block import Ask, Block
