@@ -104,5 +104,6 @@ def open_shards(folder: Path, split: str = "train") -> Shards:
 
 def _are_offsets(loaded: object) -> bool:
     """Whether what an .npy file held is a row of whole numbers from 0."""
-    is_row = isinstance(loaded, np.ndarray) and loaded.ndim == 1 and loaded.dtype.kind in "iu"
-    return is_row and len(loaded) > 0 and loaded[0] == 0
+    if not isinstance(loaded, np.ndarray) or loaded.ndim != 1 or loaded.dtype.kind not in "iu":
+        return False
+    return len(loaded) > 0 and loaded[0] == 0
