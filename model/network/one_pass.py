@@ -3,13 +3,14 @@
 Source: this project's two-stream network (docs: the clean stream is causal, so its keys and values do not depend on any
 partition into blocks). Clean rows see the cache and earlier new clean rows; noisy rows see the cache, all new clean
 rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused
-call is exact. Left out: choosing what to run (the sampler), batching over requests (the scheduler),
+call is exact. Several noisy blocks may stand in one pass, each behind another clean row (`branch_pass`). Left out: choosing what to run (the sampler), batching over requests (the scheduler),
 CUDA graphs and paged caches.
 
 New rows stand in the cache behind the rows that count: clean rows first, then the noisy ones, which stay scratch. So a
 pass copies its own rows only, and attention reads a view. Shapes: B batch, C new clean rows, N noisy rows, D width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,8 +36,11 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """Where the rows of one pass stand. `rows` as in rope_kv_write; `num_keys` bounds the view of the cache."""
+class Plan:
+    """Where the rows of one pass stand. `rows` as in rope_kv_write; `num_keys` bounds the view of the cache.
+
+    The masks are additive; `noisy_mask_BNS` is that of the noisy rows alone (None = every key is visible).
+    """
 
     positions_BT: Tensor
     rows: int | Tensor
@@ -65,6 +69,61 @@ def one_pass(
 
     x_BTD = _embed(network, clean, noisy)
     plan = _plan(cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, x_BTD.device, x_BTD.dtype)
+    num_dropped = 0 if want_clean else num_clean
+    hidden_BTD = run_layers(network, cache, x_BTD, plan, num_dropped)
+    num_clean -= num_dropped
+    return (
+        hidden_BTD[:, :num_clean] if num_clean else None,
+        hidden_BTD[:, num_clean:] if num_noisy else None,
+    )
+
+
+@torch.no_grad()
+def branch_pass(
+    network: Transformer, cache: KVCache, clean: Rows, block: Rows, after: Sequence[int], *, want_from: int = 0
+) -> tuple[Tensor, Tensor]:
+    """New clean rows and, behind each clean row of `after`, a copy of the noisy block that sees nothing beyond that row.
+
+    So one pass checks a guess (the clean rows) and guesses what follows each place where the guess may prove wrong (the
+    blocks). Batch 1, no padding. Gives the hidden rows of the clean rows from `want_from` on (C − want_from, D) and of
+    the blocks (A, N, D). The clean rows count only after `cache.advance`; the blocks never do.
+    """
+    assert cache.batch_size == 1
+    start, device = int(cache.lengths_B[0]), cache.k_LBGSK.device
+    num_clean, num_noisy = clean.tokens_BT.shape[1], block.tokens_BT.shape[1]
+    num_rows = num_clean + len(after) * num_noisy
+    num_keys = start + num_rows
+    cache.reserve(num_keys)
+    cache.num_pending_B = [num_clean]
+
+    # Per row: the last clean key it sees, and the first and last key of its own block (none for a clean row).
+    bound, position = list(range(start, start + num_clean)), list(range(start, start + num_clean))
+    own_first, own_last = [num_keys] * num_clean, [-1] * num_clean
+    for index, row in enumerate(after):
+        first = start + num_clean + index * num_noisy
+        bound += [start + row] * num_noisy
+        position += range(start + row + 1, start + row + 1 + num_noisy)
+        own_first += [first] * num_noisy
+        own_last += [first + num_noisy - 1] * num_noisy
+    block_1ND = network.embed_rows(block.tokens_BT, block.states_BT)
+    x_1TD = torch.cat((network.embed_rows(clean.tokens_BT, None), block_1ND.repeat(1, len(after), 1)), dim=1)
+    bound_T1, position_T1, first_T1, last_T1 = (
+        torch.tensor([bound, position, own_first, own_last], device=device).unsqueeze(-1).unbind(0)
+    )
+    key_S = torch.arange(num_keys, device=device)
+    allowed_TS = (key_S <= bound_T1) | ((key_S >= first_T1) & (key_S <= last_T1))
+    mask_1TS = additive_mask(allowed_TS, x_1TD.dtype).unsqueeze(0)
+    plan = Plan(position_T1.T, start, num_keys, mask_1TS, mask_1TS[:, want_from:])
+    hidden_TD = run_layers(network, cache, x_1TD, plan, want_from)[0]
+    num_wanted = num_clean - want_from
+    return hidden_TD[:num_wanted], hidden_TD[num_wanted:].view(len(after), num_noisy, -1)
+
+
+def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, num_dropped: int) -> Tensor:
+    """The hidden rows (B, T − num_dropped, D) after the final norm; writes the keys and values of all rows.
+
+    The first `num_dropped` rows are spared the last layer, of which only their keys and values are needed.
+    """
     cos, sin = rope_angles(plan.positions_BT, network.config.d_head, network.config.rope_theta, x_BTD.dtype)
     mask = plan.mask_BTS
     last = len(network.layers) - 1
@@ -72,17 +131,13 @@ def one_pass(
         assert isinstance(layer, Layer)
         q, k, v = layer.project(x_BTD)
         q = rope_kv_write(q, k, v, cos, sin, cache.k_LBGSK[i], cache.v_LBGSK[i], plan.rows)
-        if i == last and num_clean and not want_clean:
-            if not num_noisy:
-                return None, None
-            x_BTD, q, mask, num_clean = x_BTD[:, num_clean:], q[:, num_clean:], plan.noisy_mask_BNS, 0
+        if i == last and num_dropped:
+            x_BTD, q, mask = x_BTD[:, num_dropped:], q[:, num_dropped:], plan.noisy_mask_BNS
+            if not x_BTD.shape[1]:
+                return x_BTD
         keys, values = cache.k_LBGSK[i, :, :, : plan.num_keys], cache.v_LBGSK[i, :, :, : plan.num_keys]
         x_BTD = layer.finish(x_BTD, block_attention(q, keys, values, mask))
-    hidden_BTD = network.final_norm(x_BTD)
-    return (
-        hidden_BTD[:, :num_clean] if num_clean else None,
-        hidden_BTD[:, num_clean:] if num_noisy else None,
-    )
+    return network.final_norm(x_BTD)
 
 
 def _lengths(rows: Rows | None, batch_size: int) -> list[int]:
@@ -112,7 +167,7 @@ def _plan(
     num_noisy: int,
     device: torch.device,
     dtype: torch.dtype,
-) -> _Plan:
+) -> Plan:
     num_rows = num_clean + num_noisy
     num_keys = max(cached) + num_rows
     even = min(cached) == max(cached) and min(clean) == num_clean and min(noisy) == num_noisy
@@ -127,7 +182,7 @@ def _plan(
             bound_T = torch.arange(start, start + num_rows, device=device)
             bound_T[num_clean:] = num_keys
             mask_1TS = additive_mask(key_S <= bound_T[:, None], dtype).unsqueeze(0)
-        return _Plan(positions_1T, start, num_keys, mask_1TS, None)
+        return Plan(positions_1T, start, num_keys, mask_1TS, None)
 
     cached_B1 = torch.tensor(cached, device=device).unsqueeze(1)
     clean_B1 = torch.tensor(clean, device=device).unsqueeze(1)
@@ -145,4 +200,4 @@ def _plan(
     # A padding row would see nothing where nothing is cached; let it see itself, its output is never used.
     allowed_BTS |= new_BS.unsqueeze(1) == row_1T.unsqueeze(2)
     mask_BTS = additive_mask(allowed_BTS, dtype)
-    return _Plan(positions_BT, rows_BT, num_keys, mask_BTS, mask_BTS[:, num_clean:])
+    return Plan(positions_BT, rows_BT, num_keys, mask_BTS, mask_BTS[:, num_clean:])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model.network.config import NetworkConfig, tiny_test
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, one_pass
+from model.network.one_pass import Rows, branch_pass, one_pass
 from model.network.transformer import Transformer
 
 VARIANTS = {
@@ -250,3 +250,39 @@ def test_a_larger_group_of_heads(make_network):
     assert got is not None
     expected = uncached(network, clean, noisy, states, start=17)[1]
     torch.testing.assert_close(network.logits(got), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("want_from", [0, 2])
+def test_each_branch_equals_a_pass_of_its_own(make_network, seed: int, want_from: int) -> None:
+    network = make_network(tiny_test())
+    clean, block, states = draw(seed, 17, 3)
+    after = [2, 3, 6]
+    cache = new_cache(network)
+    prefill(network, cache, clean[:, :10])
+    new = clean[:, 10:]
+    hidden_CD, hidden_AND = branch_pass(network, cache, Rows(new), Rows(block, states), after, want_from=want_from)
+    cache.advance(4)
+    assert hidden_CD.shape[0] == 7 - want_from
+    assert hidden_AND.shape[:2] == (3, 3)
+
+    alone = new_cache(network)
+    prefill(network, alone, clean[:, :10])
+    want_CD, _ = one_pass(network, alone, Rows(new), None)
+    assert want_CD is not None
+    torch.testing.assert_close(hidden_CD, want_CD[0, want_from:], atol=1e-5, rtol=0)
+    alone.advance(4)
+    torch.testing.assert_close(counted(cache), counted(alone), atol=KV_TOLERANCE, rtol=KV_TOLERANCE)
+    for index, row in enumerate(after):
+        alone.truncate(10)
+        _, want_1ND = one_pass(network, alone, Rows(new[:, : row + 1]), Rows(block, states))
+        assert want_1ND is not None
+        torch.testing.assert_close(hidden_AND[index], want_1ND[0], atol=1e-5, rtol=0)
+
+
+def test_a_pass_without_branches_has_clean_rows_only(make_network) -> None:
+    network = make_network(tiny_test())
+    clean, block, states = draw(0, 5, 3)
+    hidden_CD, hidden_AND = branch_pass(network, new_cache(network), Rows(clean), Rows(block, states), [])
+    assert hidden_CD.shape[0] == 5
+    assert hidden_AND.shape[:2] == (0, 3)
