@@ -2,9 +2,9 @@
 
 Source: this project's two-stream network (docs: the clean stream is causal, so its keys and values do not depend on any
 partition into blocks). Clean rows see the cache and earlier new clean rows; noisy rows see the cache, all new clean
-rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused
-call is exact. Several noisy blocks may stand in one pass, each behind another clean row (`branch_pass`). Left out: choosing what to run (the sampler), batching over requests (the scheduler),
-CUDA graphs and paged caches.
+rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused call is
+exact. Several noisy blocks may stand in one pass, each behind another clean row (`branch_pass`). Left out: choosing
+what to run (the sampler), batching over requests (the scheduler), CUDA graphs and paged caches.
 
 New rows stand in the cache behind the rows that count: clean rows first, then the noisy ones, which stay scratch. So a
 pass copies its own rows only, and attention reads a view. Shapes: B batch, C new clean rows, N noisy rows, D width.
@@ -82,7 +82,7 @@ def one_pass(
 def branch_pass(
     network: Transformer, cache: KVCache, clean: Rows, block: Rows, after: Sequence[int], *, want_from: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """New clean rows and, behind each clean row of `after`, a copy of the noisy block that sees nothing beyond that row.
+    """New clean rows and, behind each clean row of `after`, a copy of the noisy block, which sees nothing beyond it.
 
     So one pass checks a guess (the clean rows) and guesses what follows each place where the guess may prove wrong (the
     blocks). Batch 1, no padding. Gives the hidden rows of the clean rows from `want_from` on (C − want_from, D) and of
@@ -116,7 +116,7 @@ def branch_pass(
     plan = Plan(position_T1.T, start, num_keys, mask_1TS, mask_1TS[:, want_from:])
     hidden_TD = run_layers(network, cache, x_1TD, plan, want_from)[0]
     num_wanted = num_clean - want_from
-    return hidden_TD[:num_wanted], hidden_TD[num_wanted:].view(len(after), num_noisy, -1)
+    return hidden_TD[:num_wanted], hidden_TD[num_wanted:].view(len(after), num_noisy, hidden_TD.shape[-1])
 
 
 def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, num_dropped: int) -> Tensor:
