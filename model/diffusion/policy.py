@@ -26,6 +26,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: limit on steps of the whole run; None = none needed, every run ends by itself.
     temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.
     seed: with it, the position and the step, the noise is fixed.
+    num_drafts: tokens that `speculate` guesses ahead. doubt: epsilon below which a given guess is doubtful to the clean
+    stream (speculate.py), None = every token must be the clean stream's own.
     """
 
     tau_mask: float = 0.3
@@ -39,6 +41,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    num_drafts: int = 2
+    doubt: float | None = None
 
     def __post_init__(self) -> None:
         for name, size in (("first_block", self.first_block), ("block", self.block)):
@@ -48,6 +52,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"temperature must not be negative, but is {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if not 1 <= self.num_drafts < MAX_BLOCK:
+            raise ValueError(f"num_drafts must be between 1 and {MAX_BLOCK - 1}, not {self.num_drafts}")
+        if self.doubt is not None and not 0 < self.doubt < 1:
+            raise ValueError(f"doubt must lie between 0 and 1, but is {self.doubt}")
         if self.extra_edit_steps < 0:
             raise ValueError(f"extra_edit_steps must not be negative, but is {self.extra_edit_steps}")
         if self.max_steps is not None and self.max_steps < 0:

@@ -1,0 +1,250 @@
+"""Lossless decoding in blocks: the noisy stream guesses a few tokens ahead, the clean stream decides, in the same pass.
+
+Each pass runs the tokens guessed last as clean rows, which say what the clean stream itself writes there, and behind
+each place where that may end a short block of masks, whose rows are the next guess (`branch_pass`). What was guessed
+right counts at once, and the first wrong token is replaced by the right one: so the text is the clean stream's, token
+by token, in fewer passes. A guess may also come from outside (the last ghost text, a line from nearby): then one pass
+accepts it up to its first doubtful token. Sources: speculative decoding (Leviathan et al., arXiv 2211.17192) with the
+model's own masked rows as the draft, as in blockwise parallel decoding (Stern et al., arXiv 1811.03115) and, with masks
+behind each candidate, BiTA (arXiv 2401.12522). Left out: edits and locked text (run.py), batching.
+
+Shapes: C rows that the clean stream is read at, A places, N rows of a block, D width, V vocabulary.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from model.diffusion.healing import TakenBack
+from model.diffusion.policy import Policy
+from model.diffusion.reading import HEALED_FLOOR, Sampling, draw
+from model.diffusion.run import Finished, Frame, Interruption, Reason, Result
+from model.diffusion.states import DRAFT, MASKED
+from model.network.kv_cache import KVCache
+from model.network.one_pass import Rows, branch_pass
+from model.network.transformer import Transformer
+from model.tokenizer import EOM, MASK, NUM_RESERVED
+
+MAX_GUESS = 48
+"""Tokens of a guess from outside that one pass checks."""
+
+
+def speculate(
+    network: Transformer,
+    cache: KVCache,
+    prompt_ids: Sequence[int],
+    policy: Policy,
+    *,
+    max_tokens: int,
+    guess_ids: Sequence[int] = (),
+    first_token_prefix: TakenBack | None = None,
+    finished: Finished | None = None,
+    expired: Callable[[], Interruption | None] | None = None,
+    may_end: bool = True,
+) -> Iterator[Frame]:
+    """One frame a pass; the last one (and only it) has a result. Closing the iterator abandons the run.
+
+    Arguments and the cache at return are those of `denoise` (sampler.py); of the policy only num_drafts, doubt,
+    max_steps and sampling count, and steps are passes. guess_ids: a text that the canvas may begin with.
+    may_end=False forbids `<eom>`. Raises ValueError if the prompt is empty or the cache longer than it.
+    """
+    num_cached = int(cache.lengths_B[0])
+    if not prompt_ids or num_cached > len(prompt_ids):
+        raise ValueError(f"the cache holds {num_cached} rows, but the prompt has only {len(prompt_ids)} tokens")
+    # The last row of the prompt says the first token, so it runs even if it is cached.
+    cache.truncate(min(num_cached, len(prompt_ids) - 1))
+    writer = _Writer(network, cache, prompt_ids, policy, max_tokens, first_token_prefix, finished, may_end)
+    writer.guess = _Guess(list(guess_ids[:MAX_GUESS]), is_given=bool(guess_ids))
+    while writer.reason is None:
+        out_of_steps = policy.max_steps is not None and writer.num_passes >= policy.max_steps
+        interruption = "max_steps" if out_of_steps else expired() if expired is not None else None
+        if interruption is not None:
+            writer.reason, writer.complete = interruption, False
+            break
+        with torch.inference_mode():
+            writer.step()
+        if writer.reason is None:
+            yield writer.frame()
+    yield writer.frame()
+
+
+def doubtful_below(entropy: float, epsilon: float) -> float:
+    """The probability below which a token that somebody else wrote is doubtful to the clean stream, at this entropy
+    (nats) of its own prediction: typical acceptance (Cai et al., Medusa, arXiv 2401.10774, §2.3.1).
+    """
+    return min(epsilon, math.sqrt(epsilon) * math.exp(-entropy))
+
+
+@dataclass
+class _Guess:
+    """Tokens to check in the next pass; `p` as the noisy stream guessed them. is_given: they came from outside."""
+
+    ids: list[int] = field(default_factory=list)
+    p: list[float] = field(default_factory=list)
+    is_given: bool = False
+
+
+class _Writer:
+    """The text so far and what the next pass runs. `reason` is None until the text has ended."""
+
+    def __init__(
+        self,
+        network: Transformer,
+        cache: KVCache,
+        prompt_ids: Sequence[int],
+        policy: Policy,
+        max_tokens: int,
+        taken_back: TakenBack | None,
+        finished: Finished | None,
+        may_end: bool,
+    ) -> None:
+        self.reason: Reason | None = None
+        self.complete = True
+        self.num_passes = 0
+        self.guess = _Guess()
+        self._network, self._cache, self._policy = network, cache, policy
+        self._max_tokens, self._taken_back = max_tokens, taken_back
+        self._finished, self._may_end = finished, may_end
+        self._num_prompt, self._num_cached = len(prompt_ids), int(cache.lengths_B[0])
+        self._pending = list(prompt_ids[self._num_cached :])  # final tokens without a row in the cache
+        self._ids: list[int] = []
+        self._num_put_back = 0
+        self._log_ps: list[float | None] = []
+        block_1N = torch.full((1, policy.num_drafts + 1), MASK, device=cache.k_LBGSK.device)
+        self._block = Rows(block_1N, torch.full_like(block_1N, MASKED))
+
+    def step(self) -> None:
+        """One pass: checks the guess, writes at least one token, guesses anew."""
+        guess, last = self.guess, len(self._pending) - 1
+        clean_ids = [*self._pending, *guess.ids]
+        # Where the guess may end: anywhere if it is ours, all or nothing of it if it is given (places cost rows).
+        places = range(last, len(clean_ids)) if not guess.is_given else sorted({last, len(clean_ids) - 1})
+        rows = Rows(torch.tensor([clean_ids], device=self._cache.k_LBGSK.device))
+        hidden_CD, hidden_AND = branch_pass(self._network, self._cache, rows, self._block, places, want_from=last)
+        self.num_passes += 1
+        logits_CV = self._clean_logits(hidden_CD)
+        num_accepted = self._write(logits_CV) if self._ids or self._heals(logits_CV[0]) else 0
+        # The rows of a text that has ended serve nobody: the last tokens may be cut off by the stop rule.
+        self._cache.advance(last + 1 + (num_accepted if self.reason is None else 0))
+        if self.reason is not None:
+            return
+        self._pending = [self._ids[-1]]
+        place = last + num_accepted
+        self.guess = self._read_guess(hidden_AND[places.index(place)]) if place in places else _Guess()
+
+    def frame(self) -> Frame:
+        guess = self.guess if self.reason is None else _Guess()
+        return Frame(
+            step=self.num_passes,
+            committed=tuple(self._ids),
+            block_ids=tuple(guess.ids),
+            block_states=(DRAFT,) * len(guess.ids),
+            confidences=tuple(guess.p or [0.0] * len(guess.ids)),
+            moves=(),
+            result=None if self.reason is None else self._result(self.reason),
+        )
+
+    def _clean_logits(self, hidden_CD: Tensor) -> Tensor:
+        """fp32, -inf at the labels that the clean stream never has."""
+        logits_CV = self._network.logits(hidden_CD).float()
+        eom_C = logits_CV[:, EOM].clone()
+        logits_CV[:, :NUM_RESERVED] = -torch.inf
+        if self._may_end:
+            logits_CV[:, EOM] = eom_C
+            if len(self._ids) == self._num_put_back:
+                logits_CV[0, EOM] = -torch.inf  # an empty text is no answer (Block.begins_canvas)
+        return logits_CV
+
+    def _heals(self, logits_V: Tensor) -> bool:
+        """Leaves the first token only those that go on with the typed bytes. False: these are too improbable, and the
+        token that was taken back stands again (it counts as canvas text, as in run.py).
+        """
+        if self._taken_back is None:
+            return True
+        allowed = torch.from_numpy(self._taken_back.allowed_ids).to(logits_V.device)
+        kept = logits_V[allowed]
+        if float((kept.logsumexp(0) - logits_V.logsumexp(0)).exp()) < HEALED_FLOOR:
+            self._ids.append(self._taken_back.token)
+            self._log_ps.append(None)
+            self._max_tokens += 1
+            self._num_put_back = 1
+            return False
+        logits_V.fill_(-torch.inf)
+        logits_V[allowed] = kept
+        return True
+
+    def _write(self, logits_CV: Tensor) -> int:
+        """Writes the guess as far as it holds and the clean stream's token behind it; the number of guessed ones."""
+        log_p_CV = logits_CV.log_softmax(dim=-1)
+        best_C: list[int] = log_p_CV.argmax(dim=-1).tolist()
+        for row, guessed in enumerate(self.guess.ids):
+            token = self._token(logits_CV, best_C, row)
+            if token != guessed and not (self.guess.is_given and self._passes(log_p_CV[row], guessed)):
+                self._put(token, log_p_CV[row])
+                return row
+            self._put(guessed, log_p_CV[row])
+            if self.reason is not None:
+                return row
+        row = len(self.guess.ids)
+        self._put(self._token(logits_CV, best_C, row), log_p_CV[row])
+        return row
+
+    def _token(self, logits_CV: Tensor, best_C: list[int], row: int) -> int:
+        """What the clean stream writes; whether the text ends is never drawn."""
+        policy = self._policy
+        if policy.temperature == 0 or best_C[row] == EOM:
+            return best_C[row]
+        logits_1V = logits_CV[row : row + 1]
+        # The noise depends on the position alone, so a token does not depend on how many were guessed before it.
+        sampling = Sampling(policy.temperature, policy.top_p, policy.seed, step=0)
+        return draw(logits_1V, logits_1V.logsumexp(dim=-1), [len(self._ids)], sampling)[0][0]
+
+    def _passes(self, log_p_V: Tensor, token: int) -> bool:
+        """Whether a token from outside may stand although the clean stream would write another."""
+        if self._policy.doubt is None:
+            return False
+        p_V = log_p_V.exp()
+        entropy = -float((p_V * log_p_V.masked_fill(p_V == 0, 0.0)).sum())
+        return float(p_V[token]) >= doubtful_below(entropy, self._policy.doubt)
+
+    def _put(self, token: int, log_p_V: Tensor) -> None:
+        """Appends a token and sees whether the text ends with it."""
+        if token == EOM:
+            self.reason = "eom"
+            return
+        self._ids.append(token)
+        self._log_ps.append(float(log_p_V[token]))
+        num_kept = self._finished(self._ids) if self._finished is not None else None
+        if num_kept is not None:
+            self.reason = "stop"
+            del self._ids[num_kept:], self._log_ps[num_kept:]
+        elif len(self._ids) >= self._max_tokens:
+            self.reason = "length"
+
+    def _read_guess(self, hidden_ND: Tensor) -> _Guess:
+        """The best token of every mask but the first, whose token the clean stream has just written."""
+        logits_NV = self._network.logits(hidden_ND[1:]).float()
+        total_N = logits_NV.logsumexp(dim=-1)
+        top = logits_NV.max(dim=-1)
+        ids: list[int] = top.indices.tolist()
+        # Behind the end there is nothing to guess.
+        num = next((n for n, i in enumerate(ids) if i < NUM_RESERVED), len(ids))
+        return _Guess(ids[:num], (top.values - total_N).exp().tolist()[:num])
+
+    def _result(self, reason: Reason) -> Result:
+        known = [log_p for log_p in self._log_ps if log_p is not None]
+        return Result(
+            ids=tuple(self._ids),
+            reason=reason,
+            complete=self.complete,
+            usable=True,
+            confidence=math.exp(sum(known) / len(known)) if known else 1.0,
+            steps=self.num_passes,
+            forwards=self.num_passes,
+            prompt_tokens=self._num_prompt,
+            cached_tokens=self._num_cached,
+            committed_tokens=max(0, int(self._cache.lengths_B[0]) - self._num_prompt),
+        )
