@@ -14,7 +14,11 @@ FORMAT = 1
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """Calibrated thresholds (probabilities) and block sizes (tokens). `edits`: what the weights were trained for."""
+    """Calibrated thresholds (probabilities) and block sizes (tokens). `edits`: what the weights were trained for.
+
+    completion: how a hole is written: in blocks of the noisy stream, or speculated (the clean stream's text,
+    model/diffusion/speculate.py). num_drafts: tokens guessed ahead. doubt: epsilon of the check of a given guess.
+    """
 
     tau_mask: float = 0.5
     tau_edit: float = 0.9
@@ -22,6 +26,9 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     edits: Literal["none", "substitute", "insert-delete"] = "none"
     first_block: int = 16
     block: int = 32
+    completion: Literal["blocks", "speculate"] = "blocks"
+    num_drafts: int = 2
+    doubt: float | None = None
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-API_VERSION = 1
+API_VERSION = 2
 
 StopRule = Literal["eom", "line", "node"]
 DoneReason = Literal["eom", "stop", "length", "deadline", "max_steps", "cancelled"]
@@ -17,9 +17,14 @@ RewriteCapability = Literal["none", "listed", "free"]
 
 
 class Masked(msgspec.Struct, tag="masked", tag_field="state", frozen=True):
-    """A hole: the engine writes as many tokens as it needs, at most `max_tokens` (engine's default if None)."""
+    """A hole: the engine writes as many tokens as it needs, at most `max_tokens` (engine's default if None).
+
+    guess: what the hole may begin with (the last ghost text, a line from nearby); it is kept as far as the model does
+    not doubt it, at the cost of one pass. Only read where the hole is the whole canvas.
+    """
 
     max_tokens: int | None = None
+    guess: str = ""
 
 
 class Draft(msgspec.Struct, tag="draft", tag_field="state", frozen=True):

@@ -81,6 +81,8 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
         edits=sampling.edits,
         first_block=sampling.first_block,
         block=sampling.block,
+        num_drafts=sampling.num_drafts,
+        doubt=sampling.doubt,
         extra_edit_steps=EDIT_STEPS if has_edits else 0,
         max_steps=request.max_steps,
         temperature=request.temperature,

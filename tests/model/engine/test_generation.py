@@ -1,5 +1,8 @@
 """The resident model: deterministic, cached = uncached, cancelled within one step."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 import torch
 
@@ -180,3 +183,34 @@ def test_bfloat16_is_the_default_only_where_it_is_native(monkeypatch):
     assert default_dtype(torch.device("cpu")) == torch.float32
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     assert default_dtype(torch.device("cpu")) == torch.bfloat16
+
+
+def test_a_right_guess_costs_one_pass_and_changes_nothing(resident, job_for, ask):
+    def complete(guess):
+        return done(run(resident, job_for, ask("x = (", canvas=(api.Masked(max_tokens=12, guess=guess),))))
+
+    plain = complete("zzzzzzzz")
+    again = complete(plain.text)
+    assert again.text == plain.text
+    assert again.forwards == 1 < plain.forwards
+    assert complete("q" + plain.text[1:]).text == plain.text
+
+
+def test_a_checkpoint_may_prefer_to_speculate(checkpoint_folder, job_for, ask):
+    checkpoint = load_checkpoint(checkpoint_folder, dtype=torch.float32)
+    sampling = msgspec.structs.replace(checkpoint.preset.sampling, completion="speculate")
+    preset = msgspec.structs.replace(checkpoint.preset, sampling=sampling)
+    chosen = ResidentModel(replace(checkpoint, preset=preset), torch.device("cpu"), torch.float32)
+    with torch.inference_mode():
+        request = ask("y = re", canvas=(api.Masked(max_tokens=12),), want_progress=True)
+        events = run(chosen, job_for, request)
+        end = done(events)
+        states = {piece.state for event in events if isinstance(event, api.Progress) for piece in event.pieces}
+        assert states <= {"committed", "draft"}
+        committed = "".join(e.text for e in events if isinstance(e, api.Committed))
+        assert committed
+        assert end.text.startswith(committed)
+        assert end.forwards <= end.num_tokens + 1
+        drawn = ask("y = re", canvas=(api.Masked(max_tokens=12),), n=3, temperature=2.0)
+        texts = [e.text for e in run(chosen, job_for, drawn) if isinstance(e, api.Done)]
+        assert len(set(texts)) == 3
