@@ -32,6 +32,10 @@ WEIGHTS_FILE, TOKENIZER_FILE, PRESET_FILE = "model.safetensors", "tokenizer.json
 class CheckpointError(Exception):
     """A checkpoint that cannot be used; the message is one sentence for the user."""
 
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
 
 @dataclass(frozen=True)
 class Checkpoint:

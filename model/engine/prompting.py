@@ -1,12 +1,12 @@
 """From a request's text to what the sampler takes: prompt ids within the context, a healed token, a canvas, a policy.
 
 Source: the layout of model/prompts.py and the project's notes on windows: edges lie on line ends and move in jumps of
-16 lines, so that most keystrokes keep the cached prefix. The server sends windows that fit; trimming here is for
+up to 16 lines, so that most keystrokes keep the cached prefix. The server sends windows that fit; trimming here is for
 clients that do not know the checkpoint's context. Left out: choosing windows and anchors (lsp_server/context).
 """
 
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain
 
 import msgspec
 
@@ -21,7 +21,10 @@ from model.lines import lines_of
 from model.prompts import MAX_NEAR_TOKENS, layout_ids
 from model.tokenizer import MASK, Tokenizer, TokenizerError
 
-JUMP_LINES = 16
+TAIL_LINES = 4
+JUMP_STEPS = (16, 8, 4, 2, 1)
+JUMP_COST = 4
+"""A jump drops at most one part in so many of what fits."""
 NEAR_STEPS = (8, 4, 2)
 EDIT_STEPS = 4
 DEFAULT_MAX_TOKENS = {"line": 64, "node": 128, "eom": 256}
@@ -59,6 +62,14 @@ class LineEncoder:
                 self._known.clear()
             ids = self._known[line] = self._tokenizer.encode(line)
         return ids
+
+
+def prompt_around(path: str, before: str, after: str) -> api.Prompt:
+    """The whole document around a cursor: the tail ends TAIL_LINES lines below it, and `prepare` trims the rest."""
+    above, below = lines_of(before), lines_of(after)
+    line = above.pop() if above and not above[-1].endswith("\n") else ""
+    tail, suffix = below[: 1 + TAIL_LINES], below[1 + TAIL_LINES :]
+    return api.Prompt(path=path, prefix="".join(above), line=line, tail="".join(tail), suffix="".join(suffix))
 
 
 def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, encoder: LineEncoder) -> Prepared:
@@ -156,10 +167,10 @@ def _prompt_ids(request: api.DenoiseRequest, canvas: Canvas, preset: Preset, enc
         raise BadRequest("too_long", f"The canvas leaves no room for a prompt in a context of {context} tokens.")
     path = encoder(prompt.path + "\n")[-context // 16 :]
     line = _last_ids(encoder(prompt.line), room // 4)
-    tail = _first_lines(prompt.tail, room // 8, encoder)
+    tail, below = _cut_tail(prompt.tail, room // 8, encoder)
     snippets = [encoder(f"{snippet.path}\n{snippet.text}") for snippet in prompt.snippets]
     snippets = _that_fit(snippets, room // 8)
-    suffix = _jumping_suffix(prompt.suffix, room // 4, encoder)
+    suffix = _jumping_suffix(chain(below, map(encoder.line, lines_of(prompt.suffix))), room // 4)
     # Rounded up, so that the prefix's edge does not move with every token of the cursor's line.
     used = len(path) + len(suffix) + sum(len(s) + 1 for s in snippets) + _round_up(len(tail) + len(line), 32)
     above = lines_of(prompt.prefix)
@@ -177,12 +188,21 @@ def _prompt_ids(request: api.DenoiseRequest, canvas: Canvas, preset: Preset, enc
 
 
 def _prefix_start(lines: list[str], budget: int, encoder: LineEncoder) -> int:
-    """The first of the last lines that fit, the number of dropped lines being a multiple of JUMP_LINES."""
+    """Where the last lines that fit begin, moved down to the next edge.
+
+    Edges cut the text into blocks of 16 lines; a block that may cost too much of the budget (all but its first line,
+    which did not fit) is halved, and so on. Edges are the text's own: typing below moves the start from one to the next.
+    """
     start, used = len(lines), 0
     while start > 0 and used + len(encoder.line(lines[start - 1])) <= budget:
         start -= 1
         used += len(encoder.line(lines[start]))
-    return min(_round_up(start, JUMP_LINES), len(lines))
+    for step in JUMP_STEPS:
+        edge = _round_up(start, step)
+        cost = sum(len(encoder.line(line)) for line in lines[edge - step + 1 : edge])
+        if edge < len(lines) and cost <= budget // JUMP_COST:
+            return edge
+    return start
 
 
 def _near_start(lines: list[str], encoder: LineEncoder) -> int:
@@ -198,27 +218,33 @@ def _near_start(lines: list[str], encoder: LineEncoder) -> int:
     return len(lines)
 
 
-def _jumping_suffix(text: str, budget: int, encoder: LineEncoder) -> list[int]:
-    """The first lines that fit; when lines are dropped and enough are left, a multiple of JUMP_LINES is kept."""
-    lines = lines_of(text)
-    end, used = 0, 0
-    while end < len(lines) and used + len(encoder.line(lines[end])) <= budget:
-        used += len(encoder.line(lines[end]))
-        end += 1
-    if JUMP_LINES < end < len(lines):
-        end -= end % JUMP_LINES
-    return [i for line in lines[:end] for i in encoder.line(line)]
+def _jumping_suffix(lines: Iterable[list[int]], budget: int) -> list[int]:
+    """The first lines that fit; when some do not, a multiple of as many as cost little is kept.
+
+    Of a first line that is too long, its beginning.
+    """
+    kept: list[list[int]] = []
+    left = budget
+    for line in lines:
+        if len(line) > left:
+            cuts = [len(kept) // step * step for step in JUMP_STEPS]
+            cheap = [cut for cut in cuts if cut and sum(map(len, kept[cut:])) <= budget // JUMP_COST]
+            kept = kept[: cheap[0]] if cheap else [line[:budget]]
+            break
+        kept.append(line)
+        left -= len(line)
+    return [i for line in kept for i in line]
 
 
-def _first_lines(text: str, budget: int, encoder: LineEncoder) -> list[int]:
-    """Whole lines from the beginning; of a first line that is too long, its beginning."""
+def _cut_tail(text: str, budget: int, encoder: LineEncoder) -> tuple[list[int], Iterator[list[int]]]:
+    """Whole lines from the beginning (of a first line that is too long, its beginning), and the lines that are left."""
     ids: list[int] = []
-    for line in lines_of(text):
-        new = encoder.line(line)
-        if len(ids) + len(new) > budget:
-            return ids or new[:budget]
-        ids += new
-    return ids
+    lines = map(encoder.line, lines_of(text))
+    for line in lines:
+        if len(ids) + len(line) > budget:
+            return (ids, chain([line], lines)) if ids else (line[:budget], chain([line[budget:]], lines))
+        ids += line
+    return ids, lines
 
 
 def _last_ids(ids: list[int], budget: int) -> list[int]:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from model.engine import api
 
-MAX_TAIL_LINES = 8
-
 
 class TraceError(Exception):
     """A wrong argument, in one sentence."""
@@ -32,10 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the trajectory; 0 = done. Raises TraceError or BadRequest, both with a sentence."""
+    """Prints the trajectory; 0 = done. Raises TraceError, BadRequest or CheckpointError, all with a
+    sentence.
+    """
     import msgspec
 
-    from model.checkpoints.load import CheckpointError, default_checkpoint, load_checkpoint
+    from model.checkpoints.load import default_checkpoint, load_checkpoint
     from model.diffusion.render import svg
     from model.diffusion.sampler import denoise
     from model.diffusion.trajectory import encode_trajectory, plain_text, record
@@ -44,10 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from model.network.kv_cache import KVCache
 
     prompt = prompt_at(args.place)
-    try:
-        checkpoint = load_checkpoint(args.model or default_checkpoint())
-    except CheckpointError as error:
-        raise TraceError(str(error)) from None
+    checkpoint = load_checkpoint(args.model or default_checkpoint())
     network, tokenizer = checkpoint.network, checkpoint.tokenizer
     request = api.DenoiseRequest(id="trace", prompt=prompt, stop=args.stop)
     prepared = prepare(request, checkpoint.preset, tokenizer, LineEncoder(tokenizer))
@@ -74,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 def prompt_at(place: str) -> api.Prompt:
     """The whole file around the cursor as a prompt (the engine trims it). Raises TraceError."""
+    from model.engine.prompting import prompt_around
+
     name, _, numbers = place.partition(":")
     fields = numbers.split(":")
     if not name or len(fields) > 2 or not all(field.isdecimal() and int(field) > 0 for field in fields):
@@ -89,16 +88,8 @@ def prompt_at(place: str) -> api.Prompt:
     column = int(fields[1]) - 1 if len(fields) == 2 else len(lines[row])
     if column > len(lines[row]):
         raise TraceError(f"line {row + 1} of {name} has no column {column + 1}")
-    start = sum(len(line) + 1 for line in lines[:row])
-    below = text[start + column :].splitlines(keepends=True)
-    num_tail = 1 + MAX_TAIL_LINES
-    return api.Prompt(
-        path=Path(name).name,
-        prefix=text[:start],
-        line=lines[row][:column],
-        tail="".join(below[:num_tail]),
-        suffix="".join(below[num_tail:]),
-    )
+    cursor = sum(len(line) + 1 for line in lines[:row]) + column
+    return prompt_around(Path(name).name, text[:cursor], text[cursor:])
 
 
 def _write(path: Path | None, data: bytes) -> None:

@@ -23,7 +23,7 @@ from model.diffusion.run import Result
 from model.diffusion.sampler import denoise_to_end
 from model.diffusion.states import CLEAN
 from model.engine import api
-from model.engine.prompting import LineEncoder, Prepared, prepare
+from model.engine.prompting import LineEncoder, Prepared, prepare, prompt_around
 from model.engine.stopping import StopCheck, answer_text, stop_for
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
@@ -31,7 +31,6 @@ from model.tokenizer import EOM
 
 Length = Literal["free", "oracle"]
 
-TAIL_LINES = 4
 ONE_BY_ONE = 2.0
 """A threshold no probability exceeds: one token a step."""
 
@@ -259,22 +258,8 @@ class _CleanWriter:
 
 
 def place_prompt(place: Place) -> api.Prompt:
-    """The whole document around the place: the tail ends a few lines below the cursor, the engine trims the rest."""
-    start = place.before.rfind("\n") + 1
-    end = 0
-    for _ in range(1 + TAIL_LINES):
-        newline = place.after.find("\n", end)
-        if newline < 0:
-            end = len(place.after)
-            break
-        end = newline + 1
-    return api.Prompt(
-        path=place.path,
-        prefix=place.before[:start],
-        line=place.before[start:],
-        tail=place.after[:end],
-        suffix=place.after[end:],
-    )
+    """The whole document around the place, as every client cuts it."""
+    return prompt_around(place.path, place.before, place.after)
 
 
 def _restrict(logits_V: Tensor, taken_back: TakenBack) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
 from model.engine.prompt_cache import common_prefix
-from model.engine.prompting import LineEncoder, prepare
+from model.engine.prompting import TAIL_LINES, LineEncoder, prepare, prompt_around
 from model.engine.runner import BadRequest
 from model.prompts import prompt_ids
 from model.tokenizer import CUR, EOM, MASK, PRE, SUF, TAIL
@@ -52,29 +52,58 @@ def test_indentation_is_whole_whatever_stands_above(prepared, ask, indent):
     assert made.taken_back is None
 
 
-def test_a_long_prefix_loses_lines_in_jumps(prepared, ask):
+@pytest.mark.parametrize(("context_tokens", "jump"), [(512, 4), (1024, 16)])
+def test_a_long_prefix_loses_lines_in_jumps(prepared, preset, ask, context_tokens, jump):
     lines = [f"line{i} = 1\n" for i in range(200)]
     kept: list[list[int]] = []
+    preset = msgspec.structs.replace(preset, context_tokens=context_tokens)
     for end in range(120, 160):
-        made = prepared(ask(prefix="".join(lines[:end])))
+        made = prepared(ask(prefix="".join(lines[:end])), preset)
         kept.append(made.prompt_ids)
-        assert len(made.prompt_ids) + made.canvas.max_tokens <= 512
+        assert len(made.prompt_ids) + made.canvas.max_tokens <= context_tokens
     # Lines were added one by one, and hardly ever did the window's start move.
     starts = [tuple((section(ids, PRE, TAIL) + ids[ids.index(CUR) + 1 :])[:12]) for ids in kept]
     jumps = sum(a != b for a, b in itertools.pairwise(starts))
-    assert 1 <= jumps <= 3
+    assert 1 <= jumps <= 40 // jump + 1
     common = [common_prefix(a, b) / len(a) for a, b in itertools.pairwise(kept)]
     # Both the window's start and the upper anchor move in jumps.
-    assert sum(share > 0.9 for share in common) >= len(common) - 9
+    assert sum(share > 0.9 for share in common) >= len(common) - jumps - 6
+
+
+@pytest.mark.parametrize("length", [4, 12, 30, 70])
+@pytest.mark.parametrize("context_tokens", [512, 2048])
+def test_a_trimmed_prefix_keeps_three_quarters_of_what_fits(prepared, preset, ask, length, context_tokens):
+    lines = [f"{i:03} {'x' * length}\n" for i in range(600)]
+    preset = msgspec.structs.replace(preset, context_tokens=context_tokens)
+    line_tokens = length + 5
+    for end in (*range(300, 333), 599):
+        made = prepared(ask("y", prefix="".join(lines[:end])), preset)
+        ids = made.prompt_ids
+        used = len(section(ids, PRE, TAIL)) + len(ids[ids.index(CUR) + 1 :])
+        room = context_tokens - made.canvas.max_tokens - 16
+        # 32: what the cursor's line and the tail take is rounded up. One line: what fits ends on a line.
+        assert used >= 0.75 * (room - 32 - line_tokens)
+
+
+def test_typing_moves_the_start_only_downwards(prepared, tokenizer, ask):
+    """Long and short lines mixed: each start is one of a few edges, and none comes back."""
+    lines = [f"{i:03} {'x' * (7 * i % 41)}\n" for i in range(120)]
+    starts = []
+    for end in range(40, 120):
+        ids = prepared(ask("y", prefix="".join(lines[:end]))).prompt_ids
+        shown = tokenizer.decode(section(ids, PRE, TAIL) + ids[ids.index(CUR) + 1 :])
+        starts.append(int(shown[:3]))
+    assert starts == sorted(starts)
+    assert len(set(starts)) <= 40
 
 
 def test_the_lines_nearest_to_the_cursor_stand_behind_the_tail(prepared, tokenizer, ask):
     lines = [f"line{i} = 1\n" for i in range(30)]
     for num_lines in range(12, 30):
-        made = prepared(ask("y", prefix="".join(lines[:num_lines]), tail="\n"))
+        made = prepared(ask("y", prefix="".join(lines[:num_lines]), tail="\n", stop="line"))
         above = tokenizer.decode(section(made.prompt_ids, PRE, TAIL))
         near = tokenizer.decode(made.prompt_ids[made.prompt_ids.index(CUR) + 1 :])
-        assert "".join(lines[:num_lines]).endswith((above + near).removesuffix("y"))
+        assert "".join(lines[:num_lines]) == (above + near).removesuffix("y")
         assert 4 <= near.count("\n") <= 11
         assert above.count("\n") % 8 == 0
     long = [f"line{i} = {'x ' * 40}\n" for i in range(30)]
@@ -82,12 +111,49 @@ def test_the_lines_nearest_to_the_cursor_stand_behind_the_tail(prepared, tokeniz
     assert len(made.prompt_ids) - made.prompt_ids.index(CUR) <= 150
 
 
-def test_a_long_suffix_loses_its_end_and_keeps_whole_lines(prepared, tokenizer, ask):
+def test_what_the_tail_has_no_room_for_begins_the_suffix(prepared, tokenizer, ask):
+    tail = ")\n" + "".join(f"tail{i} = 1\n" for i in range(6))
+    for tail, suffix in ((tail, "end\n"), ("w" * 60 + "\n", "end\n"), (tail, "")):
+        ids = prepared(ask(tail=tail, suffix=suffix, stop="line")).prompt_ids
+        shown = tokenizer.decode(section(ids, TAIL, CUR))
+        assert 0 < len(shown) < len(tail)
+        assert shown + tokenizer.decode(section(ids, SUF, PRE)) == tail + suffix
+
+
+def test_a_long_suffix_loses_its_end_and_keeps_whole_lines(prepared, preset, tokenizer, ask):
     suffix = "".join(f"s{i} = 2\n" for i in range(100))
     text = tokenizer.decode(section(prepared(ask(suffix=suffix)).prompt_ids, SUF, PRE))
     assert suffix.startswith(text)
     assert text.endswith("\n")
-    assert text.count("\n") in (16, 32) or 0 < text.count("\n") < 16
+    assert text.count("\n") % 2 == 0
+    fit = preset.context_tokens - 256 - 16
+    assert fit // 4 * 0.75 - 10 <= len(tokenizer.encode(text)) <= fit // 4 + 2
+
+
+def test_of_an_overlong_first_line_below_its_beginning_is_kept(prepared, tokenizer, ask):
+    text = tokenizer.decode(section(prepared(ask(suffix="w" * 5000 + "\nend\n")).prompt_ids, SUF, PRE))
+    assert 10 < len(text) < 500
+    assert set(text) == {"w"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ""),
+        ("a", ""),
+        ("a\n", "b"),
+        ("a\nbc", "\n1\n2\n3\n4\n5\n6\n"),
+        ("a\u2028b\rc\x0cd\ne\u2028f", "\u2028)\r\n1\r2\n3\x0c\n4\u2028\n5\n6\n"),
+    ],
+)
+def test_a_document_is_cut_at_line_feeds_alone(before, after):
+    prompt = prompt_around("a.py", before, after)
+    assert prompt.prefix + prompt.line == before
+    assert prompt.tail + prompt.suffix == after
+    assert "\n" not in prompt.line
+    assert prompt.prefix[-1:] in ("", "\n")
+    assert prompt.tail.count("\n") == min(after.count("\n"), 1 + TAIL_LINES)
+    assert not prompt.suffix or prompt.tail.endswith("\n")
 
 
 def test_a_giant_line_and_tail_still_fit(prepared, ask):

@@ -23,6 +23,16 @@ def test_the_parts_of_the_prompt_are_the_document(source: Path) -> None:
     assert prompt.prefix + prompt.line + prompt.tail + prompt.suffix == SOURCE
 
 
+def test_other_signs_that_end_lines_elsewhere_move_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    text = "a\u2028b\nx\x0cy\n" + "tail\u2028\n" * 5 + "end\n"
+    path.write_bytes(text.replace("end", "\rend").encode())  # read like an editor's document: CR ends a line
+    prompt = prompt_at(f"{path}:2:2")
+    assert (prompt.prefix, prompt.line) == ("a\u2028b\n", "x")
+    assert prompt.tail == "\x0cy\n" + "tail\u2028\n" * 4
+    assert prompt.suffix == "tail\u2028\n\nend\n"
+
+
 @pytest.mark.parametrize("place", ["", ":3", "{}", "{}:0", "{}:x", "{}:1:2:3", "{}:99", "{}:1:99", "no-such.py:1"])
 def test_a_wrong_place_is_one_sentence(source: Path, place: str) -> None:
     with pytest.raises(TraceError) as caught:
