@@ -24,7 +24,7 @@ from model.diffusion.speculate import speculate
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
 from model.engine.guess import guess_ids, guess_of
-from model.engine.prompt_cache import PromptCache
+from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.runner import Job
 from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
@@ -43,14 +43,15 @@ class _ShownRow(NamedTuple):
 
 
 class ResidentModel:
-    """One checkpoint with its prompt cache. Not thread-safe."""
+    """One checkpoint with its prefix cache. Not thread-safe."""
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> None:
         preset = checkpoint.preset
         self._checkpoint = checkpoint
-        self._device = device
+        self._device, self._dtype = device, dtype
         self._encoder = LineEncoder(checkpoint.tokenizer)
-        self._cache = PromptCache(preset.network, capacity=preset.context_tokens + 128, device=device, dtype=dtype)
+        capacity = preset.context_tokens + 128
+        self.prefix_cache = PrefixCache(preset.network, capacity=capacity, device=device, dtype=dtype)
         self.capabilities = api.Capabilities(
             api=api.API_VERSION,
             model=preset.name,
@@ -68,18 +69,15 @@ class ResidentModel:
         """The events of one request. Raises BadRequest before the first one."""
         request = job.request
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
-        cache = self._cache.take(prepared.prompt_ids)
-        try:
+        with self.prefix_cache.lend(prepared.prompt_ids) as cache:
             for index in range(request.n):
                 if index:  # the prompt stays, the last alternative's canvas goes
                     cache.truncate(min(len(prepared.prompt_ids), int(cache.lengths_B[0])))
                 yield from self._run_one(job, prepared, cache, index)
-        finally:
-            self._cache.give_back(prepared.prompt_ids, cache)
 
     def warm_up(self) -> None:
         """One small run, so that the first request does not pay for lazy initialisation."""
-        cache = self._cache.take([BOS])
+        cache = KVCache(self._checkpoint.preset.network, device=self._device, dtype=self._dtype)
         ids = [BOS, CUR, *range(NUM_RESERVED, NUM_RESERVED + 14)]
         denoise_to_end(self._checkpoint.network, cache, ids, masked_canvas(16), Policy(max_steps=2, tau_mask=2.0))
 

@@ -7,7 +7,7 @@ import pytest
 
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
-from model.engine.prompt_cache import common_prefix
+from model.engine.prefix_cache import common_prefix
 from model.engine.prompting import TAIL_LINES, LineEncoder, prepare, prompt_around
 from model.engine.runner import BadRequest
 from model.prompts import prompt_ids
@@ -112,8 +112,8 @@ def test_the_lines_nearest_to_the_cursor_stand_behind_the_tail(prepared, tokeniz
 
 
 def test_what_the_tail_has_no_room_for_begins_the_suffix(prepared, tokenizer, ask):
-    tail = ")\n" + "".join(f"tail{i} = 1\n" for i in range(6))
-    for tail, suffix in ((tail, "end\n"), ("w" * 60 + "\n", "end\n"), (tail, "")):
+    lines = ")\n" + "".join(f"tail{i} = 1\n" for i in range(6))
+    for tail, suffix in ((lines, "end\n"), ("w" * 60 + "\n", "end\n"), (lines, "")):
         ids = prepared(ask(tail=tail, suffix=suffix, stop="line")).prompt_ids
         shown = tokenizer.decode(section(ids, TAIL, CUR))
         assert 0 < len(shown) < len(tail)
