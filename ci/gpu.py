@@ -27,6 +27,10 @@ from rehearsal import make_benchmark, make_shards
 from weight_parts import JOIN, file_hash, write_parts
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # started as a script, and nothing need be installed
+
+from model.provenance import DATE_FORMAT, commit, machine  # noqa: E402
+
 CHECKPOINT_FILES = ("model.safetensors", "tokenizer.json", "preset.json", "losses.jsonl")
 RESUME_FILE = "resume.safetensors"
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -238,7 +242,7 @@ def write_results(job: Job) -> None:
 def summary(results: dict[str, Any], tables: Path) -> str:
     """RESULTS.md: device, commit, commands, the evaluations' own tables, and how to join the weights."""
     lines = [f"# {results['model']}" + (" (a rehearsal: the scores mean nothing)" if results["rehearsal"] else ""), ""]
-    shown = ("date", "device", "cpu", "torch", "commit", "source_sha256")
+    shown = ("date", "device", "cpu", "python", "torch", "commit", "source_sha256")
     lines += [f"- {name}: {results[name]}" for name in shown]
     lines += [f"- {name}: {value}" for name, value in (results["trained"] or {}).items()]
     lines += ["", "```", *results["commands"], "```", "", f"Weights, where they are here: `{JOIN}`", ""]
@@ -263,32 +267,13 @@ def describe(rehearse: bool) -> dict[str, Any]:
         raise GpuError(f"torch does not start with {sys.executable} ({last})")
     about = json.loads(done.stdout.strip().rpartition("\n")[2])
     return {
-        "date": time.strftime("%Y-%m-%d %H:%M"),
+        "date": time.strftime(DATE_FORMAT),
         **about,
-        "cpu": f"{processor()}, {os.cpu_count()} cores",
+        "cpu": machine(),
         "python": platform.python_version(),
         "commit": commit(),
         "source_sha256": source_hash(),
     }
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
-def commit() -> str:
-    words = ["git", "-C", str(ROOT)]
-    try:
-        head = subprocess.run([*words, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        status = subprocess.run([*words, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown (not a git checkout)"
-    return f"{head} with changes" if status.strip() else head
 
 
 def source_hash() -> str:

@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ABOUT = {"device": "A GPU", "device_memory_gb": 80.0, "date": "today", "cpu": "x", "torch": "2", "commit": "abc",
-         "source_sha256": "def"}  # fmt: skip
+ABOUT = {"device": "A GPU", "device_memory_gb": 80.0, "date": "today", "cpu": "x", "python": "3", "torch": "2",
+         "commit": "abc", "source_sha256": "def"}  # fmt: skip
 
 
 @pytest.fixture

@@ -191,7 +191,8 @@ def _prefix_start(lines: list[str], budget: int, encoder: LineEncoder) -> int:
     """Where the last lines that fit begin, moved down to the next edge.
 
     Edges cut the text into blocks of 16 lines; a block that may cost too much of the budget (all but its first line,
-    which did not fit) is halved, and so on. Edges are the text's own: typing below moves the start from one to the next.
+    which did not fit) is halved, and so on. Edges are the text's own: typing below moves the start from one to
+    the next.
     """
     start, used = len(lines), 0
     while start > 0 and used + len(encoder.line(lines[start - 1])) <= budget:

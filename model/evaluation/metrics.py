@@ -1,7 +1,6 @@
-"""Scores of answers: exact line, edit similarity, pass@k, paired differences, and what a confidence gate would show.
+"""Scores of answers: exact line, edit similarity, paired differences, and what a confidence gate would show.
 
-Source: line match as in the SantaCoder-FIM harness; pass@k of Chen et al. (arXiv 2107.03374); percentile bootstrap of
-Efron. Left out: running code (sandbox.py).
+Source: line match as in the SantaCoder-FIM harness; percentile bootstrap of Efron. Left out: running code (sandbox.py).
 """
 
 from collections.abc import Sequence
@@ -35,15 +34,6 @@ def line_exact(answer: str, gold: str) -> bool:
 def edit_similarity(answer: str, gold: str) -> float:
     """0..1: normalized similarity without substitutions (Indel distance), `fuzz.ratio` of rapidfuzz over 100."""
     return fuzz.ratio(answer, gold) / 100
-
-
-def pass_at_k(n: int, c: int, k: int) -> float:
-    """The chance that one of k samples is right, unbiased, when c of n were."""
-    assert 0 <= c <= n, f"{c} right of {n}"
-    assert 1 <= k <= n, f"k = {k} with {n} samples"
-    if n - c < k:
-        return 1.0
-    return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
 
 
 def paired_bootstrap(

@@ -8,7 +8,6 @@ import argparse
 import gzip
 import json
 import os
-import subprocess
 import sys
 import time
 import zlib
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+
+from model.provenance import header
 
 if TYPE_CHECKING:
     from model.checkpoints.load import Checkpoint
@@ -63,21 +64,19 @@ def data_file(args: argparse.Namespace, name: str) -> Path:
 def load_model(args: argparse.Namespace) -> "Checkpoint":
     """The checkpoint of --model on CUDA if there is one, else on the CPU, with the engine's dtype and threads.
 
-    Call it before anything else imports torch: only then do its threads wait passively, as the engine's do.
+    Raises CheckpointError. Call it before anything else imports torch: only then do its threads wait passively, as the
+    engine's do.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from model.checkpoints.load import CheckpointError, default_checkpoint, load_checkpoint
+    from model.checkpoints.load import default_checkpoint, load_checkpoint
     from model.engine.generation import default_dtype, default_num_threads
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(args.threads or default_num_threads())
     dtype = torch.float32 if args.fp32 else default_dtype(device)
-    try:
-        return load_checkpoint(args.model or default_checkpoint(), device=device, dtype=dtype)
-    except CheckpointError as error:
-        raise EvalError(str(error)) from None
+    return load_checkpoint(args.model or default_checkpoint(), device=device, dtype=dtype)
 
 
 def read_rows(path: Path, row_type: type[T], limit: int | None) -> list[T]:
@@ -119,11 +118,9 @@ def watched(rows: Sequence[T], what: str) -> Iterator[T]:
 
 def report(table: Sequence[tuple[str, str]], result: dict, args: argparse.Namespace) -> int:
     """Prints what was run and the table, then with --json `result` as the last line. Gives the exit code 0."""
-    print(f"# {' '.join(['seedling', *sys.argv[1:]])}")
-    commit = _commit()
-    name = result.get("model")
-    about = [*([str(name)] if name else []), time.strftime("%Y-%m-%d %H:%M"), *([f"commit {commit}"] if commit else [])]
-    print(f"# {', '.join(about)}")
+    print("\n".join(header(" ".join(["seedling", *sys.argv[1:]]))))
+    if name := result.get("model"):
+        print(f"# model {name}")
     width = max((len(label) for label, _ in table), default=0)
     for label, value in table:
         print(f"{label:<{width}}  {value}")
@@ -140,20 +137,3 @@ def _at_least_one(text: str) -> int:
 
 
 _at_least_one.__name__ = "number"  # argparse names it in its sentence
-
-
-def _commit() -> str | None:
-    """The commit of the source this runs from, None for an installed package."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-        return done.stdout.strip()
-
-    try:
-        head = git("rev-parse", "--short", "HEAD")
-        return (head + " with changes" if git("status", "--porcelain") else head) or None
-    except OSError:
-        return None

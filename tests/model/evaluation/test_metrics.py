@@ -1,10 +1,8 @@
 """Metrics against values worked out by hand or by counting."""
 
-from itertools import combinations
-
 import pytest
 
-from model.evaluation.metrics import Gate, edit_similarity, gate, gate_text, line_exact, paired_bootstrap, pass_at_k
+from model.evaluation.metrics import Gate, edit_similarity, gate, gate_text, line_exact, paired_bootstrap
 
 
 @pytest.mark.parametrize(
@@ -28,12 +26,6 @@ def test_edit_similarity_counts_insertions_and_deletions() -> None:
     assert edit_similarity("abc", "abc") == 1
     assert edit_similarity("", "abc") == 0
     assert edit_similarity("abcd", "abxd") == pytest.approx(1 - 2 / 8)  # one of eight characters gone on each side
-
-
-def test_pass_at_k_is_the_share_of_choices_that_hold_a_right_one() -> None:
-    for n, c, k in [(5, 0, 2), (5, 2, 2), (5, 5, 1), (6, 3, 4), (10, 1, 10)]:
-        choices = list(combinations([i < c for i in range(n)], k))
-        assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, choices)) / len(choices))
 
 
 def test_the_bootstrap_is_paired_and_repeatable() -> None:
