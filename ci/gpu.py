@@ -65,7 +65,7 @@ SANTACODER = "santacoder-fim/santacoder-fim-python.jsonl.gz"
 EVALUATIONS = (
     Evaluation("infill", ("infill",), SANTACODER),
     Evaluation("infill-oracle", ("infill", "--length", "oracle"), SANTACODER),
-    Evaluation("infill-clean", ("infill", "--clean"), SANTACODER),
+    Evaluation("infill-clean", ("infill", "--decoding", "clean"), SANTACODER),
     Evaluation("heldout", ("heldout",)),
     Evaluation("block", ("block",)),
     Evaluation("fix-heldout", ("fix",)),

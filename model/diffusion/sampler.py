@@ -6,7 +6,7 @@ project's own design. Left out: the rules (run.py and below), several canvases a
 verify pass.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
@@ -79,8 +79,7 @@ def denoise_to_end(
     expired: Expired | None = None,
 ) -> Result:
     """The result of `denoise`, for callers that do not watch."""
-    result = None
-    for frame in denoise(
+    frames = denoise(
         network,
         cache,
         prompt_ids,
@@ -89,7 +88,14 @@ def denoise_to_end(
         first_token_prefix=first_token_prefix,
         finished=finished,
         expired=expired,
-    ):
+    )
+    return last_result(frames)
+
+
+def last_result(frames: Iterable[Frame]) -> Result:
+    """What a run ends with, for callers that do not watch."""
+    result = None
+    for frame in frames:
         result = frame.result
     assert result is not None
     return result

@@ -1,8 +1,9 @@
 """`seedling eval infill`: missing lines or spans of a benchmark file, written by the model and compared with the truth.
 
 Metrics, each with the floor of an empty answer: exact match, edit similarity, and pass@1 where rows hold tests and
-a sandbox works here. With --clean the clean stream answers the same places, one token at a time: the autoregressive
-twin of the same weights. Left out: alternatives (greedy only), and places in real projects (heldout.py).
+a sandbox works here. Answers are written as the engine writes them with this checkpoint, or as --decoding says: in
+blocks, by the clean stream one token a forward (the autoregressive twin of the same weights), or by it with the noisy
+stream guessing ahead (the same text). Left out: alternatives (greedy only), and places in real projects (heldout.py).
 """
 
 import argparse
@@ -19,18 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--length", choices=("free", "oracle"), default="free", help="oracle: the number of tokens is given"
     )
-    parser.add_argument("--clean", action="store_true", help="the clean stream answers, one token at a time")
-    parser.add_argument("--tau", type=float, metavar="P", help="threshold of unmasking (default: the checkpoint's)")
+    parser.add_argument("--decoding", choices=("blocks", "clean", "speculate"), help="default: as the engine does")
+    parser.add_argument("--tau", type=float, metavar="P", help="threshold of unmasking in blocks (default: its own)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the scores; 0 = done. Raises EvalError with a sentence."""
-    if args.clean and args.tau is not None:
-        raise EvalError("--tau has no meaning with --clean, which takes one token at a time")
     if args.tau is not None and not 0 <= args.tau <= 2:
         raise EvalError(f"--tau is a probability, 0 to 1 (2: one token a forward), not {args.tau:g}")
     path = data_file(args, DATA)
     checkpoint = load_model(args)
+    decoding = args.decoding or checkpoint.preset.sampling.completion
+    if decoding != "blocks" and args.tau is not None:
+        raise EvalError(f"--tau is a threshold of blocks and has no meaning with the decoding {decoding}")
 
     from model.evaluation.decode import Decoder
     from model.evaluation.infill_data import read_infill
@@ -42,16 +44,16 @@ def run(args: argparse.Namespace) -> int:
     if why_not is not None:
         print(f"seedling eval infill: there is no pass@1: {why_not}", file=sys.stderr)
     decoder = Decoder(checkpoint, tau_mask=args.tau)
-    answers = answer_all(decoder, data, length=args.length, clean=args.clean)
+    answers = answer_all(decoder, data, length=args.length, decoding=decoding)
     result = {
         "command": "infill",
         "data": path.name,
         "what": data.what,
         "model": checkpoint.preset.name,
         "rows": len(answers),
-        "stream": "clean" if args.clean else "block",
+        "decoding": decoding,
         "length": args.length,
-        "tau_mask": None if args.clean else decoder.tau_mask,
+        "tau_mask": decoder.tau_mask if decoding == "blocks" else None,
         **scores_of(data.rows, answers, run_tests=data.has_tests and why_not is None),
         **costs_of(answers),
     }
@@ -62,7 +64,11 @@ def table_of(result: dict) -> list[tuple[str, str]]:
     """The result as labels and values for people."""
     from model.evaluation.metrics import Gate, gate_text
 
-    how = "clean stream, one token a forward" if result["tau_mask"] is None else f"tau {result['tau_mask']:.2f}"
+    how = {
+        "blocks": f"in blocks, tau {result['tau_mask']}",
+        "clean": "clean stream, one token a forward",
+        "speculate": "clean stream, the noisy one guesses ahead",
+    }[result["decoding"]]
     floor = result["floor"]
     lines = [
         ("data", f"{result['rows']} rows of {result['data']}: {result['what']}"),

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from model.evaluation.decode import Answer, Decoder, Length
+from model.evaluation.decode import Answer, Decoder, Decoding, Length
 from model.evaluation.infill_data import Infill, InfillSet
 from model.evaluation.metrics import SIMILARITY, gate
 from model.evaluation.options import watched
 from model.evaluation.sandbox import run_program
 
 
-def answer_all(decoder: Decoder, data: InfillSet, *, length: Length, clean: bool) -> list[Answer]:
-    """One answer a row, in order; `clean`: the clean stream writes it, one token a forward."""
-    write = decoder.complete_clean if clean else decoder.complete
+def answer_all(decoder: Decoder, data: InfillSet, *, length: Length, decoding: Decoding) -> list[Answer]:
+    """One answer a row, in order."""
+    ways = {"blocks": decoder.complete, "clean": decoder.complete_clean, "speculate": decoder.complete_speculate}
+    write = ways[decoding]
     return [write(row.place, stop=data.stop, length=length) for row in watched(data.rows, "answers")]
 
 

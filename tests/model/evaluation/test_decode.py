@@ -236,3 +236,24 @@ def test_the_prompt_is_the_document(before: str, after: str) -> None:
     assert "\n" not in prompt.line
     assert prompt.tail.count("\n") <= 5
     assert prompt.suffix == "" or prompt.tail.count("\n") == 5
+
+
+@pytest.mark.parametrize("guess", ["", "value"])
+@pytest.mark.parametrize("place", [WHOLE, REST], ids=["whole", "rest"])
+def test_a_speculated_answer_is_what_the_engine_gives(
+    checkpoint: Checkpoint, decoder: Decoder, place: Place, guess: str
+) -> None:
+    hole = (api.Masked(max_tokens=40, guess=guess),)
+    request = api.DenoiseRequest(id="1", prompt=place_prompt(place), canvas=hole, stop="line")
+    sampling = msgspec.structs.replace(checkpoint.preset.sampling, completion="speculate")
+    preset = msgspec.structs.replace(checkpoint.preset, sampling=sampling)
+    resident = ResidentModel(replace(checkpoint, preset=preset), torch.device("cpu"), torch.float32)
+    loop = asyncio.new_event_loop()
+    done = list(resident.run(Job(request, loop)))[-1]
+    loop.close()
+    answer = decoder.complete_speculate(place, stop="line", max_tokens=40, guess=guess)
+    clean = decoder.complete_clean(place, stop="line", max_tokens=40)
+    assert isinstance(done, api.Done)
+    assert (answer.text, answer.forwards) == (done.text, done.forwards)
+    assert answer.text == clean.text
+    assert answer.confidence == pytest.approx(clean.confidence, rel=1e-4)

@@ -124,9 +124,12 @@ def test_the_cost_counts_delivered_tokens_and_all_forwards() -> None:
 def test_the_clean_stream_answers_the_same_places(rows_file, checkpoint: Checkpoint) -> None:
     decoder = Decoder(checkpoint)
     data = read_infill(rows_file(TEXT_ROWS), None)
-    clean = answer_all(decoder, data, length="oracle", clean=True)
-    block = answer_all(decoder, data, length="oracle", clean=False)
+    clean = answer_all(decoder, data, length="oracle", decoding="clean")
+    block = answer_all(decoder, data, length="oracle", decoding="blocks")
     num = [len(checkpoint.tokenizer.encode(row.place.gold)) for row in data.rows]
+    ahead = answer_all(decoder, data, length="oracle", decoding="speculate")
+    assert [a.text for a in ahead] == [a.text for a in clean]
+    assert all(a.forwards <= b.forwards for a, b in zip(ahead, clean, strict=True))
     assert [len(a.ids) for a in clean] == [len(a.ids) for a in block] == num
     assert [a.forwards for a in clean] == num
 
@@ -144,12 +147,12 @@ def test_the_command(rows_file, checkpoint_folder: Path, capsys: pytest.CaptureF
     assert (code, err) == (0, "")
     result = json.loads(out.splitlines()[-1])
     assert (result["model"], result["rows"], result["length"]) == ("tiny", 2, "free")
-    assert (result["tau_mask"], result["pass_at_1"], result["stream"]) == (0.5, None, "block")
+    assert (result["tau_mask"], result["pass_at_1"], result["decoding"]) == (0.5, None, "blocks")
     assert result["forwards"] > 0
     assert "exact match" in out
-    code, out, _ = run_command(capsys, *words, "--clean", "--length", "oracle", "--limit", "1")
+    code, out, _ = run_command(capsys, *words, "--decoding", "clean", "--length", "oracle", "--limit", "1")
     result = json.loads(out.splitlines()[-1])
-    assert (code, result["rows"], result["stream"], result["tau_mask"]) == (0, 1, "clean", None)
+    assert (code, result["rows"], result["decoding"], result["tau_mask"]) == (0, 1, "clean", None)
     assert result["tpf"] == 1
 
 
@@ -165,7 +168,9 @@ def test_without_a_sandbox_the_command_says_so(
     assert json.loads(out.splitlines()[-1])["pass_at_1"] is None
 
 
-@pytest.mark.parametrize("words", [["--clean", "--tau", "0.3"], ["--tau", "-1"], ["--tau", "inf"], ["--data", "none"]])
+@pytest.mark.parametrize(
+    "words", [["--decoding", "clean", "--tau", "0.3"], ["--tau", "-1"], ["--tau", "inf"], ["--data", "none"]]
+)
 def test_wrong_use_is_one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run_command(capsys, *words)
     assert (code, out) == (2, "")
