@@ -13,7 +13,7 @@ import sys
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.paths import EnginePaths
 
-_ENGINE_MODULES = ("torch", "numpy", "safetensors", "tokenizers", "starlette", "uvicorn")
+_ENGINE_MODULES = ("torch", "numpy", "safetensors", "tokenizers", "starlette", "uvicorn", "prometheus_client")
 
 
 def check_extras() -> None:

@@ -1,4 +1,5 @@
-"""The engine as an ASGI app: /v1/denoise (NDJSON), /v1/cancel, /v1/capabilities, /v1/attach, /v1/drain, /health.
+"""The engine as an ASGI app: /v1/denoise (NDJSON), /v1/cancel, /v1/capabilities, /v1/attach, /v1/drain, /health
+and /metrics.
 
 Source: model/engine/api.py (the border) and starlette. Unknown JSON fields are ignored; every error is one sentence in
 `{"event": "error", "code", "sentence"}`. A closed stream cancels its request. Left out: other tools' protocols, and
@@ -8,6 +9,7 @@ everything about processes (command.py, lifecycle.py).
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -21,6 +23,7 @@ from starlette.types import ASGIApp
 from model.engine import api
 from model.engine.guard import Guard, GuardSettings, too_large
 from model.engine.lifecycle import Lifecycle
+from model.engine.metrics import CONTENT_TYPE, Metrics
 from model.engine.runner import Job, QueueFull, Runner
 
 BODY_TIMEOUT_S = 10.0
@@ -56,6 +59,7 @@ def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: Guar
     app = Starlette(
         routes=[
             Route("/health", routes.health, methods=["GET"]),
+            Route("/metrics", routes.metrics, methods=["GET"]),
             Route("/v1/capabilities", routes.capabilities, methods=["GET"]),
             Route("/v1/attach", routes.attach, methods=["GET"]),
             Route("/v1/denoise", routes.denoise, methods=["POST"]),
@@ -73,6 +77,7 @@ class _Routes:
         self._lifecycle = lifecycle
         self._info = info
         self._max_body_bytes = max_body_bytes
+        self._metrics = Metrics(runner)
 
     async def health(self, request: Request) -> Response:
         life = self._lifecycle
@@ -91,6 +96,9 @@ class _Routes:
             )
         )
 
+    async def metrics(self, request: Request) -> Response:
+        return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})
+
     async def capabilities(self, request: Request) -> Response:
         known = self._runner.capabilities
         if known is None:
@@ -102,12 +110,11 @@ class _Routes:
         return StreamingResponse(self._attached(), media_type="application/x-ndjson")
 
     async def denoise(self, request: Request) -> Response:
-        asked = await self._decode(request, api.DenoiseRequest)
-        self._check(asked)
         try:
-            job = self._runner.submit(asked, asyncio.get_running_loop())
-        except QueueFull:
-            raise _Refused(429, "queue_full", "The engine has too many requests waiting: try again later.") from None
+            job = await self._submit(request)
+        except _Refused as refused:
+            self._metrics.count_refused(refused.error.code)
+            raise
         return StreamingResponse(self._events(job), media_type="application/x-ndjson")
 
     async def cancel(self, request: Request) -> Response:
@@ -134,20 +141,34 @@ class _Routes:
             life.num_attached -= 1
             life.touch()
 
+    async def _submit(self, request: Request) -> Job:
+        asked = await self._decode(request, api.DenoiseRequest)
+        self._check(asked)
+        try:
+            return self._runner.submit(asked, asyncio.get_running_loop())
+        except QueueFull:
+            raise _Refused(429, "queue_full", "The engine has too many requests waiting: try again later.") from None
+
     async def _events(self, job: Job) -> AsyncIterator[bytes]:
         life = self._lifecycle
         life.num_active += 1
+        outcome = "left"
         try:
             while True:
                 event = await self._next_event(job)
                 if event is None:
                     return
+                if isinstance(event, api.Done):
+                    self._metrics.count_done(event)
+                    outcome = event.reason
                 yield api.encode_event(event)
                 if isinstance(event, api.Error):
+                    outcome = event.code
                     return
         finally:
             # Also when the client closed the stream: this is what cancels then.
             self._runner.forget(job)
+            self._metrics.count_end(outcome, time.monotonic() - job.received_s)
             life.num_active -= 1
             life.touch()
 

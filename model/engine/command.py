@@ -181,6 +181,8 @@ def _quiet_libraries() -> None:
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK"):
         os.environ[name] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # counters belong into memory, not into another program's folder
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 

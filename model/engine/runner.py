@@ -60,11 +60,27 @@ class Job:
         return None
 
 
+class PrefixFigures(Protocol):
+    """What a prefix cache counts; read by the event loop while the worker changes it."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def num_evicted_tokens(self) -> int: ...
+
+    num_prompt_tokens: int
+    num_hit_tokens: int
+
+
 class Resident(Protocol):
     """What the worker keeps: a loaded checkpoint with its caches (generation.py)."""
 
     @property
     def capabilities(self) -> api.Capabilities: ...
+
+    @property
+    def prefix_cache(self) -> PrefixFigures: ...
 
     def run(self, job: Job) -> Iterable[api.Event]: ...
 
@@ -82,6 +98,7 @@ class Runner:
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self.capabilities: api.Capabilities | None = None
+        self._resident: Resident | None = None
         self._load = load
         self._on_loading, self._on_ready, self._on_failed = on_loading, on_ready, on_failed
         self._max_waiting = max_waiting
@@ -90,6 +107,15 @@ class Runner:
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="seedling-worker", daemon=True)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def prefix_cache(self) -> PrefixFigures | None:
+        """None until the model is loaded."""
+        return self._resident.prefix_cache if self._resident else None
 
     def start(self) -> None:
         self._thread.start()
@@ -142,6 +168,7 @@ class Runner:
         except Exception as error:
             self._fail(error)
             return
+        self._resident = resident
         self.capabilities = resident.capabilities
         log.info("ready after %.2f s: %s", time.monotonic() - started_s, resident.capabilities.model)
         self._on_ready()

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
 
 from model.engine import api
 from model.engine.app import EngineInfo, make_app
@@ -95,6 +96,56 @@ async def test_health_and_capabilities(engine):
     assert known == engine.runner.capabilities
 
 
+async def figures_of(engine: Engine) -> dict[str, float]:
+    """/metrics, read by the library's own parser: sample name with its labels → value."""
+    async with engine.http() as http:
+        answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    samples = [s for family in text_string_to_metric_families(answer.text) for s in family.samples]
+    return {s.name + "".join(f" {name}={value}" for name, value in s.labels.items()): s.value for s in samples}
+
+
+async def test_metrics_count_what_was_asked_and_delivered(engine, ask, until):
+    before = await figures_of(engine)
+    line = "secret_name = "
+    (done,) = await post(engine, ask(line, canvas=SHORT, stop="eom"))
+    again = (await post(engine, ask(line, canvas=SHORT, stop="eom", n=2, seed=1)))[-1]
+    (refused,) = await post(engine, ask(line, model="other"))
+    assert isinstance(refused, api.Error)
+    async with engine.http() as http:
+        await http.post("/v1/denoise", content=b"{")
+    after = await figures_of(engine)
+
+    def grown(name: str) -> float:
+        return after[name] - before.get(name, 0)
+
+    assert grown(f"seedling_requests_total outcome={done.reason}") == 2
+    assert grown("seedling_requests_total outcome=wrong_model") == 1
+    assert grown("seedling_requests_total outcome=bad_request") == 1
+    assert grown("seedling_request_seconds_count") == 3
+    assert grown("seedling_prompt_tokens_total") == 2 * done.prompt_tokens
+    assert grown("seedling_prefix_cache_hit_tokens_total") == done.cached_tokens + done.prompt_tokens
+    assert grown("seedling_forwards_total") >= done.forwards + again.forwards
+    assert grown("seedling_delivered_tokens_total") >= done.num_tokens
+    assert grown("seedling_prefix_cache_evicted_tokens_total") == 0
+    assert after["seedling_prefix_cache_bytes"] > before.get("seedling_prefix_cache_bytes", 0)
+    assert after["seedling_queue_length"] == 0
+    assert not any("secret" in name or "python_" in name or "process_" in name for name in after)
+
+
+async def test_metrics_answer_while_loading_and_show_the_queue(cold, ask):
+    assert (await figures_of(cold))["seedling_queue_length"] == 0
+    waiting = asyncio.ensure_future(post(cold, ask(canvas=SHORT)))
+    while cold.life.num_active < 1:
+        await asyncio.sleep(0)
+    figures = await figures_of(cold)
+    assert figures["seedling_queue_length"] == 1
+    assert "seedling_prefix_cache_bytes" not in figures
+    cold.runner.start()
+    await waiting
+
+
 async def test_unknown_fields_are_ignored(engine):
     body = {"id": "1", "new": 1, "prompt": {"line": "x", "newer": []}, "canvas": [{"state": "masked", "max_tokens": 2}]}
     async with engine.http() as http:
@@ -155,7 +206,7 @@ async def test_an_oversized_body_is_refused_with_or_without_a_length(engine, ask
 )
 async def test_web_pages_and_rebound_names_are_refused(engine, headers, status, code):
     async with engine.http(headers=headers) as http:
-        for path in ("/health", "/v1/capabilities"):
+        for path in ("/health", "/metrics", "/v1/capabilities"):
             answer = await http.get(path)
             assert answer.status_code == status
             assert error_of(answer).code == code
@@ -171,6 +222,7 @@ async def test_with_a_token_only_health_is_open(resident):
             answer = await http.post("/v1/drain", headers=headers, json={})
             assert answer.status_code == 401
             assert error_of(answer).code == "wrong_token"
+            assert error_of(await http.get("/metrics", headers=headers)).code == "wrong_token"
         assert engine.life.status == "loading"
         assert (await http.post("/v1/drain", headers={"Authorization": "Bearer right"}, json={})).status_code == 200
         assert engine.life.status == "draining"
