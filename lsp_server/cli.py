@@ -221,8 +221,14 @@ def _complete(options: argparse.Namespace) -> int:
     except PlaceError as error:
         raise UsageError(f"{error}.") from None
     from lsp_server import complete_command
+    from lsp_server.engine_client.errors import EngineUnavailable
 
-    return complete_command.run(place, as_json=options.json)
+    try:
+        return complete_command.run(place, as_json=options.json)
+    except EngineUnavailable as error:
+        if error.reason in ("model_failed", "bad_address"):  # SEEDLING_MODEL or SEEDLING_ENGINE names nothing usable
+            raise UsageError(error.sentence) from None
+        raise
 
 
 def _serve(options: argparse.Namespace) -> int:

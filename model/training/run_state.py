@@ -6,6 +6,7 @@ needs no state: a batch is a pure function of (seed, step). Left out: the checkp
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +76,11 @@ def save_run(state: RunState, folder: Path) -> None:
         "counters": msgspec.json.encode(state.counters).decode(),
     }
     try:
+        # safetensors makes its file readable for its owner alone; an empty one made here shows what the umask allows.
+        part.touch()
+        mode = part.stat().st_mode
         save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, part, metadata=metadata)
+        part.chmod(mode)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -104,16 +109,31 @@ def load_run(state: RunState, folder: Path, ema_decay: float) -> None:
     parts = {"net": {}, "opt": {}, "ema": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
+        if part not in parts:
+            raise TrainError(f"{path} is not a readable training state (it holds {name}, which no run writes)")
         parts[part][rest] = tensor
+    own = dict(state.network.named_parameters())
+    _check_weights(own, parts["net"], path)
+    if parts["ema"]:
+        _check_weights(own, parts["ema"], path)
     with torch.no_grad():
-        for name, p in state.network.named_parameters():
+        for name, p in own.items():
             p.copy_(parts["net"][name])
-    load_optimizer_tensors(state.optimizers, parts["opt"])
+    try:
+        load_optimizer_tensors(state.optimizers, parts["opt"])
+    except (ValueError, KeyError) as error:
+        raise TrainError(f"{path} is not a readable training state (its optimiser's part: {error})") from None
     device = next(state.network.parameters()).device
     if parts["ema"]:
         weights = {name: value.to(device) for name, value in parts["ema"].items()}
         state.average = Average(state.network, ema_decay, weights)
     state.counters = counters
+
+
+def _check_weights(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
+    for name, weight in wanted.items():
+        if name not in found or found[name].shape != weight.shape:
+            raise TrainError(f"{path} is not a readable training state (the weight {name} is missing or misshapen)")
 
 
 def _check_same(found: Identity, wanted: Identity, path: Path) -> None:

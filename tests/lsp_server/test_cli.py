@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from lsp_server import cli
+from lsp_server import cli, complete_command
+from lsp_server.engine_client.errors import EngineUnavailable
 
 
 def run(*words: str) -> int:
@@ -79,6 +81,26 @@ def test_a_fault_of_ours_is_one_sentence_and_code_1(
     monkeypatch.setenv("SEEDLING_TRACEBACK", "1")
     assert run("doctor") == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("model_failed", 2), ("bad_address", 2), ("crashed", 1), ("missing_extras", 1)]
+)
+def test_complete_tells_a_wrong_model_or_address_from_a_failure(
+    reason: Literal["model_failed", "bad_address", "crashed", "missing_extras"],
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def refuse(*_args: object, **_options: object) -> None:
+        raise EngineUnavailable(reason, "There is no checkpoint folder at /none.")
+
+    (tmp_path / "a.py").write_text("x = 1\n")
+    monkeypatch.setattr(complete_command, "connect", refuse)
+    assert run("complete", f"{tmp_path / 'a.py'}:1") == code
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "seedling: There is no checkpoint folder at /none.\n")
 
 
 def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
