@@ -1,0 +1,107 @@
+"""Our ways of writing a line behind a warm prompt: in blocks, speculated, and token by token by the clean stream.
+
+All use one network and one cache. What a way is asked to do is `write`; `warm` first brings the cache to what the
+keystroke before has left, and is not part of the time. Left out: what a line is (lines.py) and clocks.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import torch
+
+from benchmarks.lines import Line, Task, num_common
+from benchmarks.one_by_one import GreedyLine
+from model.checkpoints.load import Checkpoint
+from model.diffusion.run import Result
+from model.diffusion.sampler import denoise_to_end
+from model.diffusion.speculate import speculate
+from model.engine.stopping import answer_text, stop_for
+from model.network.kv_cache import KVCache
+from model.network.one_pass import Rows, one_pass
+
+Write = Callable[[Task], Line]
+
+
+class OurWriter:
+    """A checkpoint and one cache, which holds the rows of a prompt's beginning between the calls."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        weight = checkpoint.network.head_weight
+        capacity = checkpoint.preset.context_tokens + 128
+        self._checkpoint, self._token_bytes = checkpoint, checkpoint.tokenizer.token_bytes
+        self._cache = KVCache(checkpoint.preset.network, capacity=capacity, device=weight.device, dtype=weight.dtype)
+        self._held: list[int] = []  # the prompt whose beginning the cache holds
+
+    def warm(self, task: Task) -> None:
+        """The cache holds the first `num_warm` rows of the task's prompt and no others."""
+        wanted = task.prepared.prompt_ids[: task.num_warm]
+        self._keep(num_common(self._held, wanted))
+        missing = wanted[int(self._cache.lengths_B[0]) :]
+        if missing:
+            rows = Rows(torch.tensor([missing], device=self._cache.k_LBGSK.device))
+            one_pass(self._checkpoint.network, self._cache, rows, None, want_clean=False)
+            self._cache.advance(len(missing))
+        self._held = list(task.prepared.prompt_ids)
+
+    def blocks(self, task: Task, *, tau_mask: float | None = None) -> Line:
+        """Denoised in blocks; tau_mask in place of the preset's threshold."""
+        self._keep(task.num_warm)
+        prepared = task.prepared
+        policy = prepared.policy
+        if tau_mask is not None:
+            policy = msgspec.structs.replace(policy, tau_mask=tau_mask)
+        check = stop_for(prepared, task.request, self._token_bytes)
+        result = denoise_to_end(
+            self._checkpoint.network,
+            self._cache,
+            prepared.prompt_ids,
+            prepared.canvas,
+            policy,
+            first_token_prefix=prepared.taken_back,
+            finished=check,
+        )
+        return self._line(task, result, check)
+
+    def speculate(self, task: Task) -> Line:
+        """The clean stream's text, several tokens a pass; begins with the task's guess as far as that holds."""
+        self._keep(task.num_warm)
+        prepared = task.prepared
+        check = stop_for(prepared, task.request, self._token_bytes)
+        result = None
+        for frame in speculate(
+            self._checkpoint.network,
+            self._cache,
+            prepared.prompt_ids,
+            prepared.policy,
+            max_tokens=prepared.canvas.max_tokens,
+            guess_ids=task.guess_ids,
+            first_token_prefix=prepared.taken_back,
+            finished=check,
+        ):
+            result = frame.result
+        assert result is not None
+        return self._line(task, result, check)
+
+    def one_by_one(self, task: Task) -> Line:
+        """The clean stream, one token a forward."""
+        # The last row of the prompt says the first token, so it runs even if it is cached.
+        self._keep(min(task.num_warm, len(task.prepared.prompt_ids) - 1))
+        network, cache = self._checkpoint.network, self._cache
+        line = GreedyLine(task, self._token_bytes, int(cache.lengths_B[0]))
+        with torch.inference_mode():
+            while line.run:
+                rows = Rows(torch.tensor([line.run], device=cache.k_LBGSK.device))
+                hidden_1TD, _ = one_pass(network, cache, rows, None)
+                assert hidden_1TD is not None
+                cache.advance(len(line.run))
+                line.take(network.logits(hidden_1TD[0, -1]).float().cpu().numpy())
+        return line.finish()
+
+    def _keep(self, num_rows: int) -> None:
+        self._cache.truncate(min(num_rows, int(self._cache.lengths_B[0])))
+
+    def _line(self, task: Task, result: Result, check: Callable[[list[int]], int | None]) -> Line:
+        prepared = task.prepared
+        num_typed = len(prepared.taken_back.typed) if prepared.taken_back else 0
+        text = answer_text(self._token_bytes, result.ids, result.reason, stop=check, num_typed=num_typed)  # type: ignore
+        return Line(result.ids, text, result.forwards)
