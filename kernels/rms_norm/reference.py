@@ -10,8 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def rms_norm(x: Tensor, weight_D: Tensor, eps: float) -> Tensor:
-    """x / sqrt(mean(x²) + eps) · weight over the last dimension; the mean is taken in fp32, the result has x's type."""
+def rms_norm(x: Tensor, weight_D: Tensor | None, eps: float) -> Tensor:
+    """x / sqrt(mean(x²) + eps) · weight over the last dimension; the mean is taken in fp32, the result has x's type.
+
+    `weight_D` None = all ones.
+    """
+    if weight_D is None:
+        return F.rms_norm(x, (x.shape[-1],), None, eps)
     # The cast is free in pure fp32 or bf16 and keeps bf16 activations bf16 under autocast, where weights stay fp32.
     return F.rms_norm(x, (x.shape[-1],), weight_D.to(x.dtype), eps)
 

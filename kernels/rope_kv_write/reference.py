@@ -42,7 +42,12 @@ def rope_kv_write(
     `rows` is the first cache row when all batch elements write the same T consecutive rows, else int64 (B, T): the row
     of each new key, distinct within a batch element. Rows must lie inside the cache.
     """
-    k_BTGD = rotate(k_BTGD, cos_BT1D, sin_BT1D)
+    kv_write(rotate(k_BTGD, cos_BT1D, sin_BT1D), v_BTGD, k_cache_BGSD, v_cache_BGSD, rows)
+    return rotate(q_BTHD, cos_BT1D, sin_BT1D)
+
+
+def kv_write(k_BTGD: Tensor, v_BTGD: Tensor, k_cache_BGSD: Tensor, v_cache_BGSD: Tensor, rows: int | Tensor) -> None:
+    """Write k, turned already, and v into the cache in place; `rows` as in rope_kv_write."""
     if isinstance(rows, int):
         stop = rows + k_BTGD.shape[1]
         k_cache_BGSD[:, :, rows:stop] = k_BTGD.transpose(1, 2)
@@ -51,4 +56,3 @@ def rope_kv_write(
         batch_B1 = torch.arange(rows.shape[0], device=rows.device).unsqueeze(1)
         k_cache_BGSD.transpose(1, 2)[batch_B1, rows] = k_BTGD
         v_cache_BGSD.transpose(1, 2)[batch_B1, rows] = v_BTGD
-    return rotate(q_BTHD, cos_BT1D, sin_BT1D)

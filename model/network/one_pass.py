@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from kernels.block_attention.reference import additive_mask, block_attention
-from kernels.rope_kv_write.reference import rope_angles, rope_kv_write
 from model.network.kv_cache import KVCache
+from model.network.packed import PackedLayer
 from model.network.transformer import Layer, Transformer
 
 
@@ -124,13 +124,17 @@ def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, 
 
     The first `num_dropped` rows are spared the last layer, of which only their keys and values are needed.
     """
-    cos, sin = rope_angles(plan.positions_BT, network.config.d_head, network.config.rope_theta, x_BTD.dtype)
+    turns_BT2K = network.rope_table.turns(plan.positions_BT, plan.num_keys, x_BTD.dtype)
+    compiled = network.compiled
+    if compiled is not None and isinstance(plan.rows, int) and compiled.serves(x_BTD, plan.rows, plan.num_keys):
+        x_BTD = compiled.run(x_BTD, turns_BT2K, cache.k_LBGSK, cache.v_LBGSK, plan.rows, plan.mask_BTS)
+        return x_BTD[:, num_dropped:]
+    cos, sin = turns_BT2K.split(1, dim=-2)
     mask = plan.mask_BTS
     last = len(network.layers) - 1
     for i, layer in enumerate(network.layers):
-        assert isinstance(layer, Layer)
-        q, k, v = layer.project(x_BTD)
-        q = rope_kv_write(q, k, v, cos, sin, cache.k_LBGSK[i], cache.v_LBGSK[i], plan.rows)
+        assert isinstance(layer, Layer | PackedLayer)
+        q = layer.project_into(x_BTD, cos, sin, cache.k_LBGSK[i], cache.v_LBGSK[i], plan.rows)
         if i == last and num_dropped:
             x_BTD, q, mask = x_BTD[:, num_dropped:], q[:, num_dropped:], plan.noisy_mask_BNS
             if not x_BTD.shape[1]:

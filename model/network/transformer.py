@@ -10,6 +10,8 @@ Shapes: B batch, T rows, D model width, H query heads, G key-value heads, K feat
 """
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +19,13 @@ from torch import Tensor, nn
 
 from kernels.block_attention.reference import block_attention
 from kernels.rms_norm.reference import rms_norm
-from kernels.rope_kv_write.reference import rope_angles, rotate
+from kernels.rope_kv_write.reference import rope_angles, rope_kv_write, rotate
 from kernels.swiglu.reference import swiglu
 from model.network.config import NetworkConfig
+from model.network.rope_table import RopeTable
+
+if TYPE_CHECKING:
+    from model.network.compiled import CompiledLayers
 
 INIT_DEVIATION = 0.02
 NUM_STATES = 3  # masked, draft, locked; state 0 (clean) has no vector
@@ -59,6 +65,12 @@ class Layer(nn.Module):
             q, k = self.q_norm(q), self.k_norm(k)
         return q, k, v
 
+    def project_into(
+        self, x_BTD: Tensor, cos: Tensor, sin: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, rows: int | Tensor
+    ) -> Tensor:
+        """The turned q (B,T,H,K); k, turned, and v are written into the cache. `rows` as in rope_kv_write."""
+        return rope_kv_write(*self.project(x_BTD), cos, sin, k_BGSK, v_BGSK, rows)
+
     def finish(self, x_BTD: Tensor, attended_BTE: Tensor) -> Tensor:
         """The stream after this layer, from the stream before it and the attention's output (E = H·K)."""
         x_BTD = x_BTD + self.attn_out(attended_BTE)
@@ -81,6 +93,9 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.final_norm = RMSNorm(config.d_model, config.norm_eps)
         self.head = None if config.tied_head else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.rope_table = RopeTable(config.d_head, config.rope_theta)  # for passes over a cache
+        self.packed_head: Callable[[Tensor], Tensor] | None = None  # packed.py
+        self.compiled: CompiledLayers | None = None  # compiled.py; may be put here at any time, by any thread
         self.apply(self._init_weights)
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -119,4 +134,4 @@ class Transformer(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) → (..., V), in the weights' type; labels that a row can never have are not banned here."""
-        return F.linear(hidden, self.head_weight)
+        return F.linear(hidden, self.head_weight) if self.packed_head is None else self.packed_head(hidden)
