@@ -23,6 +23,9 @@ from benchmarks.options import line_arguments, rounded, run
 from model.evaluation.options import load_model
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from benchmarks.lines import Task
     from benchmarks.timing import Timed, Write
     from benchmarks.writers import OurWriter
     from model.evaluation.infill_data import InfillSet
@@ -177,11 +180,11 @@ def _similarity(data: "InfillSet", written: "Timed") -> list[float]:
     return [row.similarity(line.text) for row, line in zip(data.rows, written.lines, strict=True)]
 
 
-def _changed(tasks: Sequence) -> float:
+def _changed(tasks: "Sequence[Task]") -> float:
     return statistics.median(len(task.prepared.prompt_ids) - task.num_warm for task in tasks)
 
 
-def _numbers(weight) -> str:
+def _numbers(weight: "Tensor") -> str:
     import torch
 
     return f"{str(weight.dtype).removeprefix('torch.')} on {weight.device}, {torch.get_num_threads()} threads"

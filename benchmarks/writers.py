@@ -4,8 +4,6 @@ All use one network and one cache. What a way is asked to do is `write`; `warm` 
 keystroke before has left, and is not part of the time. Left out: what a line is (lines.py) and clocks.
 """
 
-from collections.abc import Callable
-
 import msgspec
 import torch
 
@@ -15,11 +13,9 @@ from model.checkpoints.load import Checkpoint
 from model.diffusion.run import Result
 from model.diffusion.sampler import denoise_to_end
 from model.diffusion.speculate import speculate
-from model.engine.stopping import answer_text, stop_for
+from model.engine.stopping import StopCheck, answer_text, stop_for
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
-
-Write = Callable[[Task], Line]
 
 
 class OurWriter:
@@ -100,8 +96,8 @@ class OurWriter:
     def _keep(self, num_rows: int) -> None:
         self._cache.truncate(min(num_rows, int(self._cache.lengths_B[0])))
 
-    def _line(self, task: Task, result: Result, check: Callable[[list[int]], int | None]) -> Line:
+    def _line(self, task: Task, result: Result, check: StopCheck) -> Line:
         prepared = task.prepared
         num_typed = len(prepared.taken_back.typed) if prepared.taken_back else 0
-        text = answer_text(self._token_bytes, result.ids, result.reason, stop=check, num_typed=num_typed)  # type: ignore
+        text = answer_text(self._token_bytes, result.ids, result.reason, stop=check, num_typed=num_typed)
         return Line(result.ids, text, result.forwards)
