@@ -35,6 +35,9 @@ def status() -> int:
     print(printable(f"{state}: model {health.model} on {health.device}, {_age_text(health.uptime_s)} old"))
     print(printable(f"process {health.pid}, version {health.version}"))
     print(printable(f"socket  {found.socket}\nlog     {found.log}"))
+    tokens = control.prompt_tokens()
+    if tokens is not None and tokens.total:
+        print(f"prompts {tokens.total} tokens, {tokens.found / tokens.total:.0%} of them found in the cache")
     if health.sentence:
         print(printable(health.sentence))
     return 0

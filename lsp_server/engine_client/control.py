@@ -20,6 +20,7 @@ from lsp_server.engine_client.paths import engine_paths
 from model.engine.api import Health
 
 STOP_TIMEOUT_S = 20.0
+_PROMPTS = ("seedling_prompt_tokens_total", "seedling_prefix_cache_hit_tokens_total")
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,13 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     socket: Path
     log: Path
     health: Health | None
+
+
+class PromptTokens(msgspec.Struct, frozen=True):
+    """Tokens of all prompts since the engine's start, and how many of them its prefix cache had."""
+
+    total: int
+    found: int
 
 
 def status() -> EngineStatus:
@@ -45,6 +53,25 @@ def status() -> EngineStatus:
             except httpx.TransportError:
                 health = None  # a socket whose engine was killed; the next engine removes it
     return EngineStatus(model=paths.model, socket=paths.socket, log=paths.log, health=health)
+
+
+def prompt_tokens() -> PromptTokens | None:
+    """What the engine's /metrics say; None without an engine, or from one that says nothing."""
+    import httpx
+
+    endpoint = local_endpoint(engine_paths())
+    if endpoint is None:
+        return None
+    with open_http_blocking(endpoint) as http:
+        try:
+            lines = http.get("/metrics").text.splitlines()
+        except httpx.TransportError:
+            return None
+    try:
+        figures = dict(line.rsplit(" ", 1) for line in lines if line.startswith(_PROMPTS))
+        return PromptTokens(*(int(float(figures[name])) for name in _PROMPTS))
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def stop() -> bool:
