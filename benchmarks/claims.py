@@ -1,0 +1,157 @@
+"""What each benchmark claims, and what its last committed result says about the claim.
+
+A result is a file in benchmarks/results: the header and table that a benchmark printed, and one JSON object as its last
+line. Left out: the page and the pictures (plots.py), scores of the model (docs/evaluation.md, the model card).
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One committed result: what was run, on what, and what came out. `text` is everything before the JSON line."""
+
+    command: str
+    about: tuple[str, ...]
+    text: str
+    data: dict[str, Any]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was measured, in words, and whether the bar is met (None: there is no bar)."""
+
+    measured: str
+    is_met: bool | None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """`judge` reads the JSON of a result."""
+
+    name: str
+    claim: str
+    bar: str
+    judge: Callable[[dict[str, Any]], Verdict]
+
+
+def read_result(path: Path) -> Result:
+    """Raises ValueError with a sentence for a file that no benchmark printed."""
+    *lines, last = path.read_text("utf-8").rstrip("\n").split("\n")
+    try:
+        data = json.loads(last)
+    except json.JSONDecodeError:
+        raise ValueError(f"{path.name} does not end with a line of JSON") from None
+    about = [line.removeprefix("# ") for line in lines if line.startswith("# ")]
+    if not about or not isinstance(data, dict):
+        raise ValueError(f"{path.name} does not begin with the command that printed it")
+    return Result(about[0], tuple(about[1:]), "\n".join(lines), data)
+
+
+def claims() -> tuple[Claim, ...]:
+    """In the order of the page: what a user feels first, then the model's step, then the comparisons."""
+    return (
+        Claim(
+            "startup",
+            "The language server answers `initialize` about as fast as an empty pygls server, and without torch.",
+            "at most 0.6 s, or 1.2 times the bare server where that is more; no torch",
+            _startup,
+        ),
+        Claim(
+            "keystroke",
+            "A keystroke in a 2,000-line file is answered before the next one.",
+            "p50 at most 60 ms, p95 at most 150 ms; the server's own share p50 at most 5 ms",
+            _keystroke,
+        ),
+        Claim(
+            "prefix_cache",
+            "Typing, moving and accepting re-run only the end of the prompt.",
+            "at most 5 % of the prompt tokens run again",
+            _prefix_cache,
+        ),
+        Claim(
+            "memory",
+            "Server and engine stay small.",
+            "language server at most 150 MB, engine at most 800 MB resident",
+            _memory,
+        ),
+        Claim(
+            "step",
+            "One denoising step costs little more than its arithmetic.",
+            "compiled, 32 masks: at most 2 times the limit of this processor",
+            _step,
+        ),
+        Claim(
+            "twin",
+            "Blocks are written in fewer and cheaper passes than one token a forward, at equal score.",
+            "at least 1.5 times as fast at equal score (exact match, lower end of the paired 95 % interval above "
+            "−1 point); `speculate` no slower than one token a forward",
+            _twin,
+        ),
+        Claim(
+            "llamacpp",
+            "A finished line takes no longer than in llama.cpp with the same weights, and much less where the last "
+            "ghost text is a draft.",
+            "at least 1 time as fast from masks, 2 times over the typing trace with drafts",
+            _llamacpp,
+        ),
+        Claim(
+            "recall",
+            "The model does not recite its training data.",
+            "none; the share of recited documents is not above that of documents it never saw",
+            _recall,
+        ),
+    )
+
+
+def _startup(data: dict[str, Any]) -> Verdict:
+    limit_ms = max(600.0, 1.2 * data["bare_ms"])
+    measured = f"{data['initialize_ms']:.0f} ms (bare server {data['bare_ms']:.0f} ms)"
+    return Verdict(measured, data["initialize_ms"] <= limit_ms and not data["torch_loaded"])
+
+
+def _keystroke(data: dict[str, Any]) -> Verdict:
+    measured = f"p50 {data['p50_ms']:.0f} ms, p95 {data['p95_ms']:.0f} ms, own share {data['server_p50_ms']:.1f} ms"
+    return Verdict(measured, data["p50_ms"] <= 60 and data["p95_ms"] <= 150 and data["server_p50_ms"] <= 5)
+
+
+def _prefix_cache(data: dict[str, Any]) -> Verdict:
+    return Verdict(f"{data['reprefilled_share']:.1%}", data["reprefilled_share"] <= 0.05)
+
+
+def _memory(data: dict[str, Any]) -> Verdict:
+    measured = f"server {data['server_mb']:.0f} MB, engine {data['engine_mb']:.0f} MB"
+    return Verdict(measured, data["server_mb"] <= 150 and data["engine_mb"] <= 800)
+
+
+def _step(data: dict[str, Any]) -> Verdict:
+    eager, compiled, limit = data["eager_ms"], data["compiled_ms"], data["limit_ms"]
+    if compiled is None:
+        return Verdict(f"eager {eager:.2f} ms, limit {limit:.2f} ms, not compiled", False)
+    measured = f"compiled {compiled:.2f} ms, eager {eager:.2f} ms, limit {limit:.2f} ms ({compiled / limit:.1f} times)"
+    return Verdict(measured, compiled <= 2 * limit)
+
+
+def _twin(data: dict[str, Any]) -> Verdict:
+    equal = "equal score" if data["equal_score"] else "score not equal"
+    measured = (
+        f"blocks {data['speedup']:.2f} times ({equal}, threshold {data['tau_mask']:g}, "
+        f"{data['forwards_block']:.1f} forwards against {data['forwards_ar']:.1f}); "
+        f"`speculate` {data['speedup_speculate']:.2f} times ({data['forwards_speculate']:.1f} forwards)"
+    )
+    met = data["equal_score"] and data["speedup"] >= 1.5 and data["speedup_speculate"] >= 1
+    return Verdict(measured, met)
+
+
+def _llamacpp(data: dict[str, Any]) -> Verdict:
+    measured = (
+        f"from masks {data['speedup']:.2f} times ({data['way']}), over the trace {data['speedup_trace']:.2f} times"
+    )
+    return Verdict(measured, data["speedup"] >= 1 and data["speedup_trace"] >= 2)
+
+
+def _recall(data: dict[str, Any]) -> Verdict:
+    trained, unseen = data["train"]["recalled"], data["heldout"]["recalled"]
+    return Verdict(f"{trained:.1%} of training documents, {unseen:.1%} of unseen ones", None)
