@@ -35,7 +35,7 @@ class OurWriter:
         missing = wanted[int(self._cache.lengths_B[0]) :]
         if missing:
             rows = Rows(torch.tensor([missing], device=self._cache.k_LBGSK.device))
-            one_pass(self._checkpoint.network, self._cache, rows, None, want_clean=False)
+            one_pass(self._checkpoint.network, self._cache, rows, None, want_clean=0)
             self._cache.advance(len(missing))
         self._held = list(task.prepared.prompt_ids)
 

@@ -17,7 +17,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """Calibrated thresholds (probabilities) and block sizes (tokens). `edits`: what the weights were trained for.
 
     completion: how a hole is written: in blocks of the noisy stream, or speculated (the clean stream's text,
-    model/diffusion/speculate.py). num_drafts: tokens guessed ahead. doubt: epsilon of the check of a given guess.
+    model/diffusion/speculate.py). num_drafts: most tokens guessed ahead. doubt: epsilon of the check of a given guess.
     """
 
     tau_mask: float = 0.5
@@ -27,7 +27,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     first_block: int = 16
     block: int = 32
     completion: Literal["blocks", "speculate"] = "blocks"
-    num_drafts: int = 2
+    num_drafts: int = 4
     doubt: float | None = None
 
 

@@ -95,7 +95,7 @@ def step_batch(network: Transformer, cache: KVCache, runs: Sequence[Run | None])
         if any(clean_ids):
             clean = Rows(_padded(clean_ids, PAD, device), None, _lengths(clean_ids))
         noisy = Rows(_padded(tokens, PAD, device), _padded(states, 0, device), _lengths(tokens))
-        _, hidden_BND = one_pass(network, cache, clean, noisy, want_clean=False)
+        _, hidden_BND = one_pass(network, cache, clean, noisy, want_clean=0)
         assert hidden_BND is not None
         cache.advance([len(ids) for ids in clean_ids])
         width = hidden_BND.shape[1]

@@ -26,8 +26,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: limit on steps of the whole run; None = none needed, every run ends by itself.
     temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.
     seed: with it, the position and the step, the noise is fixed.
-    num_drafts: tokens that `speculate` guesses ahead. doubt: epsilon below which a given guess is doubtful to the clean
-    stream (speculate.py), None = every token must be the clean stream's own.
+    num_drafts: most tokens that `speculate` guesses ahead. doubt: epsilon below which a given guess is doubtful to the
+    clean stream (speculate.py), None = every token must be the clean stream's own.
     """
 
     tau_mask: float = 0.3
@@ -41,7 +41,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
-    num_drafts: int = 2
+    num_drafts: int = 4
     doubt: float | None = None
 
     def __post_init__(self) -> None:

@@ -109,7 +109,7 @@ def run_pass(network: Transformer, cache: KVCache, request: Request) -> Reading:
         if request.clean_ids:
             clean = Rows(torch.tensor([request.clean_ids], device=device))
         noisy = Rows(torch.tensor([request.tokens], device=device), torch.tensor([request.states], device=device))
-        _, hidden_1ND = one_pass(network, cache, clean, noisy, want_clean=False)
+        _, hidden_1ND = one_pass(network, cache, clean, noisy, want_clean=0)
         assert hidden_1ND is not None
         if request.clean_ids:
             cache.advance(len(request.clean_ids))

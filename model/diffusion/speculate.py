@@ -1,32 +1,31 @@
-"""Lossless decoding in blocks: the noisy stream guesses a few tokens ahead, the clean stream decides, in the same pass.
+"""Lossless decoding: a few tokens are guessed, and the clean stream checks all of them in one pass.
 
-Each pass runs the tokens guessed last as clean rows, which say what the clean stream itself writes there, and behind
-each place where that may end a short block of masks, whose rows are the next guess (`branch_pass`). What was guessed
+Each pass runs the guessed tokens as clean rows, which say what the clean stream itself writes there. What was guessed
 right counts at once, and the first wrong token is replaced by the right one: so the text is the clean stream's, token
-by token, in fewer passes. A guess may also come from outside (the last ghost text, a line from nearby): then one pass
-accepts it up to its first doubtful token. Sources: speculative decoding (Leviathan et al., arXiv 2211.17192) with the
-model's own masked rows as the draft, as in blockwise parallel decoding (Stern et al., arXiv 1811.03115) and, with masks
-behind each candidate, BiTA (arXiv 2401.12522). Left out: edits and locked text (run.py), batching.
+by token, in fewer passes. Guesses come from the text itself (lookup.py), or from outside: the last ghost text, a line
+from nearby, which one pass accepts up to its first doubtful token. Source: speculative decoding (Leviathan et al.,
+arXiv 2211.17192). Left out: guesses of the noisy stream (they were right less often, and cost rows), edits and locked
+text (run.py), batching.
 
-Shapes: C rows that the clean stream is read at, A places, N rows of a block, D width, V vocabulary.
+Shapes: C rows that the clean stream is read at, D width, V vocabulary.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from model.diffusion.healing import TakenBack
+from model.diffusion.lookup import Lookup
 from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR, Sampling, draw
 from model.diffusion.run import Finished, Frame, Interruption, Reason, Result
-from model.diffusion.states import DRAFT, MASKED
+from model.diffusion.states import DRAFT
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, branch_pass
+from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
-from model.tokenizer import EOM, MASK, NUM_RESERVED
+from model.tokenizer import EOM, NUM_RESERVED
 
 MAX_GUESS = 48
 """Tokens of a guess from outside that one pass checks."""
@@ -57,7 +56,8 @@ def speculate(
     # The last row of the prompt says the first token, so it runs even if it is cached.
     cache.truncate(min(num_cached, len(prompt_ids) - 1))
     writer = _Writer(network, cache, prompt_ids, policy, max_tokens, first_token_prefix, finished, may_end)
-    writer.guess = _Guess(list(guess_ids[:MAX_GUESS]), is_given=bool(guess_ids))
+    if guess_ids:
+        writer.guess, writer.is_given = list(guess_ids[:MAX_GUESS]), True
     while writer.reason is None:
         out_of_steps = policy.max_steps is not None and writer.num_passes >= policy.max_steps
         interruption = "max_steps" if out_of_steps else expired() if expired is not None else None
@@ -78,15 +78,6 @@ def doubtful_below(entropy: float, epsilon: float) -> float:
     return min(epsilon, math.sqrt(epsilon) * math.exp(-entropy))
 
 
-@dataclass
-class _Guess:
-    """Tokens to check in the next pass; `p` as the noisy stream guessed them. is_given: they came from outside."""
-
-    ids: list[int] = field(default_factory=list)
-    p: list[float] = field(default_factory=list)
-    is_given: bool = False
-
-
 class _Writer:
     """The text so far and what the next pass runs. `reason` is None until the text has ended."""
 
@@ -104,7 +95,6 @@ class _Writer:
         self.reason: Reason | None = None
         self.complete = True
         self.num_passes = 0
-        self.guess = _Guess()
         self._network, self._cache, self._policy = network, cache, policy
         self._max_tokens, self._taken_back = max_tokens, taken_back
         self._finished, self._may_end = finished, may_end
@@ -113,36 +103,36 @@ class _Writer:
         self._ids: list[int] = []
         self._num_put_back = 0
         self._log_ps: list[float | None] = []
-        block_1N = torch.full((1, policy.num_drafts + 1), MASK, device=cache.k_LBGSK.device)
-        self._block = Rows(block_1N, torch.full_like(block_1N, MASKED))
+        self._lookup = Lookup(prompt_ids)
+        self.guess = self._lookup.following(policy.num_drafts)
+        self.is_given = False  # whether the guess came from outside
 
     def step(self) -> None:
         """One pass: checks the guess, writes at least one token, guesses anew."""
-        guess, last = self.guess, len(self._pending) - 1
-        clean_ids = [*self._pending, *guess.ids]
-        # Where the guess may end: anywhere if it is ours, all or nothing of it if it is given (places cost rows).
-        places = range(last, len(clean_ids)) if not guess.is_given else sorted({last, len(clean_ids) - 1})
-        rows = Rows(torch.tensor([clean_ids], device=self._cache.k_LBGSK.device))
-        hidden_CD, hidden_AND = branch_pass(self._network, self._cache, rows, self._block, places, want_from=last)
+        num_pending = len(self._pending)
+        clean = Rows(torch.tensor([[*self._pending, *self.guess]], device=self._cache.k_LBGSK.device))
+        hidden_1CD, _ = one_pass(self._network, self._cache, clean, None, want_clean=1 + len(self.guess))
+        assert hidden_1CD is not None
         self.num_passes += 1
-        logits_CV = self._clean_logits(hidden_CD)
+        logits_CV = self._clean_logits(hidden_1CD[0])
         num_accepted = self._write(logits_CV) if self._ids or self._heals(logits_CV[0]) else 0
         # The rows of a text that has ended serve nobody: the last tokens may be cut off by the stop rule.
-        self._cache.advance(last + 1 + (num_accepted if self.reason is None else 0))
+        self._cache.advance(num_pending + (num_accepted if self.reason is None else 0))
         if self.reason is not None:
             return
         self._pending = [self._ids[-1]]
-        place = last + num_accepted
-        self.guess = self._read_guess(hidden_AND[places.index(place)]) if place in places else _Guess()
+        for token in self._ids[len(self._ids) - num_accepted - 1 :]:
+            self._lookup.add(token)
+        self.guess, self.is_given = self._lookup.following(self._policy.num_drafts), False
 
     def frame(self) -> Frame:
-        guess = self.guess if self.reason is None else _Guess()
+        guess = tuple(self.guess) if self.reason is None else ()
         return Frame(
             step=self.num_passes,
             committed=tuple(self._ids),
-            block_ids=tuple(guess.ids),
-            block_states=(DRAFT,) * len(guess.ids),
-            confidences=tuple(guess.p or [0.0] * len(guess.ids)),
+            block_ids=guess,
+            block_states=(DRAFT,) * len(guess),
+            confidences=(0.0,) * len(guess),  # nobody has read them yet
             moves=(),
             result=None if self.reason is None else self._result(self.reason),
         )
@@ -180,15 +170,15 @@ class _Writer:
         """Writes the guess as far as it holds and the clean stream's token behind it; the number of guessed ones."""
         log_p_CV = logits_CV.log_softmax(dim=-1)
         best_C: list[int] = log_p_CV.argmax(dim=-1).tolist()
-        for row, guessed in enumerate(self.guess.ids):
+        for row, guessed in enumerate(self.guess):
             token = self._token(logits_CV, best_C, row)
-            if token != guessed and not (self.guess.is_given and self._passes(log_p_CV[row], guessed)):
+            if token != guessed and not (self.is_given and self._passes(log_p_CV[row], guessed)):
                 self._put(token, log_p_CV[row])
                 return row
             self._put(guessed, log_p_CV[row])
             if self.reason is not None:
                 return row
-        row = len(self.guess.ids)
+        row = len(self.guess)
         self._put(self._token(logits_CV, best_C, row), log_p_CV[row])
         return row
 
@@ -223,16 +213,6 @@ class _Writer:
             del self._ids[num_kept:], self._log_ps[num_kept:]
         elif len(self._ids) >= self._max_tokens:
             self.reason = "length"
-
-    def _read_guess(self, hidden_ND: Tensor) -> _Guess:
-        """The best token of every mask but the first, whose token the clean stream has just written."""
-        logits_NV = self._network.logits(hidden_ND[1:]).float()
-        total_N = logits_NV.logsumexp(dim=-1)
-        top = logits_NV.max(dim=-1)
-        ids: list[int] = top.indices.tolist()
-        # Behind the end there is nothing to guess.
-        num = next((n for n, i in enumerate(ids) if i < NUM_RESERVED), len(ids))
-        return _Guess(ids[:num], (top.values - total_N).exp().tolist()[:num])
 
     def _result(self, reason: Reason) -> Result:
         known = [log_p for log_p in self._log_ps if log_p is not None]

@@ -132,7 +132,7 @@ class Decoder:
         max_tokens: int | None = None,
         guess: str = "",
     ) -> Answer:
-        """The clean stream's text in fewer forwards: the noisy stream guesses ahead; `guess` may stand first."""
+        """The clean stream's text in fewer forwards, as guesses allow; `guess` may stand first."""
         prepared, check = self._prepare(place, stop, length, max_tokens)
         frames = speculate(
             self.checkpoint.network,

@@ -114,7 +114,7 @@ def margins(network: Transformer, queries: Sequence[Query]) -> list[list[float]]
             cache,
             Rows(prompts_BT, None, prompt_lengths_B),
             Rows(tokens_BT, states_BT, lengths_B),
-            want_clean=False,
+            want_clean=0,
         )
         assert hidden_BND is not None
         logits = network.logits(hidden_BND).float().masked_fill_(banned_V, -torch.inf)

@@ -2,8 +2,8 @@
 
 Metrics, each with the floor of an empty answer: exact match, edit similarity, and pass@1 where rows hold tests and
 a sandbox works here. Answers are written as the engine writes them with this checkpoint, or as --decoding says: in
-blocks, by the clean stream one token a forward (the autoregressive twin of the same weights), or by it with the noisy
-stream guessing ahead (the same text). Left out: alternatives (greedy only), and places in real projects (heldout.py).
+blocks, by the clean stream one token a forward (the autoregressive twin of the same weights), or by it with guesses
+that one forward checks (the same text). Left out: alternatives (greedy only), and places in real projects (heldout.py).
 """
 
 import argparse
@@ -67,7 +67,7 @@ def table_of(result: dict) -> list[tuple[str, str]]:
     how = {
         "blocks": f"in blocks, tau {result['tau_mask']}",
         "clean": "clean stream, one token a forward",
-        "speculate": "clean stream, the noisy one guesses ahead",
+        "speculate": "clean stream, with guesses",
     }[result["decoding"]]
     floor = result["floor"]
     lines = [

@@ -3,14 +3,13 @@
 Source: this project's two-stream network (docs: the clean stream is causal, so its keys and values do not depend on any
 partition into blocks). Clean rows see the cache and earlier new clean rows; noisy rows see the cache, all new clean
 rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused call is
-exact. Several noisy blocks may stand in one pass, each behind another clean row (`branch_pass`). Left out: choosing
-what to run (the sampler), batching over requests (the scheduler), CUDA graphs and paged caches.
+exact. Left out: choosing what to run (the sampler), batching over requests (the scheduler), CUDA graphs and paged
+caches.
 
 New rows stand in the cache behind the rows that count: clean rows first, then the noisy ones, which stay scratch. So a
 pass copies its own rows only, and attention reads a view. Shapes: B batch, C new clean rows, N noisy rows, D width.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,25 +38,26 @@ class Rows:
 class Plan:
     """Where the rows of one pass stand. `rows` as in rope_kv_write; `num_keys` bounds the view of the cache.
 
-    The masks are additive; `noisy_mask_BNS` is that of the noisy rows alone (None = every key is visible).
+    The masks are additive, None = every key is visible; `kept_mask_BKS` is that of the rows that the last layer keeps.
     """
 
     positions_BT: Tensor
     rows: int | Tensor
     num_keys: int
     mask_BTS: Tensor | None
-    noisy_mask_BNS: Tensor | None  # the same for the noisy rows alone
+    kept_mask_BKS: Tensor | None
 
 
 @torch.no_grad()
 def one_pass(
-    network: Transformer, cache: KVCache, clean: Rows | None, noisy: Rows | None, *, want_clean: bool = True
+    network: Transformer, cache: KVCache, clean: Rows | None, noisy: Rows | None, *, want_clean: int | None = None
 ) -> tuple[Tensor | None, Tensor | None]:
     """Run new clean and noisy rows together; gives the hidden rows of both after the final norm, (B,C,D) and (B,N,D).
 
     The keys and values of the clean rows are written, but count only after `cache.advance`; those of the noisy rows
-    never count. Hidden rows of padding are meaningless. `want_clean=False` gives None for the clean rows and saves
-    their work in the last layer (a prefill needs their keys and values only). An empty stream may be None.
+    never count. Hidden rows of padding are meaningless. Only the last `want_clean` of the C clean rows are given and
+    run through the last layer (None = all): a prefill needs keys and values only. An empty stream may be None, as is
+    the answer for one without rows.
     """
     num_clean = 0 if clean is None else clean.tokens_BT.shape[1]
     num_noisy = 0 if noisy is None else noisy.tokens_BT.shape[1]
@@ -68,55 +68,14 @@ def one_pass(
     cache.num_pending_B = clean_lengths
 
     x_BTD = _embed(network, clean, noisy)
-    plan = _plan(cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, x_BTD.device, x_BTD.dtype)
-    num_dropped = 0 if want_clean else num_clean
+    num_dropped = 0 if want_clean is None else max(0, num_clean - want_clean)
+    plan = _plan(cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, num_dropped, x_BTD)
     hidden_BTD = run_layers(network, cache, x_BTD, plan, num_dropped)
     num_clean -= num_dropped
     return (
         hidden_BTD[:, :num_clean] if num_clean else None,
         hidden_BTD[:, num_clean:] if num_noisy else None,
     )
-
-
-@torch.no_grad()
-def branch_pass(
-    network: Transformer, cache: KVCache, clean: Rows, block: Rows, after: Sequence[int], *, want_from: int = 0
-) -> tuple[Tensor, Tensor]:
-    """New clean rows and, behind each clean row of `after`, a copy of the noisy block, which sees nothing beyond it.
-
-    So one pass checks a guess (the clean rows) and guesses what follows each place where the guess may prove wrong (the
-    blocks). Batch 1, no padding. Gives the hidden rows of the clean rows from `want_from` on (C − want_from, D) and of
-    the blocks (A, N, D). The clean rows count only after `cache.advance`; the blocks never do.
-    """
-    assert cache.batch_size == 1
-    start, device = int(cache.lengths_B[0]), cache.k_LBGSK.device
-    num_clean, num_noisy = clean.tokens_BT.shape[1], block.tokens_BT.shape[1]
-    num_rows = num_clean + len(after) * num_noisy
-    num_keys = start + num_rows
-    cache.reserve(num_keys)
-    cache.num_pending_B = [num_clean]
-
-    # Per row: the last clean key it sees, and the first and last key of its own block (none for a clean row).
-    bound, position = list(range(start, start + num_clean)), list(range(start, start + num_clean))
-    own_first, own_last = [num_keys] * num_clean, [-1] * num_clean
-    for index, row in enumerate(after):
-        first = start + num_clean + index * num_noisy
-        bound += [start + row] * num_noisy
-        position += range(start + row + 1, start + row + 1 + num_noisy)
-        own_first += [first] * num_noisy
-        own_last += [first + num_noisy - 1] * num_noisy
-    block_1ND = network.embed_rows(block.tokens_BT, block.states_BT)
-    x_1TD = torch.cat((network.embed_rows(clean.tokens_BT, None), block_1ND.repeat(1, len(after), 1)), dim=1)
-    bound_T1, position_T1, first_T1, last_T1 = (
-        torch.tensor([bound, position, own_first, own_last], device=device).unsqueeze(-1).unbind(0)
-    )
-    key_S = torch.arange(num_keys, device=device)
-    allowed_TS = (key_S <= bound_T1) | ((key_S >= first_T1) & (key_S <= last_T1))
-    mask_1TS = additive_mask(allowed_TS, x_1TD.dtype).unsqueeze(0)
-    plan = Plan(position_T1.T, start, num_keys, mask_1TS, mask_1TS[:, want_from:])
-    hidden_TD = run_layers(network, cache, x_1TD, plan, want_from)[0]
-    num_wanted = num_clean - want_from
-    return hidden_TD[:num_wanted], hidden_TD[num_wanted:].view(len(after), num_noisy, hidden_TD.shape[-1])
 
 
 def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, num_dropped: int) -> Tensor:
@@ -136,7 +95,7 @@ def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, 
         assert isinstance(layer, Layer | PackedLayer)
         q = layer.project_into(x_BTD, cos, sin, cache.k_LBGSK[i], cache.v_LBGSK[i], plan.rows)
         if i == last and num_dropped:
-            x_BTD, q, mask = x_BTD[:, num_dropped:], q[:, num_dropped:], plan.noisy_mask_BNS
+            x_BTD, q, mask = x_BTD[:, num_dropped:], q[:, num_dropped:], plan.kept_mask_BKS
             if not x_BTD.shape[1]:
                 return x_BTD
         keys, values = cache.k_LBGSK[i, :, :, : plan.num_keys], cache.v_LBGSK[i, :, :, : plan.num_keys]
@@ -169,9 +128,10 @@ def _plan(
     noisy: list[int],
     num_clean: int,
     num_noisy: int,
-    device: torch.device,
-    dtype: torch.dtype,
+    num_dropped: int,
+    x_BTD: Tensor,
 ) -> Plan:
+    device, dtype = x_BTD.device, x_BTD.dtype
     num_rows = num_clean + num_noisy
     num_keys = max(cached) + num_rows
     even = min(cached) == max(cached) and min(clean) == num_clean and min(noisy) == num_noisy
@@ -186,7 +146,8 @@ def _plan(
             bound_T = torch.arange(start, start + num_rows, device=device)
             bound_T[num_clean:] = num_keys
             mask_1TS = additive_mask(key_S <= bound_T[:, None], dtype).unsqueeze(0)
-        return Plan(positions_1T, start, num_keys, mask_1TS, None)
+        kept_mask = None if mask_1TS is None or num_dropped == num_clean else mask_1TS[:, num_dropped:]
+        return Plan(positions_1T, start, num_keys, mask_1TS, kept_mask)
 
     cached_B1 = torch.tensor(cached, device=device).unsqueeze(1)
     clean_B1 = torch.tensor(clean, device=device).unsqueeze(1)
@@ -204,4 +165,4 @@ def _plan(
     # A padding row would see nothing where nothing is cached; let it see itself, its output is never used.
     allowed_BTS |= new_BS.unsqueeze(1) == row_1T.unsqueeze(2)
     mask_BTS = additive_mask(allowed_BTS, dtype)
-    return Plan(positions_BT, rows_BT, num_keys, mask_BTS, mask_BTS[:, num_clean:])
+    return Plan(positions_BT, rows_BT, num_keys, mask_BTS, mask_BTS[:, num_dropped:])

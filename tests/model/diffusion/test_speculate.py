@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model.diffusion.healing import TakenBack
+from model.diffusion.lookup import Lookup
 from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR
 from model.diffusion.speculate import MAX_GUESS, doubtful_below, speculate
@@ -129,7 +130,7 @@ def test_any_cached_part_of_the_prompt_gives_the_same(networks):
     for num_cached in (0, 1, 9, len(PROMPT) - 1, len(PROMPT)):
         cache = KVCache(network.config)
         if num_cached:
-            one_pass(network, cache, Rows(torch.tensor([PROMPT[:num_cached]])), None, want_clean=False)
+            one_pass(network, cache, Rows(torch.tensor([PROMPT[:num_cached]])), None, want_clean=0)
             cache.advance(num_cached)
         result = run(network, cache=cache, max_tokens=12)
         assert result.ids == want.ids
@@ -138,7 +139,7 @@ def test_any_cached_part_of_the_prompt_gives_the_same(networks):
         num_rows = int(cache.lengths_B[0])
         assert num_rows == len(PROMPT) + result.committed_tokens
         other = KVCache(network.config)
-        one_pass(network, other, Rows(torch.tensor([[*PROMPT, *want.ids][:num_rows]])), None, want_clean=False)
+        one_pass(network, other, Rows(torch.tensor([[*PROMPT, *want.ids][:num_rows]])), None, want_clean=0)
         other.advance(num_rows)
         for mine, its in zip(cache.read(0, 0, num_rows), other.read(0, 0, num_rows), strict=True):
             torch.testing.assert_close(mine, its, atol=1e-5, rtol=1e-5)
@@ -195,11 +196,13 @@ def test_interruptions_keep_what_is_final(networks):
 
 
 def test_frames_show_the_guess_as_a_draft(networks):
-    frames = list(speculate(networks[1], KVCache(tiny_test()), PROMPT, Policy(num_drafts=3), max_tokens=20))
+    prompt = [1, 6, *range(70, 80)] * 3
+    frames = list(speculate(networks[1], KVCache(tiny_test()), prompt, Policy(num_drafts=3), max_tokens=20))
     for frame in frames[:-1]:
         assert len(frame.block_ids) == len(frame.block_states) == len(frame.confidences) <= 3
-        assert all(0 < c <= 1 for c in frame.confidences)
+        assert frame.block_ids == tuple(Lookup([*prompt, *frame.committed]).following(3))
     assert frames[0].committed
+    assert frames[-1].block_ids == ()
 
 
 def test_bad_calls():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model.network.config import NetworkConfig, tiny_test
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, branch_pass, one_pass
+from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
 
 VARIANTS = {
@@ -48,7 +48,7 @@ def new_cache(network: Transformer, batch_size: int = 1) -> KVCache:
 
 
 def prefill(network: Transformer, cache: KVCache, clean: Tensor) -> None:
-    one_pass(network, cache, Rows(clean), None, want_clean=False)
+    one_pass(network, cache, Rows(clean), None, want_clean=0)
     cache.advance(clean.shape[1])
 
 
@@ -107,7 +107,7 @@ def test_fused_commit_and_next_step_equal_separate_passes(tiny_network):
     prefill(tiny_network, fused, prompt)
     prefill(tiny_network, separate, block)
     expected = one_pass(tiny_network, separate, None, Rows(noisy, states))[1]
-    got = one_pass(tiny_network, fused, Rows(block), Rows(noisy, states), want_clean=False)
+    got = one_pass(tiny_network, fused, Rows(block), Rows(noisy, states), want_clean=0)
     assert got[0] is None
     assert got[1] is not None
     assert expected is not None
@@ -134,7 +134,7 @@ def test_partition_does_not_change_committed_kv(tiny_network):
 
 # Products of other shapes sum in another order, which a norm of small keys enlarges; in fp64 nothing but that is left.
 @pytest.mark.parametrize(("dtype", "kv_tolerance"), [(torch.float32, 5e-6), (torch.float64, 1e-12)])
-@pytest.mark.parametrize("want_clean", [True, False])
+@pytest.mark.parametrize("want_clean", [None, 0])
 @pytest.mark.parametrize("seed", range(4))
 @torch.no_grad()
 def test_batched_with_padding_equals_lone(tiny_network, seed, want_clean, dtype, kv_tolerance):
@@ -166,7 +166,7 @@ def test_batched_with_padding_equals_lone(tiny_network, seed, want_clean, dtype,
     )
     batch.advance(new)
     assert hidden_noisy is not None
-    assert (hidden_clean is not None) == want_clean
+    assert (hidden_clean is not None) == (want_clean is None)
     logits = tiny_network.logits
     for b, (clean, noisy, states) in enumerate(texts):
         rows = Rows(clean[:, cached[b] : cached[b] + new[b]]) if new[b] else None
@@ -252,37 +252,18 @@ def test_a_larger_group_of_heads(make_network):
     torch.testing.assert_close(network.logits(got), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("want_from", [0, 2])
-def test_each_branch_equals_a_pass_of_its_own(make_network, seed: int, want_from: int) -> None:
-    network = make_network(tiny_test())
-    clean, block, states = draw(seed, 17, 3)
-    after = [2, 3, 6]
-    cache = new_cache(network)
-    prefill(network, cache, clean[:, :10])
-    new = clean[:, 10:]
-    hidden_CD, hidden_AND = branch_pass(network, cache, Rows(new), Rows(block, states), after, want_from=want_from)
-    cache.advance(4)
-    assert hidden_CD.shape[0] == 7 - want_from
-    assert hidden_AND.shape[:2] == (3, 3)
-
-    alone = new_cache(network)
-    prefill(network, alone, clean[:, :10])
-    want_CD, _ = one_pass(network, alone, Rows(new), None)
-    assert want_CD is not None
-    torch.testing.assert_close(hidden_CD, want_CD[0, want_from:], atol=1e-5, rtol=0)
-    alone.advance(4)
-    torch.testing.assert_close(counted(cache), counted(alone), atol=KV_TOLERANCE, rtol=KV_TOLERANCE)
-    for index, row in enumerate(after):
-        alone.truncate(10)
-        _, want_1ND = one_pass(network, alone, Rows(new[:, : row + 1]), Rows(block, states))
-        assert want_1ND is not None
-        torch.testing.assert_close(hidden_AND[index], want_1ND[0], atol=1e-5, rtol=0)
-
-
-def test_a_pass_without_branches_has_clean_rows_only(make_network) -> None:
-    network = make_network(tiny_test())
-    clean, block, states = draw(0, 5, 3)
-    hidden_CD, hidden_AND = branch_pass(network, new_cache(network), Rows(clean), Rows(block, states), [])
-    assert hidden_CD.shape[0] == 5
-    assert hidden_AND.shape[:2] == (0, 3)
+@pytest.mark.parametrize("want_clean", [1, 3, 12, 99])
+@torch.no_grad()
+def test_the_last_clean_rows_alone_are_the_same(tiny_network, want_clean):
+    clean, noisy, states = draw(7, 22, 4)
+    for block in (None, Rows(noisy, states)):
+        both = []
+        for want in (None, want_clean):
+            cache = new_cache(tiny_network)
+            prefill(tiny_network, cache, clean[:, :10])
+            both.append(one_pass(tiny_network, cache, Rows(clean[:, 10:]), block, want_clean=want))
+        (all_clean, all_noisy), (last_clean, last_noisy) = both
+        assert last_clean.shape[1] == min(12, want_clean)
+        torch.testing.assert_close(last_clean, all_clean[:, -want_clean:], atol=1e-5, rtol=0)
+        if block is not None:
+            torch.testing.assert_close(last_noisy, all_noisy, atol=1e-5, rtol=0)

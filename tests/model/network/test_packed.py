@@ -8,7 +8,7 @@ import torch
 
 from model.network.config import tiny_test
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, branch_pass, one_pass
+from model.network.one_pass import Rows, one_pass
 from model.network.packed import PackedLayer, can_pack, pack_weights
 from model.network.transformer import Transformer
 
@@ -38,19 +38,21 @@ def passes(network: Transformer) -> list[torch.Tensor]:
     dtype = network.embed.weight.dtype
     with torch.inference_mode():
         cache = KVCache(network.config, batch_size=2, dtype=dtype)
-        one_pass(network, cache, Rows(draw(2, 40), None, torch.tensor([40, 33])), None, want_clean=False)
+        one_pass(network, cache, Rows(draw(2, 40), None, torch.tensor([40, 33])), None, want_clean=0)
         cache.advance([40, 33])
         states = torch.randint(1, 4, (2, 16), generator=generator)
         noisy = Rows(draw(2, 16), states, torch.tensor([16, 9]))
         hidden = one_pass(network, cache, Rows(draw(2, 3)), noisy)
         cache.advance(3)
         alone = cache.pick([1])
-        branches = branch_pass(network, alone, Rows(draw(1, 5)), Rows(draw(1, 4), states[:1, :4]), [0, 4], want_from=1)
+        last = one_pass(network, alone, Rows(draw(1, 5)), Rows(draw(1, 4), states[:1, :4]), want_clean=4)
         single = one_pass(network, alone, Rows(draw(1, 1)), None)[0]
         assert single is not None
         assert hidden[0] is not None
+        assert last[0] is not None
+        assert last[1] is not None
         assert hidden[1] is not None
-        rows = [hidden[0], hidden[1][0], hidden[1][1, :9], *branches, single]
+        rows = [hidden[0], hidden[1][0], hidden[1][1, :9], *last, single]
         return [*(network.logits(part) for part in rows), *cache.read(0, 0, 43), *cache.read(1, 0, 36)]
 
 

@@ -7,7 +7,7 @@ import torch
 from model.network.compiled import MAX_ROWS, CompiledLayers
 from model.network.config import tiny_test
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, branch_pass, one_pass
+from model.network.one_pass import Rows, one_pass
 from model.network.step_graph import StepGraph
 from model.network.transformer import Transformer
 
@@ -36,18 +36,18 @@ def passes(network: Transformer) -> list[torch.Tensor]:
 
     with torch.inference_mode():
         cache = KVCache(network.config)
-        one_pass(network, cache, Rows(draw(20)), None, want_clean=False)
+        one_pass(network, cache, Rows(draw(20)), None, want_clean=0)
         cache.advance(20)
         found = [one_pass(network, cache, None, noisy(7))[1]]
         found += one_pass(network, cache, Rows(draw(3)), noisy(6))
         cache.advance(3)
-        found.append(one_pass(network, cache, Rows(draw(4)), noisy(5), want_clean=False)[1])
+        found.append(one_pass(network, cache, Rows(draw(4)), noisy(5), want_clean=0)[1])
         cache.advance(4)
         found.append(one_pass(network, cache, Rows(draw(1)), None)[0])
         cache.advance(1)
         found.append(one_pass(network, cache, Rows(draw(6)), None)[0])
         cache.advance(2)
-        found += branch_pass(network, cache, Rows(draw(5)), noisy(4), [0, 2, 4], want_from=2)
+        found += one_pass(network, cache, Rows(draw(5)), noisy(4), want_clean=3)
         return [*(rows for rows in found if rows is not None), *cache.read(0, 0, 30)]
 
 
