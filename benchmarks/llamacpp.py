@@ -5,7 +5,8 @@ is how llama.cpp serves a completion; our side runs as it is shipped. Same CPU, 
 prompt tokens, same healing, stop rule and limit; on both sides the cache holds what the keystroke before has left, so
 that only the tokens it changed run again. Counted: everything from the prompt's ids to the finished text. Not counted,
 on either side: tokenizing, cutting the window, servers and transport, loading. First the two are shown to compute the
-same thing (logits against our fp32 stream), else nothing is timed.
+same thing (logits against our fp32 stream), else nothing is timed. llama.cpp is best built with its own threads
+(GGML_OPENMP=OFF): those of OpenMP obey the engine's wish to wait passively, which costs llama.cpp more than us.
 
 Bars: from masks at least as fast as llama.cpp, over the trace with drafts (the last ghost text as the guess) at least
 twice as fast; where a bar is missed, the shares of our time say where it goes. `speedup` is that of our better way from
@@ -44,7 +45,7 @@ MIN_AGREEMENT = 0.97
 """Share of rows whose best token must be the same as our fp32 stream's; below it llama.cpp runs another network."""
 NUM_AGREEMENT_PROMPTS = 8
 NUM_PROFILED = 60
-HOW_TO_GET = "in this checkout, pip install -e '.[bench]' builds it"
+HOW_TO_GET = "in this checkout, CMAKE_ARGS=-DGGML_OPENMP=OFF pip install -e '.[bench]' builds it"
 
 
 class Agreement(msgspec.Struct, frozen=True):
