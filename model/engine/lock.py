@@ -30,10 +30,10 @@ def check_private(folder: Path) -> None:
     try:
         status = folder.lstat()
     except OSError as error:
-        raise UnsafeFolder(f"The runtime folder {folder} cannot be read ({error.strerror}).") from None
+        raise UnsafeFolder(f"The folder {folder} cannot be read ({error.strerror}).") from None
     private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o077
     if not private:
-        raise UnsafeFolder(f"The runtime folder {folder} must be a folder of this user with mode 0700.")
+        raise UnsafeFolder(f"The folder {folder} must be a folder of this user with mode 0700.")
 
 
 def take_lock(path: Path) -> int | None:
