@@ -83,17 +83,23 @@ async def _serve(
     import uvicorn  # here and below: the socket is bound already, a client can wait on it
 
     from model.engine.app import EngineInfo, make_app
+    from model.engine.compiling import BackgroundCompile
     from model.engine.guard import GuardSettings
     from model.engine.lifecycle import Lifecycle
     from model.engine.runner import Resident, Runner
+
+    compiling = BackgroundCompile()
 
     def load(report: Callable[[float, str], None]) -> Resident:
         report(0.05, "PyTorch is being loaded.")
         from model.engine.generation import load_resident
 
-        return load_resident(
+        resident = load_resident(
             options.model, device=options.device, dtype_name=options.dtype, num_threads=options.threads, report=report
         )
+        if not options.eager:
+            compiling.start(resident.network, options.model)
+        return resident
 
     def end() -> None:
         server.should_exit = True
@@ -130,6 +136,7 @@ async def _serve(
         await server.serve(sockets=[listener])
     finally:
         watching.cancel()
+        compiling.stop()
         log.info("ending: %s", life.closing_reason or "stopped")
         await asyncio.get_running_loop().run_in_executor(None, runner.stop)
 
@@ -160,6 +167,12 @@ def _parser() -> argparse.ArgumentParser:
     serve_parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     serve_parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="number format")
     serve_parser.add_argument("--threads", type=int, help="threads of one operation on a CPU")
+    serve_parser.add_argument(
+        "--eager",
+        action="store_true",
+        default=bool(os.environ.get("SEEDLING_EAGER")),
+        help="never compile the layers (also: SEEDLING_EAGER=1)",
+    )
     serve_parser.add_argument("--log", type=Path, help="log file (default: standard error)")
     serve_parser.add_argument("--idle-s", type=float, default=IDLE_S, help="end after so long without clients")
     return parser

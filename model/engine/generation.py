@@ -29,6 +29,7 @@ from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.runner import Job
 from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
 from model.network.kv_cache import KVCache
+from model.network.packed import can_pack, pack_weights
 from model.tokenizer import BOS, CUR, EOM, NUM_RESERVED
 
 ShownState = Literal["masked", "draft", "locked", "committed"]
@@ -49,6 +50,7 @@ class ResidentModel:
         preset = checkpoint.preset
         self._checkpoint = checkpoint
         self._device, self._dtype = device, dtype
+        self.network = checkpoint.network
         self._encoder = LineEncoder(checkpoint.tokenizer)
         capacity = preset.context_tokens + 128
         self.prefix_cache = PrefixCache(preset.network, capacity=capacity, device=device, dtype=dtype)
@@ -215,6 +217,8 @@ def load_resident(
     report(0.3, "The weights are being read.")
     with torch.inference_mode():
         checkpoint = load_checkpoint(folder, device=chosen, dtype=dtype)
+        if can_pack(checkpoint.network):
+            pack_weights(checkpoint.network)
         resident = ResidentModel(checkpoint, chosen, dtype)
         report(0.8, "The model is being warmed up.")
         resident.warm_up()
