@@ -1,9 +1,8 @@
-"""What the wall clock decides: the stage, the learning rate and lambda_ar, as functions of the spent share of the
-budget.
+"""What the wall clock decides: the stage and the learning rate, as functions of the spent share of the budget.
 
 Warm-up (clean stream alone) for the first half, then mask stage for 80 % of the rest, then edit stage, in which the
 learning rate goes to zero. Source: Seed Diffusion (arXiv 2508.02193) for 80 / 20; warmup-stable-decay (arXiv
-2405.18392) for the rate; the first half of the time and the shares of lambda_ar are this project's. Left out:
+2405.18392) for the rate; the first half of the time and lambda_ar are this project's. Left out:
 constrained order and on-policy (files of their own).
 """
 
@@ -12,6 +11,9 @@ import msgspec
 from model.training.packing import Stage
 
 CONTROL_DECAY_SHARE = 0.1
+LAMBDA_AR = 1.0
+"""Weight of the clean stream's next-token loss, in every stage. With 0.5 and 0.2 in the later ones the clean stream lost
+twice as much to them, and completions can be no better than it is (docs/log.md)."""
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +54,3 @@ def rate_at(schedule: Schedule, spent: float, step: int) -> float:
         return rise * (1.0 - done * (1.0 - schedule.edit_start_rate))
     left = max(0.0, 1.0 - spent) / max(1e-9, 1.0 - schedule.decay_start)
     return rise * schedule.edit_start_rate * left
-
-
-def lambda_ar(stage: Stage) -> float:
-    """Weight of the next-token loss of the clean stream."""
-    return {"warm-up": 1.0, "mask": 0.5, "edit": 0.2}[stage]

@@ -29,7 +29,7 @@ from model.training.prefetch import Batches, BatchShape
 from model.training.progress import EvalRecord, Progress, StepRecord, draw_losses
 from model.training.quick_eval import QuickScores, quick_eval
 from model.training.run_state import Counters, Identity, RunState, TrainError, load_run, save_run
-from model.training.schedule import Schedule, lambda_ar, rate_at, stage_at
+from model.training.schedule import LAMBDA_AR, Schedule, rate_at, stage_at
 from model.training.shards import Shards, open_shards
 from model.training.two_stream import Forward, hidden_rows, rows_of, two_stream_hidden
 
@@ -144,7 +144,6 @@ class _Trainer:
         options, state, counters = self.options, self.state, self.state.counters
         begun_s = time.monotonic()
         stage = stage_at(options.schedule, share)
-        weight = lambda_ar(stage)
         num_parts = options.rows // options.micro_rows
         clean = noisy = torch.zeros((), device=options.device)
         num_tokens, checksum, finite = 0, 0, True
@@ -158,10 +157,10 @@ class _Trainer:
                 seed = options.seed * 1_000_003 + number
                 batch = with_own_mistakes(state.network, batch, self.allowed_KV, seed=seed, bf16=options.bf16)
             per_row = options.clean_tokens if stage == "warm-up" else options.noisy_tokens + options.extra_head_rows
-            chosen = choose_rows(batch, lambda_ar=weight, num_rows=per_row * options.micro_rows, seed=number)
+            chosen = choose_rows(batch, lambda_ar=LAMBDA_AR, num_rows=per_row * options.micro_rows, seed=number)
             hidden = hidden_rows(state.network, rows_of(batch, options.device), bf16=options.bf16, forward=self.forward)
             head = state.network.head_weight.to(hidden.dtype)
-            loss = batch_loss(hidden, head, chosen.to(options.device), self.allowed_KV, weight)
+            loss = batch_loss(hidden, head, chosen.to(options.device), self.allowed_KV, LAMBDA_AR)
             finite = finite and bool(torch.isfinite(loss.total))
             (loss.total / num_parts).backward()
             clean, noisy = clean + loss.clean / num_parts, noisy + loss.noisy / num_parts

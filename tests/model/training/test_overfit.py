@@ -14,7 +14,7 @@ from model.training.edit_stage import with_own_mistakes
 from model.training.mistakes import SlipTable
 from model.training.optimizers import make_optimizers
 from model.training.packing import Batch, make_batch
-from model.training.schedule import lambda_ar
+from model.training.schedule import LAMBDA_AR
 from model.training.trainer import CLIP_NORM
 from model.training.two_stream import hidden_rows, rows_of
 
@@ -49,7 +49,7 @@ def test_a_stage_learns_a_batch_by_heart(toy_shards, table, stage):
     batch = with_own_mistakes(network, batch, allowed_labels(network.config.vocab_size), seed=0, bf16=False)
     losses = []
     for _ in range(NUM_STEPS):
-        total = loss_of(network, batch, lambda_ar(stage)).total
+        total = loss_of(network, batch, LAMBDA_AR).total
         total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
         optimizers.step()
@@ -87,9 +87,8 @@ def packed_batch(shards, table, stage) -> tuple[Batch, list[tuple[int, int]]]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_packed_loss_is_the_sum_of_its_samples_losses(make_network, toy_shards, table, stage):
     network = make_network(tiny_test(toy_shards.tokenizer.vocab_size))
-    weight = lambda_ar(stage)
     packed, samples = packed_batch(toy_shards, table, stage)
-    together = loss_of(network, packed, weight).total
+    together = loss_of(network, packed, LAMBDA_AR).total
     together.backward()
     gradients = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
     network.zero_grad()
@@ -97,7 +96,7 @@ def test_a_packed_loss_is_the_sum_of_its_samples_losses(make_network, toy_shards
     for row, sample in samples:
         single = alone(packed, row, sample)
         share = single.num_text_tokens / packed.num_text_tokens
-        loss = loss_of(network, single, weight * share).total
+        loss = loss_of(network, single, LAMBDA_AR * share).total
         loss.backward()
         total += loss.item()
     assert total == pytest.approx(together.item(), abs=1e-5)

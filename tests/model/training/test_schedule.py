@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from model.training.schedule import Schedule, lambda_ar, rate_at, stage_at
+from model.training.schedule import Schedule, rate_at, stage_at
 
 SCHEDULE = Schedule()
 
@@ -24,7 +24,3 @@ def test_rate_rises_holds_declines_and_ends_at_zero():
     assert rates[90] == pytest.approx(SCHEDULE.edit_start_rate)
     assert rates[100] == 0.0
     assert rate_at(SCHEDULE, 0.0, 0) == pytest.approx(1 / SCHEDULE.num_rise_steps)
-
-
-def test_lambda_falls():
-    assert [lambda_ar(stage) for stage in ("warm-up", "mask", "edit")] == [1.0, 0.5, 0.2]
