@@ -12,7 +12,7 @@ from model.training.packing import Stage
 
 CONTROL_DECAY_SHARE = 0.1
 LAMBDA_AR = 1.0
-"""Weight of the clean stream's next-token loss, in every stage. With 0.5 and 0.2 in the later ones the clean stream lost
+"""Weight of the clean stream's next-token loss in every stage. With 0.5 and 0.2 in the later ones that stream lost
 twice as much to them, and completions can be no better than it is (docs/log.md)."""
 
 
