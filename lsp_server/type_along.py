@@ -1,0 +1,177 @@
+"""What was offered lately, found again when the user types into it: answered without the engine.
+
+Source: Copilot's completionsCache.ts and current.ts (an answer is found by the text before the cursor, which the begun
+text must continue, and by the exact text after it), Zed's `interpolate`. An entry keeps the lines that it was made
+for and is compared with those of today, so it can never be served for other code: any other change of the document
+makes it miss, undoing that change makes it hit again. Typing, backspacing into it, typing the brackets that the editor
+has closed, and accepting a word or a line are all the same case. Left out: what is broken by typing (features/guess.py).
+"""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+import msgspec
+
+from lsp_server.outcome import Item
+from lsp_server.shaping.draft import Draft, Surroundings
+from lsp_server.shaping.suffix_overlap import merge_suffix
+from lsp_server.snapshot import Document, Snapshot
+
+MAX_ENTRIES = 48
+MAX_BYTES = 8 * 2**20
+
+
+class Spot(msgspec.Struct, frozen=True):
+    """A cursor and all text around it, as a snapshot has them (the popup's selected item counts as typed)."""
+
+    uri: str
+    lines: tuple[str, ...]
+    row: int
+    line_before: str
+    line_after: str
+
+
+def spot_of(snapshot: Snapshot) -> Spot:
+    """The spot of `snapshot`."""
+    document = snapshot.document
+    return Spot(document.uri, document.lines, snapshot.cursor.line, snapshot.line_before, snapshot.line_after)
+
+
+def typed_since(before: Spot, now: Spot) -> str | None:
+    """What was typed at the spot `before` to get to `now`, with `\\n` line ends; None where anything else differs.
+
+    The rest of the cursor's line is not compared: see `added_after`.
+    """
+    num_below = len(before.lines) - before.row
+    if before.uri != now.uri or now.row < before.row or len(now.lines) - now.row != num_below:
+        return None
+    # The cursor's line is compared first, as it tells most entries apart.
+    text = "".join((*now.lines[before.row : now.row], now.line_before))
+    if not text.startswith(before.line_before):
+        return None
+    if before.lines[: before.row] != now.lines[: before.row]:
+        return None
+    if before.lines[before.row + 1 :] != now.lines[now.row + 1 :]:
+        return None
+    return text[len(before.line_before) :].replace("\r\n", "\n").replace("\r", "\n")
+
+
+def could_become(before: Spot, document: Document) -> bool:
+    """Whether `document` may be what comes of typing at the spot, on its line; where the cursor is now is not known."""
+    row = before.row
+    if before.uri != document.uri or len(before.lines) != len(document.lines):
+        return False
+    line = document.lines[row].rstrip("\r\n")
+    if len(line) < len(before.line_before) + len(before.line_after):
+        return False
+    if not (line.startswith(before.line_before) and line.endswith(before.line_after)):
+        return False
+    return before.lines[:row] == document.lines[:row] and before.lines[row + 1 :] == document.lines[row + 1 :]
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """An answer: at `spot`, `text` in place of the `num_replaced` characters behind the cursor."""
+
+    spot: Spot
+    text: str
+    num_replaced: int
+    prefetched: bool = False
+
+
+def shown_at(snapshot: Snapshot, item: Item, *, prefetched: bool = False) -> Shown:
+    """`item` as it was made for `snapshot`."""
+    selected = "" if snapshot.selected is None else snapshot.selected.text
+    num_replaced = item.end.column - snapshot.replaced_from_cursor.column
+    return Shown(spot_of(snapshot), item.text.removeprefix(selected), num_replaced, prefetched)
+
+
+class Found(NamedTuple):
+    """What is left of an answer behind the typed text."""
+
+    text: str
+    num_replaced: int
+    shown: Shown
+
+
+class TypeAlong:
+    """The answers of one session, the last used last. Bounded by number and by bytes."""
+
+    def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
+        self._max_entries, self._max_bytes = max_entries, max_bytes
+        self._sizes: OrderedDict[Shown, int] = OrderedDict()
+        self.size_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def add(self, shown: Shown) -> None:
+        """Keeps an answer as the newest one."""
+        self._drop(shown)
+        # Lines are shared between versions, but not always (a client may send whole documents): counted as if never.
+        size = 8 * len(shown.spot.lines) + sum(map(len, shown.spot.lines)) + len(shown.text)
+        self._sizes[shown] = size
+        self.size_bytes += size
+        while len(self._sizes) > 1 and (len(self._sizes) > self._max_entries or self.size_bytes > self._max_bytes):
+            self._drop(next(iter(self._sizes)))
+
+    def find(self, snapshot: Snapshot) -> Found | None:
+        """What the newest answer that fits has left at `snapshot`."""
+        now = spot_of(snapshot)
+        for shown in reversed(self._sizes):
+            found = rest_of(shown, now)
+            if found is not None:
+                self._sizes.move_to_end(shown)
+                return found
+        return None
+
+    def broken_at(self, snapshot: Snapshot) -> tuple[str, str] | None:
+        """The newest answer that was given where `snapshot` was typed on, fitting or not: (typed since, its text)."""
+        now = spot_of(snapshot)
+        for shown in reversed(self._sizes):
+            typed = typed_since(shown.spot, now)
+            if typed is not None and now.line_after.endswith(shown.spot.line_after):
+                return typed, shown.text
+        return None
+
+    def forget(self, uri: str) -> None:
+        """Drops the answers for a document."""
+        for shown in [shown for shown in self._sizes if shown.spot.uri == uri]:
+            self._drop(shown)
+
+    def clear(self) -> None:
+        """Drops everything: other settings may give other answers."""
+        self._sizes.clear()
+        self.size_bytes = 0
+
+    def _drop(self, shown: Shown) -> None:
+        self.size_bytes -= self._sizes.pop(shown, 0)
+
+
+def rest_of(shown: Shown, now: Spot) -> Found | None:
+    """What is left of `shown` at `now`; None where it does not fit, or nothing visible is left."""
+    typed = typed_since(shown.spot, now)
+    if typed is None or not shown.text.startswith(typed):
+        return None
+    text = shown.text[len(typed) :]
+    if not text.strip():
+        return None
+    num_replaced = _still_replaced(shown, typed, text, now)
+    return None if num_replaced is None else Found(text, num_replaced, shown)
+
+
+def _still_replaced(shown: Shown, typed: str, text: str, now: Spot) -> int | None:
+    """How many characters behind the cursor `text` replaces, or None where they are not those of the answer."""
+    old, new = shown.spot.line_after, now.line_after
+    num_consumed = len(old) - len(new)
+    if num_consumed >= 0:
+        # Closers that the answer replaces may have been typed over: they left the line behind the cursor one by one.
+        typed_over = iter(typed)
+        fits = num_consumed <= shown.num_replaced and old[num_consumed:] == new
+        fits = fits and all(character in typed_over for character in old[:num_consumed])
+        return shown.num_replaced - num_consumed if fits else None
+    # Closers that the editor added to typed openers; the answer closes them too, and must say so by the usual rule.
+    if not new.endswith(old) or not typed:
+        return None
+    merged = merge_suffix(Draft(text), Surroundings(line_before=now.line_before, line_after=new))
+    expected = Draft(text, shown.num_replaced - num_consumed)
+    return expected.num_replaced if merged == expected else None
