@@ -19,15 +19,14 @@ from model.checkpoints.load import Checkpoint, load_checkpoint
 from model.diffusion.canvas import masked_canvas
 from model.diffusion.policy import Policy
 from model.diffusion.run import Frame, Result
-from model.diffusion.sampler import denoise, denoise_to_end
-from model.diffusion.speculate import speculate
+from model.diffusion.sampler import denoise_to_end
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
-from model.engine.guess import guess_ids, guess_of
 from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.runner import Job
 from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
+from model.engine.writing import frames_of
 from model.network.kv_cache import KVCache
 from model.network.packed import can_pack, pack_weights
 from model.tokenizer import BOS, CUR, EOM, NUM_RESERVED
@@ -90,7 +89,10 @@ class ResidentModel:
         stop = stop_for(prepared, request, token_bytes)
         committed = _Utf8Pieces(skip=len(typed))
         num_committed = 0
-        for frame in self._frames(job, prepared, cache, stop, index):
+        policy = _with_seed(prepared.policy, request.seed + index)
+        for frame in frames_of(
+            self._checkpoint, cache, request, prepared, policy, self._encoder, stop, expired=job.expired
+        ):
             if frame.result is not None:
                 yield self._last_event(job, frame.result, stop, typed, index)
                 return
@@ -101,35 +103,6 @@ class ResidentModel:
             text = committed.add(b"".join(token_bytes[i] for i in new))
             if text:
                 yield api.Committed(text=text, index=index)
-
-    def _frames(self, job: Job, prepared: Prepared, cache: KVCache, stop: StopCheck, index: int) -> Iterator[Frame]:
-        """A hole is speculated if the checkpoint is better at that, or if a guess is to be checked; else denoised."""
-        request, network = job.request, self._checkpoint.network
-        policy = _with_seed(prepared.policy, request.seed + index)
-        guess = guess_of(request)
-        is_hole = len(request.canvas) == 1 and isinstance(request.canvas[0], api.Masked)
-        if guess or (is_hole and self._checkpoint.preset.sampling.completion == "speculate"):
-            return speculate(
-                network,
-                cache,
-                prepared.prompt_ids,
-                policy,
-                max_tokens=prepared.canvas.max_tokens,
-                guess_ids=guess_ids(request.prompt.line, guess, prepared.taken_back, self._encoder),
-                first_token_prefix=prepared.taken_back,
-                finished=stop,
-                expired=job.expired,
-            )
-        return denoise(
-            network,
-            cache,
-            prepared.prompt_ids,
-            prepared.canvas,
-            policy,
-            first_token_prefix=prepared.taken_back,
-            finished=stop,
-            expired=job.expired,
-        )
 
     def _last_event(self, job: Job, result: Result, stop: StopCheck, typed: bytes, index: int) -> api.Event:
         if not result.usable:
