@@ -1,8 +1,8 @@
 """`seedling trace FILE:LINE[:COL]`: one completion in this process, step by step, as text, JSON or an SVG picture.
 
 For documents and for looking at what the sampler did. The prompt is built by the engine's own code; the text is always
-denoised in blocks, also where the engine would speculate with this checkpoint (writing.py). Left out: the language server's windows and filters (`seedling
-complete` has them), and the live view.
+denoised in blocks, also where the engine would speculate with this checkpoint (writing.py). Left out: the language
+server's windows and filters (`seedling complete` has them), and the live view.
 """
 
 import argparse
