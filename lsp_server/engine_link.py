@@ -65,8 +65,11 @@ class EngineLink:
         self._set(EngineState(kind="loading", sentence=sentence))
         self._reaching = asyncio.ensure_future(self._reach())
 
-    async def ask(self, request: api.DenoiseRequest) -> api.Done:
-        """The engine's answer. Raises EngineTrouble. Cancelling this coroutine cancels the request in the engine."""
+    async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
+        """The engine's `n` answers. Raises EngineTrouble. Cancelling this coroutine cancels the request in the engine.
+
+        Where the engine fails between two answers, those that came are returned.
+        """
         client = self._client
         if client is None or self.state.kind != "ready":
             reason = Reason.LOADING if self.state.kind == "loading" else Reason.NO_ENGINE
@@ -74,7 +77,7 @@ class EngineLink:
         limit_s = None if request.deadline_ms is None else (request.deadline_ms + GRACE_MS) / 1000
         try:
             async with asyncio.timeout(limit_s):
-                return await self._first_answer(client, request)
+                return await self._answers(client, request)
         except TimeoutError:
             await self._check_alive(client)
             raise EngineTrouble(Reason.DEADLINE, "The engine did not answer in time.") from None
@@ -96,22 +99,27 @@ class EngineLink:
             client, self._client = self._client, None
             await client.close()
 
-    async def _first_answer(self, client: "EngineClient", request: api.DenoiseRequest) -> api.Done:
+    async def _answers(self, client: "EngineClient", request: api.DenoiseRequest) -> list[api.Done]:
         events = cast(AsyncGenerator[api.Event, None], client.denoise(request))
-        done = None
+        answers: list[api.Done] = []
         try:
             async for event in events:
                 if isinstance(event, api.Done):
-                    done = event
-                    return done
-                if isinstance(event, api.Error):
+                    answers.append(event)
+                    if len(answers) == request.n:
+                        return answers
+                elif isinstance(event, api.Error):
+                    if answers:
+                        return answers
                     reason = Reason.LOADING if event.code == "loading" else Reason.ENGINE_ERROR
                     raise EngineTrouble(reason, event.sentence)
         finally:
-            if done is None:
-                await events.aclose()
-            else:
+            if len(answers) == request.n:
                 self._read_to_end(events)
+            else:
+                await events.aclose()
+        if answers:
+            return answers
         raise EngineTrouble(Reason.ENGINE_ERROR, "The engine ended its answer early.")
 
     def _read_to_end(self, events: AsyncGenerator[api.Event, None]) -> None:

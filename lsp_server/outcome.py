@@ -5,6 +5,7 @@ Source: every "no result" has a name that is logged, tested and listed in the tr
 """
 
 from enum import Enum
+from typing import Literal
 
 import msgspec
 
@@ -24,6 +25,9 @@ class Reason(Enum):
     HUGE_FILE = "The file is larger than seedling.maxFileBytes."
     MINIFIED = "The cursor's line is so long that the file looks generated or minified."
     MID_WORD = "The cursor is inside a word: nothing is offered unless it is asked for."
+    MID_LINE = (
+        "Code follows the cursor on its line, more than closing brackets: nothing is offered unless it is asked for."
+    )
     NO_ENGINE = "No engine is running: the status message says why, and the log has the details."
     LOADING = "The engine is still loading its model: completions start when it is ready."
     ENGINE_ERROR = "The engine answered with an error: the log has its sentence."
@@ -66,16 +70,31 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int = 0
 
 
+Source = Literal["engine", "typed_along", "joined", "prefetched"]
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Items, or the reason for none; `detail` may name the limit that was met, never code."""
+    """Items, or the reason for none; `detail` may name the limit that was met, never code.
+
+    source: who gave the items: the engine; what was offered before and is being typed; the question that was under way
+    already; or what was asked ahead after an acceptance.
+    """
 
     items: tuple[Item, ...] = ()
+    source: Source = "engine"
     reason: Reason | None = None
     detail: str = ""
     figures: Figures | None = None
 
     def __post_init__(self) -> None:
         assert bool(self.items) != (self.reason is not None), "an outcome has items or a reason, never both or neither"
+
+    @property
+    def name(self) -> str:
+        """What the log and the trace call it: the reason, `shown`, or where the items came from without the engine."""
+        if self.reason is not None:
+            return self.reason.slug
+        return "shown" if self.source == "engine" else self.source
 
 
 def nothing(reason: Reason, detail: str = "", figures: Figures | None = None) -> Outcome:

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from lsp_server.client_profile import ClientProfile
 from lsp_server.engine_link import EngineLink
+from lsp_server.in_flight import Flights
+from lsp_server.offers import Offers
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import from_client
 from lsp_server.settings import Settings, parse_settings
@@ -25,6 +27,7 @@ from lsp_server.snapshot import (
     open_document,
     usable_selection,
 )
+from lsp_server.type_along import TypeAlong, shown_at
 from lsp_server.wire import Changed, CompletionRequest, Opened, trigger_of
 
 T = TypeVar("T")
@@ -52,8 +55,9 @@ class Session:
         self.client = ClientProfile()
         self.settings = Settings()
         self.focused_uri: str | None = None
-        self.num_shown = 0
-        self.num_accepted = 0
+        self.type_along = TypeAlong()
+        self.flights = Flights()
+        self.offers = Offers()
         self._configuration: Any = None
         self._named_remarks: set[str] = set()
         self._documents: dict[str, Document] = {}
@@ -69,6 +73,7 @@ class Session:
         """Holds a document from now on; opening it twice replaces it, as a reload in the editor does."""
         key = _key(opened.uri)
         self._cut(key, Reason.STALE)
+        self._forget_document(key)
         self._documents[key] = open_document(opened.uri, opened.language, opened.version, opened.text)
 
     def change(self, changed: Changed) -> None:
@@ -78,11 +83,19 @@ class Session:
         if document is None:
             return  # a client that skips didOpen; requests for it are answered `not_open`
         self._cut(key, Reason.STALE)
-        self._documents[key] = document.changed(changed.changes, changed.version, self.client.encoding)
+        changed_document = document.changed(changed.changes, changed.version, self.client.encoding)
+        self._documents[key] = changed_document
+        self.flights.changed(changed_document)
 
     def close_document(self, uri: str) -> None:
         self._cut(_key(uri), Reason.CLOSED)
-        self._documents.pop(_key(uri), None)
+        self._forget_document(_key(uri))
+
+    def _forget_document(self, key: str) -> None:
+        document = self._documents.pop(key, None)
+        if document is not None:
+            self.flights.cancel(document.uri)
+            self.type_along.forget(document.uri)
 
     def document(self, uri: str) -> Document | None:
         return self._documents.get(_key(uri))
@@ -104,7 +117,9 @@ class Session:
             return ticket, nothing(Reason.NOT_OPEN)
         if request.version is not None and request.version != document.version:
             return ticket, nothing(Reason.STALE)
-        return ticket, self._snapshot(document, request)
+        snapshot = self._snapshot(document, request)
+        self.flights.arrived(snapshot)
+        return ticket, snapshot
 
     def _snapshot(self, document: Document, request: CompletionRequest) -> Snapshot:
         lines, encoding = document.lines, self.client.encoding
@@ -146,9 +161,23 @@ class Session:
                 task.exception()  # marks it as seen, should the cut have won in the same moment
 
     def finish(self, uri: str, ticket: Ticket) -> None:
-        """Forgets a request that was answered."""
+        """Forgets a request that was answered; the engine's work for it may serve the next one."""
         if self._running.get(_key(uri)) is ticket:
             del self._running[_key(uri)]
+        document = self.document(uri)
+        if document is not None:
+            self.flights.left(document.uri)
+
+    def remember(self, snapshot: Snapshot, outcome: Outcome, *, prefetched: bool = False) -> None:
+        """Keeps the items of an answer, the first as the newest, for when the user types into them."""
+        for item in reversed(outcome.items):
+            self.type_along.add(shown_at(snapshot, item, prefetched=prefetched))
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` until it ends or the session does."""
+        task = asyncio.ensure_future(work)
+        self._leftovers.add(task)
+        task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task) -> None:
         self._leftovers.discard(task)
@@ -167,6 +196,8 @@ class Session:
         if configuration is not None:
             self._configuration = configuration
         parsed = parse_settings(self.client.options, self._configuration)
+        if parsed.settings != self.settings:
+            self.type_along.clear()
         self.settings = parsed.settings
         new = [sentence for key, sentence in parsed.remarks.items() if key not in self._named_remarks]
         self._named_remarks.update(parsed.remarks)
@@ -180,6 +211,7 @@ class Session:
         for task in leftovers:
             task.cancel()
         await asyncio.gather(*leftovers, return_exceptions=True)
+        await self.flights.close()
         await self.engine.close()
 
 

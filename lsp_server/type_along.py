@@ -4,7 +4,7 @@ Source: Copilot's completionsCache.ts and current.ts (an answer is found by the 
 text must continue, and by the exact text after it), Zed's `interpolate`. An entry keeps the lines that it was made
 for and is compared with those of today, so it can never be served for other code: any other change of the document
 makes it miss, undoing that change makes it hit again. Typing, backspacing into it, typing the brackets that the editor
-has closed, and accepting a word or a line are all the same case. Left out: what is broken by typing (features/guess.py).
+has closed, and accepting a word or a line are all the same case. Left out: what typing breaks (features/guess.py).
 """
 
 from collections import OrderedDict

@@ -1,23 +1,37 @@
 """Complete: the code that is missing at the cursor. Pure functions over a Snapshot.
 
 `plan_completion` says what to ask the engine, or why nothing is asked; `shape_completion` turns its answer into items,
-or says why there are none. Source: the order of checks is Copilot's ghostText.ts, cheapest and most general first.
-Left out: sending the request (handlers/answering.py), other files as context.
+or says why there are none. Source: the order of checks is Copilot's ghostText.ts, cheapest and most general first; its
+rule for the middle of a line too (inlineSuggestion.ts). Left out: sending the request (handlers/answering.py), other
+files as context.
 """
+
+import re
+
+import msgspec
 
 from lsp_server.context.exclude import exclusion
 from lsp_server.context.window import prompt_window
 from lsp_server.engine_link import EngineState
-from lsp_server.outcome import Figures, Item, Outcome, Reason, nothing
+from lsp_server.outcome import Figures, Item, Outcome, Reason, Source, nothing
 from lsp_server.positions import Position, without_end
 from lsp_server.settings import Settings
-from lsp_server.shaping.draft import Surroundings
+from lsp_server.shaping.draft import Surroundings, width
 from lsp_server.shaping.pipeline import shape
 from lsp_server.snapshot import Snapshot
+from lsp_server.type_along import Found
 from model.engine import api
 
 NUM_LINES_BELOW = 12
 NUM_LINES_ABOVE = 40
+NUM_ALTERNATIVES = 3
+# For what is drawn beside the greedy answer: other first tokens, but no wild ones.
+ALTERNATIVE_TEMPERATURE = 0.8
+ALTERNATIVE_TOP_P = 0.9
+# Reasons to keep quiet where nothing is shown; what is shown already is not taken away while it is typed.
+QUIET_REASONS = frozenset({Reason.MID_WORD, Reason.MID_LINE})
+
+_NEARLY_LINE_END = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*")
 
 
 def plan_completion(
@@ -47,6 +61,8 @@ def _refused(snapshot: Snapshot, settings: Settings) -> Outcome | None:
         return nothing(Reason.MANUAL_ONLY)
     if automatic and _inside_word(snapshot):
         return nothing(Reason.MID_WORD)
+    if automatic and not _NEARLY_LINE_END.fullmatch(snapshot.line_after):
+        return nothing(Reason.MID_LINE)
     return exclusion(snapshot, settings)
 
 
@@ -66,15 +82,39 @@ def _inside_word(snapshot: Snapshot) -> bool:
     return after.isalnum() or after == "_"
 
 
+def with_guess(request: api.DenoiseRequest, guess: str) -> api.DenoiseRequest:
+    """`request` for a hole that may begin with `guess`."""
+    return msgspec.structs.replace(request, canvas=(api.Masked(guess=guess),)) if guess else request
+
+
+def alternatives_to(request: api.DenoiseRequest) -> api.DenoiseRequest:
+    """The request for further answers behind the same prompt, drawn at a temperature."""
+    return msgspec.structs.replace(
+        request,
+        id=f"{request.id}-more",
+        n=NUM_ALTERNATIVES - 1,
+        seed=request.seed + 1,
+        temperature=ALTERNATIVE_TEMPERATURE,
+        top_p=ALTERNATIVE_TOP_P,
+    )
+
+
 def is_line_completion(snapshot: Snapshot, settings: Settings, capabilities: api.Capabilities) -> bool:
-    """Whether one line is asked for. Several are on an empty line right below a line that opens a block."""
+    """Whether one line is asked for. Several are on an empty line right below a line that opens an empty block."""
     if not settings.multi_line or "block" not in capabilities.complete:
         return True
     if snapshot.line_before.strip() or snapshot.line_after.strip():
         return True
     above = _line_above(snapshot)
     directly_above = without_end(snapshot.document.lines[snapshot.cursor.line - 1]) if snapshot.cursor.line else ""
-    return above != directly_above or not above.rstrip().endswith((":", "{"))
+    if above != directly_above or not above.rstrip().endswith((":", "{")) or _is_comment(above):
+        return True
+    tab_size = snapshot.indent.tab_size
+    return width(_line_below(snapshot), tab_size) > width(above, tab_size)
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("#", "//"))
 
 
 def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, request: api.DenoiseRequest) -> Outcome:
@@ -99,6 +139,29 @@ def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, req
     if snapshot.trigger == "automatic" and done.confidence < settings.confidence:
         return nothing(Reason.LOW_CONFIDENCE, f"{done.confidence:.2f}", figures)
     return Outcome(items=(_item(snapshot, request.id, shaped.text, shaped.num_replaced),), figures=figures)
+
+
+def shape_alternatives(
+    done: api.Done, others: list[api.Done], snapshot: Snapshot, settings: Settings, request: api.DenoiseRequest
+) -> Outcome:
+    """As `shape_completion`, and behind its item the others', the surest first, each text once.
+
+    An alternative that was cut short is none: what is chosen among several should be finished.
+    """
+    first = shape_completion(done, snapshot, settings, request)
+    whole = [other for other in others if other.reason not in ("cancelled", "deadline")]
+    whole.sort(key=lambda other: -other.confidence)
+    items = list(first.items)
+    for other in whole:
+        for item in shape_completion(other, snapshot, settings, request).items:
+            if all((item.text, item.end) != (before.text, before.end) for before in items):
+                items.append(msgspec.structs.replace(item, id=f"{request.id}.{len(items)}"))
+    return Outcome(items=tuple(items), figures=first.figures) if items else first
+
+
+def offer_again(found: Found, snapshot: Snapshot, request_id: str, source: Source) -> Outcome:
+    """The rest of an answer that was offered or asked for before: what the engine would say now, without asking it."""
+    return Outcome(items=(_item(snapshot, request_id, found.text, found.num_replaced),), source=source)
 
 
 def _item(snapshot: Snapshot, request_id: str, text: str, num_replaced: int) -> Item:
@@ -129,6 +192,11 @@ def surroundings(snapshot: Snapshot, *, single_line: bool) -> Surroundings:
         indent=snapshot.indent,
         single_line=single_line,
     )
+
+
+def _line_below(snapshot: Snapshot) -> str:
+    lines, row = snapshot.document.lines, snapshot.cursor.line
+    return next((without_end(line) for line in lines[row + 1 : row + 1 + NUM_LINES_BELOW] if line.strip()), "")
 
 
 def _line_above(snapshot: Snapshot) -> str:

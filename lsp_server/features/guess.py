@@ -36,7 +36,7 @@ def _num_common(first: str, second: str) -> int:
 
 
 def _aligned_end(typed: str, old: str) -> tuple[int, int]:
-    """Where in `old` the last character of `typed` is matched in the cheapest alignment, and how many are; (0, 0): none.
+    """Where in `old` the last character of `typed` is matched in the cheapest alignment, and how many are; or (0, 0).
 
     Costs: one for a character left out, put in or replaced; among equals the alignment with more matches wins, then
     the one with the smaller shift.

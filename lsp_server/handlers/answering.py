@@ -1,10 +1,11 @@
 """From a request that has arrived to its outcome: the part that inline and plain completion share.
 
-The first half (`arrive`) runs while the message is dispatched; the second waits for the engine and for whatever makes
-the answer useless. A request that our server cuts (superseded, stale, closed) is answered with an empty list, not with
-an error: -32802 ServerCancelled is only for requests whose specification allows it (this one's does not), -32801
-ContentModified must not be sent for changes that the client itself reported, and Neovim logs every error. A request
-that the *client* cancels gets -32800 from the protocol class.
+The first half (`arrive`) runs while the message is dispatched; the second looks for an answer where there is one
+already (typed along, under way), asks the engine otherwise, and waits for that and for whatever makes the answer
+useless. A request that our server cuts (superseded, stale, closed) is answered with an empty list, not with an error:
+-32802 ServerCancelled is only for requests whose specification allows it (this one's does not), -32801 ContentModified
+must not be sent for changes that the client itself reported, and Neovim logs every error. A request that the *client*
+cancels gets -32800 from the protocol class.
 """
 
 import json
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lsp_server.engine_link import EngineTrouble
-from lsp_server.features.complete import plan_completion, shape_completion
+from lsp_server.features.complete import QUIET_REASONS, offer_again, plan_completion, with_guess
+from lsp_server.features.guess import guess_after
+from lsp_server.handlers.asking import ask_engine
 from lsp_server.outcome import Outcome, Reason, nothing
-from lsp_server.session import Ticket
+from lsp_server.session import Session, Ticket
 from lsp_server.snapshot import Snapshot
-from model.engine import api
+from lsp_server.type_along import spot_of
 
 if TYPE_CHECKING:
     from lsp_server.server import SeedlingServer
@@ -31,34 +33,57 @@ async def complete(server: "SeedlingServer", uri: str, ticket: Ticket, arrived: 
     """The outcome for a request that has arrived; logged, and forgotten by the session, whatever happens."""
     outcome = nothing(Reason.CANCELLED)
     try:
-        outcome = arrived if isinstance(arrived, Outcome) else await _ask(server, ticket, arrived)
+        if isinstance(arrived, Outcome):
+            outcome = arrived
+        else:
+            outcome = await _answer(server.session, ticket, arrived)
+            server.session.offers.add(arrived, outcome.items)
         return outcome
     finally:
         server.session.finish(uri, ticket)
         _report(server, ticket, outcome)
 
 
-async def _ask(server: "SeedlingServer", ticket: Ticket, snapshot: Snapshot) -> Outcome:
-    session = server.session
+async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outcome:
     plan = plan_completion(snapshot, session.settings, session.engine.state, ticket.id)
+    unasked = snapshot.trigger == "automatic"
+    if unasked and (not isinstance(plan, Outcome) or plan.reason in QUIET_REASONS):
+        found = session.type_along.find(snapshot)
+        if found is not None:
+            return offer_again(found, snapshot, ticket.id, "prefetched" if found.shown.prefetched else "typed_along")
     if isinstance(plan, Outcome):
-        if plan.reason is Reason.NO_ENGINE and snapshot.trigger == "invoked":
+        if plan.reason is Reason.NO_ENGINE and not unasked:
             session.engine.start()  # asked for by hand: worth another try, if the restart policy allows one
         return plan
-    try:
-        done = await session.unless_cut(ticket, session.engine.ask(plan))
-    except EngineTrouble as trouble:
-        return nothing(trouble.reason, str(trouble))
-    if isinstance(done, Reason):
-        return nothing(done)
-    assert isinstance(done, api.Done)
-    return shape_completion(done, snapshot, session.settings, plan)
+    if unasked:
+        joined = await _join(session, ticket, snapshot)
+        if joined is not None:
+            return joined
+        broken = session.type_along.broken_at(snapshot)
+        plan = plan if broken is None else with_guess(plan, guess_after(*broken))
+    flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan))
+    outcome = await session.unless_cut(ticket, flight.wait())
+    return nothing(outcome) if isinstance(outcome, Reason) else outcome
+
+
+async def _join(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outcome | None:
+    """The answer to the question that is under way, where it is one to this request too."""
+    flight = session.flights.joinable(snapshot)
+    if flight is None:
+        return None
+    outcome = await session.unless_cut(ticket, flight.wait())
+    if isinstance(outcome, Reason):
+        return nothing(outcome)
+    found = session.type_along.find(snapshot)
+    if found is not None:
+        return offer_again(found, snapshot, ticket.id, "joined")
+    was_same_question = flight.spot == spot_of(snapshot) and not flight.task.cancelled()
+    return outcome if was_same_question else None
 
 
 def _report(server: "SeedlingServer", ticket: Ticket, outcome: Outcome) -> None:
     total_ms = (time.perf_counter() - ticket.arrived_s) * 1000
-    reason = "shown" if outcome.reason is None else outcome.reason.slug
     figures = {} if outcome.figures is None else msgspec.structs.asdict(outcome.figures)
     numbers = " ".join(f"{name}={value:.4g}" for name, value in figures.items())
-    log.info("%s %s total_ms=%.1f %s", ticket.id, reason, total_ms, numbers or outcome.detail)
-    server.trace(json.dumps({"id": ticket.id, "reason": reason, "total_ms": round(total_ms, 2), **figures}))
+    log.info("%s %s total_ms=%.1f %s", ticket.id, outcome.name, total_ms, numbers or outcome.detail)
+    server.trace(json.dumps({"id": ticket.id, "reason": outcome.name, "total_ms": round(total_ms, 2), **figures}))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from lsp_server.handlers.answering import complete
+from lsp_server.handlers.asking import prefetch
+from lsp_server.offers import Offer
 from lsp_server.outcome import Item
 from lsp_server.positions import Encoding, to_client
 from lsp_server.wire import CompletionRequest, Feedback
@@ -37,16 +39,22 @@ def register(server: "SeedlingServer") -> None:
 
     @server.feature("textDocument/didShowCompletion")
     def did_show(params: Feedback) -> None:
-        session.num_shown += 1
+        session.offers.shown(params.item_id)
 
     @server.feature("textDocument/didPartiallyAcceptCompletion")
     def did_partially_accept(params: Feedback) -> None:
         server.log_feedback("partially accepted", params.item_id, params.accepted_units)
+        follow(session.offers.partly_accepted(params.item_id, params.accepted_units))
 
     @server.command(ACCEPTED)
     def accepted(*arguments: Any) -> None:
-        session.num_accepted += 1
-        server.log_feedback("accepted", arguments[0] if arguments else None, None)
+        item_id = arguments[0] if arguments and isinstance(arguments[0], str) else None
+        server.log_feedback("accepted", item_id, None)
+        follow(session.offers.accepted(item_id))
+
+    def follow(offer: Offer | None) -> None:
+        if offer is not None:
+            session.in_background(prefetch(session, offer))
 
 
 def to_wire(item: Item, lines: tuple[str, ...], encoding: Encoding) -> dict[str, Any]:

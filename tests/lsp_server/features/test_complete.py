@@ -4,7 +4,13 @@ import msgspec
 import pytest
 
 from lsp_server.engine_link import EngineState
-from lsp_server.features.complete import plan_completion, shape_completion
+from lsp_server.features.complete import (
+    alternatives_to,
+    plan_completion,
+    shape_alternatives,
+    shape_completion,
+    with_guess,
+)
 from lsp_server.outcome import Outcome, Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
@@ -65,6 +71,8 @@ def answered(snapshot: Snapshot, text: str = "answer", settings: Settings | None
         (Reason.MANUAL_ONLY, marked("x = |"), READY, {"manual_only": True}),
         (Reason.LANGUAGE_OFF, marked("x = |"), READY, {"languages": ("go",)}),
         (Reason.MID_WORD, marked("x = na|me"), READY, {}),
+        (Reason.MID_LINE, marked("x = | + y"), READY, {}),
+        (Reason.MID_LINE, marked("x = f(| # c"), READY, {}),
         (Reason.HUGE_FILE, marked("x = |"), READY, {"max_file_bytes": 2}),
         (Reason.LANGUAGE_NOT_SUPPORTED, marked("x = |", "cobol"), READY, {}),
         (Reason.NO_ENGINE, marked("x = |"), EngineState(kind="failed"), {}),
@@ -84,7 +92,13 @@ def test_every_refusal_has_its_name(reason, snapshot, engine, settings):
     assert plan.reason is reason
 
 
-def test_asked_by_hand_manual_only_and_mid_word_do_not_hold():
+@pytest.mark.parametrize("after", ["", "  ", ")", ')"]', "):", ") {", "],", " ) ;", "```"])
+def test_closers_and_punctuation_may_follow_the_cursor(after):
+    assert asked(marked(f"x = f(|{after}")).deadline_ms == 400
+
+
+def test_asked_by_hand_manual_only_and_the_middle_of_a_line_do_not_hold():
+    assert asked(marked("x = | + y", trigger="invoked")).prompt.tail == " + y"
     request = asked(marked("x = na|me", trigger="invoked"), manual_only=True)
     assert request.deadline_ms == 2_000
     assert asked(marked("x = |")).deadline_ms == 400
@@ -96,7 +110,11 @@ def test_asked_by_hand_manual_only_and_mid_word_do_not_hold():
         ("def f(x):\n    |\n", "node"),
         ("def f(x):\n|\n", "node"),
         ("def f(x):\n    r|\n", "line"),
-        ("def f(x):\n    |  # c\n", "line"),
+        ("def f(x):\n    |)\n", "line"),
+        ("def f(x):\n    |\n    y = 1\n", "line"),  # the block goes on below: not empty
+        ("def f(x):\n    |\n\n    y = 1\n", "line"),
+        ("def f(x):\n    |\n\ny = 1\n", "node"),
+        ("# note:\n|\n", "line"),
         ("def f(x):\n\n    |\n", "line"),
         ("x = 1\n|\n", "line"),
         ("|", "line"),
@@ -151,3 +169,42 @@ def test_asked_by_hand_doubtful_answers_are_shown():
 
 def test_what_was_finished_at_the_deadline_is_shown():
     assert answered(marked("x = |"), "foo(", reason="deadline").items[0].text == "foo("
+
+
+def alternatives(*texts: str, first: str = "answer", **done) -> Outcome:
+    """The outcome of `first` with further answers, less and less sure."""
+    snapshot = marked("x = |", trigger="invoked")
+    others = [
+        msgspec.structs.replace(DONE, text=text, confidence=0.1 * (number + 1), **done)
+        for number, text in enumerate(texts)
+    ]
+    return shape_alternatives(msgspec.structs.replace(DONE, text=first), others, snapshot, Settings(), asked(snapshot))
+
+
+def test_alternatives_come_behind_the_first_surest_first_each_text_once():
+    outcome = alternatives("b", "answer", "c", "b")
+    assert [item.text for item in outcome.items] == ["answer", "b", "c"]
+    assert [item.id for item in outcome.items] == ["id", "id.1", "id.2"]
+    assert outcome.figures is not None
+    assert outcome.figures.confidence == 0.9
+
+
+def test_alternatives_that_are_cut_short_or_unfit_are_none():
+    assert len(alternatives("b", reason="deadline").items) == 1
+    assert len(alternatives("\x00", " ").items) == 1
+    assert alternatives(" ", first=" ").reason is Reason.EMPTY_ANSWER
+    assert [item.text for item in alternatives("b", first=" ").items] == ["b"]
+
+
+def test_alternatives_are_drawn_behind_the_same_prompt():
+    request = asked(marked("x = |", trigger="invoked"))
+    more = alternatives_to(request)
+    assert (more.prompt, more.canvas, more.stop) == (request.prompt, request.canvas, request.stop)
+    assert (more.n, more.temperature > 0, request.temperature) == (2, True, 0)
+    assert more.id != request.id
+
+
+def test_a_guess_is_the_beginning_of_the_hole():
+    request = asked(marked("x = |"))
+    assert with_guess(request, "") is request
+    assert with_guess(request, "foo(").canvas == (api.Masked(guess="foo("),)
