@@ -13,6 +13,7 @@ from llama_cpp._logger import set_verbose  # pyright: ignore[reportMissingImport
 
 from benchmarks.lines import Line, Task, num_common
 from benchmarks.one_by_one import GreedyLine
+from model.diffusion.lookup import Lookup
 
 
 class LlamaWriter:
@@ -52,20 +53,37 @@ class LlamaWriter:
 
     def write(self, task: Task) -> Line:
         """One line, one token a pass."""
+        return self._write(task, num_drafts=0)
+
+    def write_guessing(self, task: Task) -> Line:
+        """The same line with our own guesses from the text (lookup.py): what our `speculate` does."""
+        return self._write(task, num_drafts=task.prepared.policy.num_drafts)
+
+    def _write(self, task: Task, *, num_drafts: int) -> Line:
         # The last row of the prompt says the first token, so it runs even if it is cached.
         self._keep(min(task.num_warm, len(task.prepared.prompt_ids) - 1))
         line = GreedyLine(task, self._token_bytes, len(self._held))
-        num_labels = len(self._token_bytes)
+        lookup = Lookup(task.prepared.prompt_ids) if num_drafts else None
+        forwards, num_labels = 0, len(self._token_bytes)
         while line.run:
-            self._decode(line.run)
-            logits = llama_cpp.llama_get_logits_ith(self._context, -1)
-            line.take(np.ctypeslib.as_array(logits, (num_labels,)))
-        return line.finish()
+            guess = lookup.following(num_drafts) if lookup is not None else []
+            num_before = len(self._held) + len(line.run)
+            self._decode([*line.run, *guess], num_wanted=1 + len(guess))
+            forwards += 1
+            for row in range(1 + len(guess)):
+                logits = llama_cpp.llama_get_logits_ith(self._context, row - 1 - len(guess))
+                line.take(np.ctypeslib.as_array(logits, (num_labels,)))
+                if lookup is not None and line.run:
+                    lookup.add(line.run[0])
+                if line.run != guess[row : row + 1]:  # the end, a wrong guess, or nothing more was guessed
+                    self._keep(num_before + row)
+                    break
+        return line.finish(forwards)
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """fp32 (T, V): every row's prediction of the next token."""
         self._keep(0)
-        self._decode(ids, want_all=True)
+        self._decode(ids, num_wanted=len(ids))
         logits = llama_cpp.llama_get_logits(self._context)
         return np.ctypeslib.as_array(logits, (len(ids), len(self._token_bytes))).copy()
 
@@ -79,12 +97,13 @@ class LlamaWriter:
             llama_cpp.llama_memory_seq_rm(self._memory, 0, num_rows, -1)
             del self._held[num_rows:]
 
-    def _decode(self, ids: list[int], *, want_all: bool = False) -> None:
+    def _decode(self, ids: list[int], *, num_wanted: int = 1) -> None:
+        """Runs ids behind the rows held; logits are there for the last `num_wanted`."""
         num, start = len(ids), len(self._held)
         self._ids_T[:num] = ids
         self._positions_T[:num] = range(start, start + num)
-        self._wanted_T[:num] = want_all
-        self._wanted_T[num - 1] = 1
+        self._wanted_T[: num - num_wanted] = 0
+        self._wanted_T[num - num_wanted : num] = 1
         self._batch.n_tokens = num
         code = llama_cpp.llama_decode(self._context, self._batch)
         if code != 0:

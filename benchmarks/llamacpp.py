@@ -10,8 +10,10 @@ same thing (logits against our fp32 stream), else nothing is timed. llama.cpp is
 
 Bars: from masks at least as fast as llama.cpp, over the trace with drafts (the last ghost text as the guess) at least
 twice as fast; where a bar is missed, the shares of our time say where it goes. `speedup` is that of our better way from
-masks, over the lines where it wrote the same text as llama.cpp. llama.cpp may guess as well (drafts by lookup or by a
-second model); no such mode is compared here.
+masks, over the lines where it wrote the same text as llama.cpp. In the trace every keystroke is asked about, also those
+that go on with the ghost text, which the language server answers by itself: `along` counts those apart. A row of its
+own gives llama.cpp our guesses from the text (model/diffusion/lookup.py), so that the method can be told from the
+program; no shipped mode of llama.cpp is meant by it.
 `python -m benchmarks.llamacpp [--shards DIR | --data FILE] [--limit N]` prints tables, then one line of JSON.
 """
 
@@ -35,11 +37,15 @@ if TYPE_CHECKING:
 
     from benchmarks.lines import Preparer, Task
     from benchmarks.llama_writer import LlamaWriter
-    from benchmarks.timing import Timed
+    from benchmarks.replay import Stroke
+    from benchmarks.timing import Timed, Write
     from benchmarks.writers import OurWriter
     from model.checkpoints.load import Checkpoint
 
-LLAMA, BLOCKS, SPECULATE, DRAFTS = "llama.cpp", "blocks", "speculate", "speculate, last ghost text as guess"
+LLAMA, LLAMA_GUESSES = "llama.cpp", "llama.cpp with our guesses from the text"
+BLOCKS, SPECULATE, DRAFTS = "blocks", "speculate", "speculate, last ghost text as guess"
+ALONG, BROKEN, NO_GUESS = "along", "broken", "none"
+"""Whether a keystroke goes on with the last ghost text, breaks it but leaves a guess, or leaves nothing."""
 BAR, TRACE_BAR = 1.0, 2.0
 MIN_AGREEMENT = 0.97
 """Share of rows whose best token must be the same as our fp32 stream's; below it llama.cpp runs another network."""
@@ -81,21 +87,22 @@ def main() -> None:
     from benchmarks.lines import Preparer, line_set
     from benchmarks.llama_writer import version
     from benchmarks.timing import write_all
-    from benchmarks.writers import OurWriter
+    from benchmarks.writers import OurWriter, as_in_engine
+    from model.checkpoints.load import default_checkpoint
 
+    mode = as_in_engine(checkpoint, args.model or default_checkpoint(), compiled=args.compiled)
     data = line_set(args)
     preparer = Preparer(checkpoint)
     tasks = [preparer.place_task(row.place, data.stop) for row in data.rows]
     print_header("llamacpp")
     dtype = str(checkpoint.network.head_weight.dtype).removeprefix("torch.")
-    print(f"# {checkpoint.preset.name}, {dtype} here, Q8_0 there, {torch.get_num_threads()} threads each")
+    print(f"# {checkpoint.preset.name}, {mode}, {dtype} here, Q8_0 there, {torch.get_num_threads()} threads each")
     print(f"# {version()}")
     with tempfile.TemporaryDirectory(prefix="seedling-") as folder:
         agreements = [_agreement(args.model, checkpoint, tasks, Path(folder), name) for name in ("F16", "Q8_0")]
         sides = Sides(OurWriter(checkpoint), _load(Path(folder) / "Q8_0.gguf", checkpoint))
         print(f"# {len(tasks)} places: {data.what}")
-        ways = {LLAMA: sides.theirs.write, BLOCKS: sides.ours.blocks, SPECULATE: sides.ours.speculate}
-        lines = write_all(ways, tasks, sides.warm)
+        lines = write_all(_ways(sides), tasks, sides.warm)
         from_masks = print_lines(lines)
         trace = _trace(sides, preparer, checkpoint)
         over_trace = print_trace(trace)
@@ -105,11 +112,22 @@ def main() -> None:
         **from_masks,
         **over_trace,
         "agreement": [msgspec.to_builtins(agreement) for agreement in agreements],
+        "model": checkpoint.preset.name,
+        "mode": mode,
         "threads": torch.get_num_threads(),
         "places": len(tasks),
         "profile": profile,
     }
     print(json.dumps(rounded(result)))
+
+
+def _ways(sides: Sides) -> "dict[str, Write]":
+    return {
+        LLAMA: sides.theirs.write,
+        LLAMA_GUESSES: sides.theirs.write_guessing,
+        BLOCKS: sides.ours.blocks,
+        SPECULATE: sides.ours.speculate,
+    }
 
 
 def _load(path: Path, checkpoint: "Checkpoint") -> "LlamaWriter":
@@ -175,43 +193,39 @@ def compare_logits(ours_TV: "np.ndarray", theirs_TV: "np.ndarray") -> tuple[list
 
 def print_lines(lines: "dict[str, Timed]") -> dict[str, Any]:
     """The table of lines from masks, and its part of the JSON."""
-    print("lines from masks" + " " * 23 + "forwards    ms  same text     ms of those  llama.cpp's  times as fast")
+    print(f"{'lines from masks':42}forwards    ms  same text  ms of those  llama.cpp's  times as fast")
     theirs = lines[LLAMA]
     speedups: dict[str, float] = {}
     result: dict[str, Any] = {"ms_llamacpp": theirs.ms, "forwards_llamacpp": theirs.forwards}
-    print(f"{LLAMA:38}{theirs.forwards:9.2f}{theirs.ms:6.1f}")
-    for name in (BLOCKS, SPECULATE):
-        ours = lines[name]
+    result["ms_llamacpp_guesses"] = lines[LLAMA_GUESSES].ms
+    for name, ours in lines.items():
         same = [i for i, (a, b) in enumerate(zip(ours.lines, theirs.lines, strict=True)) if a.text == b.text]
         ms, their_ms = (ours.of(same).ms, theirs.of(same).ms) if same else (ours.ms, theirs.ms)
-        speedups[name] = their_ms / ms
-        share = len(same) / len(ours.lines)
-        print(
-            f"{name:38}{ours.forwards:9.2f}{ours.ms:6.1f}{share:11.1%}{ms:16.1f}{their_ms:13.1f}{speedups[name]:15.2f}"
-        )
-        result |= {f"ms_{name}": ours.ms, f"forwards_{name}": ours.forwards, f"same_text_{name}": share}
-        result |= {f"speedup_{name}": speedups[name], f"speedup_{name}_all": theirs.ms / ours.ms}
+        share, ratio = len(same) / len(ours.lines), their_ms / ms
+        print(f"{name:42}{ours.forwards:8.2f}{ours.ms:6.1f}{share:11.1%}{ms:13.1f}{their_ms:13.1f}{ratio:15.2f}")
+        if name in (BLOCKS, SPECULATE):
+            speedups[name] = ratio
+            result |= {f"ms_{name}": ours.ms, f"forwards_{name}": ours.forwards, f"same_text_{name}": share}
+            result |= {f"speedup_{name}": ratio, f"speedup_{name}_all": theirs.ms / ours.ms}
     way = max(speedups, key=lambda name: speedups[name])
     return {"speedup": speedups[way], "way": way, **result}
 
 
-def _trace(sides: Sides, preparer: "Preparer", checkpoint: "Checkpoint") -> "tuple[dict[str, Timed], list[bool]]":
-    """Both sides at every request of the typing trace, and whether the stroke had a guess."""
+def _trace(sides: Sides, preparer: "Preparer", checkpoint: "Checkpoint") -> "tuple[dict[str, Timed], list[str]]":
+    """Both sides at every request of the typing trace, and what each keystroke left of the ghost text before it."""
     from benchmarks.lines import Task, num_common
-    from benchmarks.replay import replay, request_of, rest_of
+    from benchmarks.replay import replay, request_of
     from benchmarks.timing import Timed, timed, turned
     from model.engine.guess import guess_ids
 
-    trace = json.loads((ROOT / "benchmarks/data/typing_trace.json").read_text())
-    ways = {LLAMA: sides.theirs.write, BLOCKS: sides.ours.blocks, SPECULATE: sides.ours.speculate}
-    ways[DRAFTS] = sides.ours.speculate
+    ways = _ways(sides) | {DRAFTS: sides.ours.speculate}
     done = {name: Timed([], []) for name in ways}
-    guessed: list[bool] = []
+    kinds: list[str] = []
     before: list[int] = []
     ghost = ""
-    for index, stroke in enumerate(replay(trace)):
+    for index, stroke in enumerate(replay(json.loads((ROOT / "benchmarks/data/typing_trace.json").read_text()))):
         request = request_of(stroke, checkpoint.preset)
-        ghost = rest_of(ghost, stroke)
+        kind, ghost = left_of(ghost, stroke)
         if request is None:
             continue
         prepared = preparer.prepare(request)
@@ -224,44 +238,55 @@ def _trace(sides: Sides, preparer: "Preparer", checkpoint: "Checkpoint") -> "tup
             line, time_ms = timed(ways[name], drafted if name == DRAFTS else task)
             if name == DRAFTS:
                 ghost = line.text
-            if stroke.what == "open":
-                continue  # the whole prompt is new: a start, no keystroke
-            done[name].lines.append(line)
-            done[name].times_ms.append(time_ms)
+            if stroke.what != "open":  # the whole prompt is new there: a start, no keystroke
+                done[name].lines.append(line)
+                done[name].times_ms.append(time_ms)
         if stroke.what != "open":
-            guessed.append(bool(guess))
-    return done, guessed
+            kinds.append(kind if guess else NO_GUESS)
+    return done, kinds
 
 
-def print_trace(trace: "tuple[dict[str, Timed], list[bool]]") -> dict[str, Any]:
-    """The table of the trace and its part of the JSON. `with_guess`: the strokes that typed along the ghost text."""
-    done, guessed = trace
-    with_guess = [i for i, is_guessed in enumerate(guessed) if is_guessed]
-    print(
-        f"typing trace, {len(guessed)} requests, {len(with_guess)} with a guess"
-        "\n" + " " * 38 + " forwards    ms  times as fast   with a guess: forwards    ms  times as fast"
-    )
-    theirs = done[LLAMA]
-    result: dict[str, Any] = {"trace_requests": len(guessed), "trace_guess_share": len(with_guess) / len(guessed)}
+def left_of(ghost: str, stroke: "Stroke") -> tuple[str, str]:
+    """What a keystroke makes of the last ghost text, and what is left of it as a guess."""
+    from benchmarks.replay import rest_of
+    from lsp_server.features.guess import guess_after
+
+    rest = rest_of(ghost, stroke)
+    if rest:
+        return ALONG, rest
+    rest = guess_after(stroke.typed or "", ghost)
+    return (BROKEN, rest) if rest else (NO_GUESS, "")
+
+
+def print_trace(trace: "tuple[dict[str, Timed], list[str]]") -> dict[str, Any]:
+    """The table of the trace and its part of the JSON."""
+    done, kinds = trace
+    groups = {"all": list(range(len(kinds)))}
+    groups |= {kind: [i for i, k in enumerate(kinds) if k == kind] for kind in (ALONG, BROKEN, NO_GUESS)}
+    theirs, ours = done[LLAMA], done[DRAFTS]
+    counts = ", ".join(f"{len(indices)} {kind}" for kind, indices in groups.items() if kind != "all")
+    print(f"typing trace, {len(kinds)} requests; the ghost text before them: {counts}")
+    print(f"{'ms (times as fast as llama.cpp)':42}forwards" + "".join(f"{name:>16}" for name in groups))
     for name, timed in done.items():
-        part = f"{name:38}{timed.forwards:9.2f}{timed.ms:6.1f}{theirs.ms / timed.ms:15.2f}"
-        if with_guess:
-            chosen, their_chosen = timed.of(with_guess), theirs.of(with_guess)
-            part += f"{chosen.forwards:25.2f}{chosen.ms:6.1f}{their_chosen.ms / chosen.ms:15.2f}"
-        print(part)
-    same = statistics.fmean(a.text == b.text for a, b in zip(done[DRAFTS].lines, theirs.lines, strict=True))
+        cells = [_cell(timed, theirs, indices) for indices in groups.values()]
+        print(f"{name:42}{timed.forwards:8.2f}" + "".join(f"{cell:>16}" for cell in cells))
+    same = statistics.fmean(a.text == b.text for a, b in zip(ours.lines, theirs.lines, strict=True))
     print(f"same text as llama.cpp with drafts: {same:.1%}")
-    ours = done[DRAFTS]
+    result = {"trace_requests": len(kinds), "trace_kinds": {kind: len(indices) for kind, indices in groups.items()}}
     result |= {"speedup_trace": theirs.ms / ours.ms, "speedup_trace_total": sum(theirs.times_ms) / sum(ours.times_ms)}
-    if with_guess:
-        result["speedup_trace_with_guess"] = theirs.of(with_guess).ms / ours.of(with_guess).ms
+    for kind in (ALONG, BROKEN, NO_GUESS):
+        if groups[kind]:
+            result[f"speedup_trace_{kind}"] = theirs.of(groups[kind]).ms / ours.of(groups[kind]).ms
     result |= {"ms_trace": ours.ms, "ms_trace_llamacpp": theirs.ms, "same_text_trace": same}
     result |= {"forwards_trace": ours.forwards, "forwards_trace_llamacpp": theirs.forwards}
-    result |= {
-        "speedup_trace_without_guess": theirs.ms / done[SPECULATE].ms,
-        "speedup_trace_blocks": theirs.ms / done[BLOCKS].ms,
-    }
     return result
+
+
+def _cell(timed: "Timed", theirs: "Timed", indices: list[int]) -> str:
+    if not indices:
+        return "–"
+    chosen, their_chosen = timed.of(indices), theirs.of(indices)
+    return f"{chosen.ms:.1f} ({their_chosen.ms / chosen.ms:.2f})"
 
 
 def _profile(

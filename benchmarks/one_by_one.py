@@ -23,12 +23,11 @@ class GreedyLine:
         self._limit = task.prepared.canvas.max_tokens
         self._taken_back = task.prepared.taken_back
         self._ids: list[int] = []
-        self._num_written = self._num_passes = 0
+        self._num_written = 0
         self._reason = "length"
 
     def take(self, logits_V: np.ndarray) -> None:
         """The logits of the last id of `run`: writes a token."""
-        self._num_passes += 1
         token = self._choose(logits_V)
         self.run = []
         if token == EOM:
@@ -44,11 +43,11 @@ class GreedyLine:
         if len(self._ids) < self._limit:
             self.run = [token]
 
-    def finish(self) -> Line:
+    def finish(self, forwards: int) -> Line:
         ids = tuple(self._ids)
         num_typed = len(self._taken_back.typed) if self._taken_back else 0
         text = answer_text(self._token_bytes, ids, self._reason, stop=self._check, num_typed=num_typed)
-        return Line(ids, text, self._num_passes)
+        return Line(ids, text, forwards)
 
     def _choose(self, logits_V: np.ndarray) -> int:
         if self._taken_back is not None and not self._ids:

@@ -25,6 +25,7 @@ def line_arguments(name: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=_at_least_one, default=NUM_LINES, metavar="N", help="lines to write")
     parser.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (default: the engine's)")
     parser.add_argument("--fp32", action="store_true", help="32-bit numbers (default: the engine's choice)")
+    parser.add_argument("--compiled", action="store_true", help="with compiled layers (made first, if there are none)")
     return parser
 
 

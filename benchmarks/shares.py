@@ -14,7 +14,7 @@ from unittest import mock
 from benchmarks.lines import Line, Task
 from model.network.transformer import Transformer
 
-PASSES = ("model.diffusion.sampler.one_pass", "model.diffusion.speculate.branch_pass")
+PASSES = ("model.diffusion.sampler.one_pass", "model.diffusion.speculate.one_pass")
 
 
 def time_shares(

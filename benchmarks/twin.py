@@ -65,8 +65,10 @@ def main() -> None:
     checkpoint = load_model(args)  # before anything imports torch
     from benchmarks.lines import Preparer, line_set
     from benchmarks.timing import write_all
-    from benchmarks.writers import OurWriter
+    from benchmarks.writers import OurWriter, as_in_engine
+    from model.checkpoints.load import default_checkpoint
 
+    mode = as_in_engine(checkpoint, args.model or default_checkpoint(), compiled=args.compiled)
     data = line_set(args)
     preparer = Preparer(checkpoint)
     tasks = [preparer.place_task(row.place, data.stop) for row in data.rows]
@@ -74,12 +76,13 @@ def main() -> None:
     taus = sorted({*TAUS, checkpoint.preset.sampling.tau_mask})
     ways = ways_of(writer, taus)
     print_header("twin")
-    print(f"# {checkpoint.preset.name}, {_numbers(checkpoint.network.head_weight)}")
+    print(f"# {checkpoint.preset.name}, {mode}, {_numbers(checkpoint.network.head_weight)}")
     print(f"# {len(tasks)} places: {data.what}; tokens run again on a keystroke: median {_changed(tasks)}")
     written = write_all(ways, tasks, writer.warm)
     compared = [compare(name, tau, written, data) for name, tau in _names(taus)]
     print_table(compared)
-    print(json.dumps(rounded(result_of(compared, checkpoint.preset.sampling.tau_mask))))
+    result = result_of(compared, checkpoint.preset.sampling.tau_mask)
+    print(json.dumps(rounded({"model": checkpoint.preset.name, "mode": mode, "places": len(tasks), **result})))
 
 
 def ways_of(writer: "OurWriter", taus: Sequence[float]) -> dict[str, "Write"]:

@@ -4,6 +4,8 @@ All use one network and one cache. What a way is asked to do is `write`; `warm` 
 keystroke before has left, and is not part of the time. Left out: what a line is (lines.py) and clocks.
 """
 
+from pathlib import Path
+
 import msgspec
 import torch
 
@@ -13,9 +15,28 @@ from model.checkpoints.load import Checkpoint
 from model.diffusion.run import Result
 from model.diffusion.sampler import denoise_to_end
 from model.diffusion.speculate import speculate
+from model.engine.compiling import BackgroundCompile
 from model.engine.stopping import StopCheck, answer_text, stop_for
+from model.evaluation.options import EvalError
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
+from model.network.packed import can_pack, pack_weights
+
+
+def as_in_engine(checkpoint: Checkpoint, folder: Path, *, compiled: bool) -> str:
+    """Makes the loaded network run as the engine runs it, and names the mode. `compiled`: with the library that the
+    engine makes in the background; it is made now if there is none (minutes). EvalError if that is not possible here.
+    """
+    if can_pack(checkpoint.network):
+        pack_weights(checkpoint.network)
+    if not compiled:
+        return "eager"
+    background = BackgroundCompile(delay_s=0)
+    background.start(checkpoint.network, folder)
+    background.wait()
+    if checkpoint.network.compiled is None:
+        raise EvalError("the layers cannot be compiled here: leave --compiled out")
+    return "compiled"
 
 
 class OurWriter:
@@ -84,14 +105,16 @@ class OurWriter:
         self._keep(min(task.num_warm, len(task.prepared.prompt_ids) - 1))
         network, cache = self._checkpoint.network, self._cache
         line = GreedyLine(task, self._token_bytes, int(cache.lengths_B[0]))
+        forwards = 0
         with torch.inference_mode():
             while line.run:
                 rows = Rows(torch.tensor([line.run], device=cache.k_LBGSK.device))
-                hidden_1TD, _ = one_pass(network, cache, rows, None)
+                hidden_1TD, _ = one_pass(network, cache, rows, None, want_clean=1)
                 assert hidden_1TD is not None
                 cache.advance(len(line.run))
-                line.take(network.logits(hidden_1TD[0, -1]).float().cpu().numpy())
-        return line.finish()
+                line.take(network.logits(hidden_1TD[0, -1:])[0].float().cpu().numpy())
+                forwards += 1
+        return line.finish(forwards)
 
     def _keep(self, num_rows: int) -> None:
         self._cache.truncate(min(num_rows, int(self._cache.lengths_B[0])))
