@@ -5,9 +5,17 @@ code (nodes inside ERROR regions are still found). Left out: which span to choos
 `enclosing_span` (the server).
 """
 
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import msgspec
 
-from model.syntax.trees import CharOffsets, SpanKind, grammar, parse
+from model.syntax.languages import PLAIN, SpanKind
+from model.syntax.scan import Token, tokens
+from model.syntax.trees import CharOffsets, grammar, parse
+
+_CLOSING = re.compile(r"[)\]}]|end\b")  # a line that begins so belongs to what it closes
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -22,12 +30,13 @@ def node_spans(source: str, language: str) -> list[Span]:
     """All non-empty expression, statement, block and arguments nodes of `source`, outer before inner, by start.
 
     Offsets are characters. A node that covers exactly what its parent of the same kind covers is listed once.
-    A language without a grammar gives one "statement" span per non-blank line, without its indentation.
+    A language without a grammar gives a "statement" for each non-blank line, without its indentation, and for each line
+    with what is indented below it; a "block" for the latter alone; and what stands between brackets.
     """
     tree = parse(source, language)
     kinds = grammar(language)
     if tree is None or kinds is None:
-        return _line_spans(source)
+        return _plain_spans(source)
     offsets = CharOffsets(source)
     spans: list[Span] = []
     seen: set[tuple[int, int, str]] = set()
@@ -58,13 +67,54 @@ def enclosing_span(source: str, start: int, end: int, language: str, kinds: tupl
     return found
 
 
-def _line_spans(source: str) -> list[Span]:
+def _plain_spans(source: str) -> list[Span]:
+    """Lines, what is indented below a line (with the closing line behind it), and what stands between brackets."""
+    spans = [*_indented_spans(source), *_bracket_spans(source)]
+    return sorted(set(spans), key=lambda span: (span.start, -span.end))
+
+
+def _indented_spans(source: str) -> list[Span]:
+    lines = [line for line in _lines(source) if line.text]
     spans: list[Span] = []
+    for index, line in enumerate(lines):
+        spans.append(Span(line.start, line.end, "statement"))
+        below = index + 1
+        while below < len(lines) and lines[below].column > line.column:
+            below += 1
+        if below == index + 1:
+            continue
+        spans.append(Span(lines[index + 1].start, lines[below - 1].end, "block"))
+        if below < len(lines) and lines[below].column == line.column and _CLOSING.match(lines[below].text):
+            below += 1
+        spans.append(Span(line.start, lines[below - 1].end, "statement"))
+    return spans
+
+
+def _bracket_spans(source: str) -> list[Span]:
+    opened: list[Token] = []
+    spans: list[Span] = []
+    for token in tokens(source, PLAIN):
+        if token.kind == "open":
+            opened.append(token)
+        elif token.kind == "close" and opened:
+            opener = opened.pop()
+            spans.append(Span(opener.start, token.end, "block" if opener.text == "{" else "arguments"))
+    return spans
+
+
+class _TextLine(NamedTuple):
+    """A line's `text` without its white space, from `start` to `end` of the source, `column` characters indented."""
+
+    text: str
+    start: int
+    end: int
+    column: int
+
+
+def _lines(source: str) -> Iterator[_TextLine]:
     start = 0
     for line in source.split("\n"):
         text = line.strip()
-        if text:
-            first = start + len(line) - len(line.lstrip())
-            spans.append(Span(first, first + len(text), "statement"))
+        column = len(line) - len(line.lstrip())
+        yield _TextLine(text, start + column, start + column + len(text), column)
         start += len(line) + 1
-    return spans

@@ -2,118 +2,49 @@
 
 Source: tree-sitter's Python binding (py-tree-sitter 0.25+) and the grammar wheels. Offsets that leave `model.syntax`
 are Python string indices; tree-sitter counts UTF-8 bytes, so every offset goes through `CharOffsets`.
-Left out: incremental parsing (windows are small enough to parse anew) and grammars other than Python's; a language
-without a grammar has no tree, and its callers fall back to lines.
+Left out: incremental parsing (the stop rule's windows are small enough to parse anew) and the node types of a language
+(languages.py); a language without a grammar has no tree, and its callers fall back to lines, brackets and indentation.
 """
 
 from functools import lru_cache
-from typing import Literal
+from importlib import import_module
 
-import msgspec
 import tree_sitter
 
-SpanKind = Literal["expression", "statement", "block", "arguments"]
+from model.syntax.languages import LANGUAGES, Grammar
 
 
-class Grammar(msgspec.Struct, frozen=True):
-    """What the rest of `model.syntax` needs to know of a language: its node types, sorted into our four kinds."""
-
-    statements: frozenset[str]
-    blocks: frozenset[str]
-    arguments: frozenset[str]
-    expressions: frozenset[str]
-    openers: frozenset[str]
-    closers: frozenset[str]
-    clause_words: tuple[str, ...]
-
-    def kind(self, node_type: str) -> SpanKind | None:
-        """Our name for a node type, or None when the node is neither of the four kinds."""
-        if node_type in self.expressions:
-            return "expression"
-        if node_type in self.statements:
-            return "statement"
-        if node_type in self.blocks:
-            return "block"
-        if node_type in self.arguments:
-            return "arguments"
-        return None
-
-
-_PYTHON_EXPRESSIONS = frozenset(
-    (
-        "assignment",
-        "attribute",
-        "augmented_assignment",
-        "await",
-        "binary_operator",
-        "boolean_operator",
-        "call",
-        "comparison_operator",
-        "concatenated_string",
-        "conditional_expression",
-        "dictionary",
-        "dictionary_comprehension",
-        "false",
-        "float",
-        "generator_expression",
-        "identifier",
-        "integer",
-        "lambda",
-        "list",
-        "list_comprehension",
-        "named_expression",
-        "none",
-        "not_operator",
-        "pair",
-        "parenthesized_expression",
-        "set",
-        "set_comprehension",
-        "string",
-        "subscript",
-        "true",
-        "tuple",
-        "unary_operator",
-        "expression_list",
-        "pattern_list",
-        "yield",
-    )
-)
-
-
-@lru_cache(maxsize=1)
-def _python_language() -> tree_sitter.Language:
-    import tree_sitter_python
-
-    return tree_sitter.Language(tree_sitter_python.language())
-
-
-@lru_cache(maxsize=1)
-def _python_grammar() -> Grammar:
-    language = _python_language()
-    types = {language.node_kind_for_id(i) for i in range(language.node_kind_count) if language.node_kind_is_named(i)}
-    return Grammar(
-        statements=frozenset(t for t in types if t and t.endswith(("_statement", "_definition")))
-        - {"_simple_statement"},
-        blocks=frozenset({"block"}),
-        arguments=frozenset({"argument_list", "parameters", "lambda_parameters"}),
-        expressions=_PYTHON_EXPRESSIONS,
-        openers=frozenset("([{"),
-        closers=frozenset(")]}"),
-        clause_words=("else", "elif", "except", "finally", "case"),
-    )
+@lru_cache(maxsize=len(LANGUAGES))
+def _load(module: str, function: str) -> tree_sitter.Language:
+    # On first use and by name: nobody waits for the grammars of languages that are not open.
+    return tree_sitter.Language(getattr(import_module(module), function)())
 
 
 def grammar(language: str) -> Grammar | None:
-    """Node kinds of a language by its LSP language id, or None where no grammar is installed."""
-    return _python_grammar() if language == "python" else None
+    """What we know of a language by its LSP language id, or None where we have no grammar."""
+    return LANGUAGES.get(language)
 
 
 def parse(source: str, language: str) -> tree_sitter.Tree | None:
     """The syntax tree of `source` (with ERROR and MISSING nodes where it is broken), or None without a grammar."""
-    if language != "python":
+    kinds = LANGUAGES.get(language)
+    if kinds is None:
         return None
     # A parser object is not safe to share between threads and costs microseconds to make.
-    return tree_sitter.Parser(_python_language()).parse(encode(source))
+    return tree_sitter.Parser(_load(kinds.module, kinds.function)).parse(encode(source))
+
+
+def has_error(root: tree_sitter.Node, start_byte: int, end_byte: int) -> bool:
+    """Is there an ERROR or MISSING node that touches these bytes? Descends only where there are errors."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if not node.has_error or node.start_byte > end_byte or node.end_byte < start_byte:
+            continue
+        if node.is_missing or node.is_error:
+            return True
+        waiting.extend(node.children)
+    return False
 
 
 def captures(tree: tree_sitter.Tree | tree_sitter.Node, query: str) -> dict[str, list[tree_sitter.Node]]:
@@ -126,7 +57,8 @@ def captures(tree: tree_sitter.Tree | tree_sitter.Node, query: str) -> dict[str,
 
 @lru_cache(maxsize=8)
 def _compiled(query: str) -> tree_sitter.Query:
-    return tree_sitter.Query(_python_language(), query)
+    python = LANGUAGES["python"]
+    return tree_sitter.Query(_load(python.module, python.function), query)
 
 
 def encode(source: str) -> bytes:
