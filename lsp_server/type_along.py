@@ -156,7 +156,10 @@ def rest_of(shown: Shown, now: Spot) -> Found | None:
     if not text.strip():
         return None
     num_replaced = _still_replaced(shown, typed, text, now)
-    return None if num_replaced is None else Found(text, num_replaced, shown)
+    # VS Code shows an item only if what it replaces is a subsequence of its text (isInlineSuggestion.ts).
+    if num_replaced is None or not _holds(text, now.line_after[:num_replaced]):
+        return None
+    return Found(text, num_replaced, shown)
 
 
 def _still_replaced(shown: Shown, typed: str, text: str, now: Spot) -> int | None:
@@ -165,9 +168,7 @@ def _still_replaced(shown: Shown, typed: str, text: str, now: Spot) -> int | Non
     num_consumed = len(old) - len(new)
     if num_consumed >= 0:
         # Closers that the answer replaces may have been typed over: they left the line behind the cursor one by one.
-        typed_over = iter(typed)
-        fits = num_consumed <= shown.num_replaced and old[num_consumed:] == new
-        fits = fits and all(character in typed_over for character in old[:num_consumed])
+        fits = num_consumed <= shown.num_replaced and old[num_consumed:] == new and _holds(typed, old[:num_consumed])
         return shown.num_replaced - num_consumed if fits else None
     # Closers that the editor added to typed openers; the answer closes them too, and must say so by the usual rule.
     if not new.endswith(old) or not typed:
@@ -175,3 +176,9 @@ def _still_replaced(shown: Shown, typed: str, text: str, now: Spot) -> int | Non
     merged = merge_suffix(Draft(text), Surroundings(line_before=now.line_before, line_after=new))
     expected = Draft(text, shown.num_replaced - num_consumed)
     return expected.num_replaced if merged == expected else None
+
+
+def _holds(text: str, characters: str) -> bool:
+    """Whether `characters` stand in `text` in their order."""
+    rest = iter(text)
+    return all(character in rest for character in characters)

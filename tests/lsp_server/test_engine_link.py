@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from fake_engine import Script
 
@@ -39,9 +40,19 @@ async def test_questions_share_one_connection(link, engine):
     assert [state.kind for state in link.states] == ["loading", "ready"]
     assert link.state.capabilities == engine.capabilities
     for number in range(5):
-        assert (await link.ask(request(str(number)))).text == "answer"
+        assert [done.text for done in await link.ask(request(str(number)))] == ["answer"]
         await until(lambda: not link._endings)
     assert len(engine.connections) == 1
+
+
+async def test_several_answers_come_together(link, engine):
+    engine.script = lambda request: Script(text="a", more=("b", "c"))
+    several = msgspec.structs.replace(request("1"), n=3)
+    assert [(done.text, done.index) for done in await link.ask(several)] == [("a", 0), ("b", 1), ("c", 2)]
+    await until(lambda: not link._endings)
+    error = api.Error(code="internal", sentence="No.")
+    engine.script = lambda request: Script(text="a", more=("b", "c"), error=error, num_before_error=2)
+    assert [done.text for done in await link.ask(several)] == ["a", "b"]
 
 
 async def test_cancelling_a_question_cancels_it_in_the_engine(link, engine):
@@ -86,7 +97,7 @@ async def test_a_lost_engine_is_sought_again(link, engine):
         while link.state.kind != "ready":
             link.start()
             await asyncio.sleep(0.05)
-    assert (await link.ask(request("c"))).text == "answer"
+    assert (await link.ask(request("c")))[0].text == "answer"
 
 
 async def test_without_an_engine_there_is_a_sentence(monkeypatch, tmp_path):

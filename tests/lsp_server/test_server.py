@@ -100,10 +100,10 @@ async def test_the_newer_request_cuts_the_older(client, engine):
     engine.script = lambda request: Script(keep=True) if len(engine.requests) == 1 else Script(text="second")
     await client.initialize(NEOVIM)
     await client.ready()
-    client.open(URI, "x = ")
+    client.open(URI, "x = \ny = ")
     first = client.ask(URI, 0, 4)
     await client.until(lambda: engine.requests)
-    second = client.ask(URI, 0, 4)
+    second = client.ask(URI, 1, 4)
     assert await client.items(first) == []
     assert [item["insertText"] for item in await client.items(second)] == ["second"]
     await client.until(lambda: engine.cancelled == [engine.requests[0].id])
@@ -179,13 +179,40 @@ async def test_odd_messages_are_answered_or_ignored_and_the_server_lives(client,
     assert await client.shut_down() == 0
 
 
+async def test_a_session_of_typing_cycling_and_accepting(client, engine):
+    engine.script = lambda request: Script(
+        text="foo(1)" if request.prompt.line == "x = " else "y = 2", more=("bar", "foo(1)")
+    )
+    await client.initialize()
+    await client.ready()
+    client.open(URI, "x = \n")
+    items = await client.items(client.ask(URI, 0, 4, trigger_kind=1))
+    assert [item["insertText"] for item in items] == ["foo(1)", "bar"]
+    client.change(URI, 2, {"range": _range(0, 4, 4), "text": "f"})
+    (item,) = await client.items(client.ask(URI, 0, 5))
+    assert (item["insertText"], item["range"]) == ("oo(1)", _range(0, 5, 5))
+    assert len(engine.requests) == 2  # the greedy one and the alternatives
+    client.change(URI, 3, {"range": _range(0, 5, 5), "text": "oo(1)"})
+    await client.call("workspace/executeCommand", item["command"])
+    await client.until(lambda: engine.num_finished == 3)
+    assert engine.requests[-1].prompt.prefix == "x = foo(1)\n"
+    client.change(URI, 4, {"range": _range(0, 10, 10), "text": "\n"})
+    assert [item["insertText"] for item in await client.items(client.ask(URI, 1, 0))] == ["y = 2"]
+    assert len(engine.requests) == 3
+    assert await client.shut_down() == 0
+
+
+def _range(line: int, start: int, end: int) -> dict:
+    return {"start": {"line": line, "character": start}, "end": {"line": line, "character": end}}
+
+
 async def test_clients_that_count_trigger_kinds_from_zero(stdio_client, engine):
     await stdio_client.initialize(OLD_VSCODE)
     await stdio_client.ready()
-    stdio_client.open(URI, "x = ")
+    stdio_client.open(URI, "x = \ny = ")
     assert len(await stdio_client.items(stdio_client.ask(URI, 0, 4, trigger_kind=0))) == 1
     assert engine.requests[-1].deadline_ms == 2_000
-    assert len(await stdio_client.items(stdio_client.ask(URI, 0, 4, trigger_kind=1))) == 1
+    assert len(await stdio_client.items(stdio_client.ask(URI, 1, 4, trigger_kind=1))) == 1
     assert engine.requests[-1].deadline_ms == 400  # automatic, now that the client has shown how it counts
 
 
@@ -261,17 +288,17 @@ async def test_a_failed_model_is_told_in_the_status(stdio_client, engine):
 async def test_an_engine_that_dies_is_found_again(stdio_client, engine):
     await stdio_client.initialize()
     await stdio_client.ready()
-    stdio_client.open(URI, "x = ")
+    stdio_client.open(URI, "x = \ny = ")
     assert len(await stdio_client.items(stdio_client.ask(URI, 0, 4))) == 1
     engine.script = lambda request: Script(crash=True)
-    request = stdio_client.ask(URI, 0, 4)
+    request = stdio_client.ask(URI, 1, 4)
     await stdio_client.until(lambda: len(engine.requests) == 2)
     engine.stop()
     assert await stdio_client.items(request) == []
     engine.script = lambda request: Script(text="again")
     engine.start()
     async with asyncio.timeout(20):
-        while not (items := await stdio_client.items(stdio_client.ask(URI, 0, 4, trigger_kind=1))):
+        while not (items := await stdio_client.items(stdio_client.ask(URI, 1, 4, trigger_kind=1))):
             await asyncio.sleep(0.05)
     assert items[0]["insertText"] == "again"
     assert await stdio_client.shut_down() == 0

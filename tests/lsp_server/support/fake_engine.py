@@ -17,9 +17,15 @@ from model.engine import api
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do with one request: wait, then answer, fail, or die. `keep` waits until it is cancelled."""
+    """What to do with one request: wait, then answer, fail, or die. `keep` waits until it is cancelled.
+
+    more: the texts behind the first where several are asked for; all alike if there are none. An error comes behind
+    `num_before_error` answers.
+    """
 
     text: str = "answer"
+    more: tuple[str, ...] = ()
+    num_before_error: int = 0
     delay_s: float = 0.0
     confidence: float = 0.9
     reason: api.DoneReason = "stop"
@@ -146,17 +152,21 @@ class FakeEngine:
                 for connection in list(self._server.server_state.connections):
                     connection.transport.abort()
                 return
-            event = script.error or _done(script)
-            await send({"type": "http.response.body", "body": api.encode_event(event), "more_body": False})
+            events = [_done(script, index) for index in range(request.n)]
+            if script.error is not None:
+                events = [*events[: script.num_before_error], script.error]
+            body = b"".join(map(api.encode_event, events))
+            await send({"type": "http.response.body", "body": body, "more_body": False})
             self.num_finished += 1
         finally:
             gone.cancel()
             del self._running[request.id]
 
 
-def _done(script: Script) -> api.Done:
+def _done(script: Script, index: int) -> api.Done:
     return api.Done(
-        text=script.text,
+        text=script.more[index - 1] if index and script.more else script.text,
+        index=index,
         reason=script.reason,
         confidence=script.confidence,
         steps=2,
