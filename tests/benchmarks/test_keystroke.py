@@ -68,6 +68,6 @@ def test_the_server_hears_what_replay_says():
 
 def test_the_report_counts_what_was_shown_without_asking(capsys):
     figures = {"engine_ms": 8.0, "prompt_tokens": 100, "cached_tokens": 96}
-    report([Keystroke("type", 10.0, "shown", figures), Keystroke("type", 1.0, "shown", {})])
+    report([Keystroke("type", 10.0, "shown", figures), Keystroke("type", 1.0, "typed_along", {})])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["type_along_share"], result["cached_share"], result["requests"]) == (0.5, 0.96, 1)
