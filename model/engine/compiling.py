@@ -46,6 +46,7 @@ class BackgroundCompile:
         self._delay_s = delay_s
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
         self._changed = threading.Lock()
 
     def start(self, network: "Transformer", checkpoint: Path) -> None:
@@ -58,10 +59,15 @@ class BackgroundCompile:
         if network.embed.weight.device.type != "cpu":
             return
         num_threads = torch.get_num_threads()
-        thread = threading.Thread(
+        self._thread = threading.Thread(
             target=self._work, args=(network, checkpoint, num_threads), name="seedling-compile", daemon=True
         )
-        thread.start()
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until the library is in use or will not be (minutes)."""
+        if self._thread is not None:
+            self._thread.join()
 
     def stop(self) -> None:
         """Ends the child; does not wait."""
@@ -81,7 +87,9 @@ class BackgroundCompile:
             if not self._stopping.wait(self._delay_s) and self._make(network, checkpoint, library, num_threads):
                 self._install(network, library, num_threads)
         except (OSError, RuntimeError, UnsafeFolder) as error:
-            log.warning("the engine stays in eager mode: %s", error)
+            log.warning("no compiled layers: %s", error)
+        if network.compiled is None and not self._stopping.is_set():
+            log.info("the engine stays in eager mode")
 
     def _install(self, network: "Transformer", library: Path, num_threads: int) -> bool:
         """Loads, checks, uses. A library that does not agree is removed."""
@@ -119,7 +127,7 @@ class BackgroundCompile:
         """Runs the child to its end; whether the library is there then. Says why where it is not."""
         reason = why_not(network)
         if reason:
-            log.info("the engine stays in eager mode: %s", reason)
+            log.info("no compiled layers: %s", reason)
             return False
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(self._folder)
@@ -145,7 +153,7 @@ class BackgroundCompile:
                 return False
             seconds = time.monotonic() - started_s
             if status != 0 or not library.exists():
-                log.warning("compiling failed after %.0f s, eager mode stays: %s", seconds, last_line(work / "errors"))
+                log.warning("compiling failed after %.0f s: %s", seconds, last_line(work / "errors"))
                 return False
             log.info("the layers were compiled in %.0f s", seconds)
             return True

@@ -85,9 +85,10 @@ def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, 
     """
     turns_BT2K = network.rope_table.turns(plan.positions_BT, plan.num_keys, x_BTD.dtype)
     compiled = network.compiled
-    if compiled is not None and isinstance(plan.rows, int) and compiled.serves(x_BTD, plan.rows, plan.num_keys):
-        x_BTD = compiled.run(x_BTD, turns_BT2K, cache.k_LBGSK, cache.v_LBGSK, plan.rows, plan.mask_BTS)
-        return x_BTD[:, num_dropped:]
+    if compiled is not None and isinstance(plan.rows, int):
+        keys, values = cache.k_LBGSK, cache.v_LBGSK
+        if compiled.serves(x_BTD, plan.rows, plan.num_keys, cache.capacity):
+            return compiled.run(x_BTD, turns_BT2K, keys, values, plan.rows, plan.mask_BTS)[:, num_dropped:]
     cos, sin = turns_BT2K.split(1, dim=-2)
     mask = plan.mask_BTS
     last = len(network.layers) - 1
