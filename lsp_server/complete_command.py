@@ -24,8 +24,8 @@ from lsp_server.printable import printable
 from lsp_server.settings import Settings
 from lsp_server.snapshot import Snapshot, detect_indent, open_document
 from model.engine import api
+from model.syntax.languages import language_of_suffix
 
-LANGUAGES = {".py": "python", ".pyi": "python"}
 DEADLINE_MS = 10_000.0
 FRAME_S = 0.08
 CATCH_UP_S = 1.5  # the view never falls further behind the engine than this
@@ -52,7 +52,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 def snapshot_of(place: Place) -> Snapshot:
     """The place as the language server would see it, asked for by hand."""
-    language = LANGUAGES.get(place.path.suffix.lower(), place.path.suffix.lstrip(".") or "plaintext")
+    language = language_of_suffix(place.path.suffix)
     document = open_document(place.path.resolve().as_uri(), language, 0, place.text)
     return Snapshot(
         document=document,
@@ -180,8 +180,7 @@ def run(place: Place, as_json: bool) -> int:
     if as_json:
         print(json.dumps(as_object(place, answer)))
     elif item is None:
-        assert answer.outcome.reason is not None
-        print(printable(f"seedling: no completion: {answer.outcome.reason.value}"), file=sys.stderr)
+        print(printable(f"seedling: no completion: {answer.outcome.sentence}"), file=sys.stderr)
     elif on_terminal:
         print_on_terminal(snapshot, item, figures)
     else:

@@ -20,7 +20,7 @@ class Reason(Enum):
     NOT_OPEN = "The editor asked about a document that it has not opened."
     FOREIGN_SCHEME = "Only files, unsaved documents and notebook cells are completed, not an editor's own input boxes."
     LANGUAGE_OFF = "This language is switched off in the settings (seedling.languages)."
-    LANGUAGE_NOT_SUPPORTED = "The loaded model was not trained for this language: load another model."
+    LANGUAGE_NOT_SUPPORTED = "The loaded model was not trained for this language: set SEEDLING_MODEL to one that was."
     EXCLUDED = "The file's name matches an exclusion (a secret, or seedling.exclude): it is never read."
     HUGE_FILE = "The file is larger than seedling.maxFileBytes."
     MINIFIED = "The cursor's line is so long that the file looks generated or minified."
@@ -95,6 +95,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         if self.reason is not None:
             return self.reason.slug
         return "shown" if self.source == "engine" else self.source
+
+    @property
+    def sentence(self) -> str:
+        """Why there are no items, with the limit that was met; empty where there are some."""
+        if self.reason is None:
+            return ""
+        return f"{self.reason.value} ({self.detail})" if self.detail else self.reason.value
 
 
 def nothing(reason: Reason, detail: str = "", figures: Figures | None = None) -> Outcome:

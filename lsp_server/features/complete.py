@@ -73,7 +73,8 @@ def _engine_refuses(snapshot: Snapshot, engine: EngineState) -> Outcome | None:
     if not capabilities.complete:
         return nothing(Reason.CANNOT_COMPLETE)
     if snapshot.document.language not in capabilities.languages:
-        return nothing(Reason.LANGUAGE_NOT_SUPPORTED, ", ".join(capabilities.languages))
+        language = snapshot.document.language or "a language without a name"
+        return nothing(Reason.LANGUAGE_NOT_SUPPORTED, f"{language}; it knows {', '.join(capabilities.languages)}")
     return None
 
 

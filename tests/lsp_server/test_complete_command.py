@@ -59,8 +59,9 @@ def test_the_snapshot_is_the_language_servers(file: Path) -> None:
 
 
 def test_a_file_of_another_language_is_named_so(tmp_path: Path) -> None:
-    (tmp_path / "a.js").write_text("x\n")
-    assert snapshot_of(read_place(f"{tmp_path / 'a.js'}:1")).document.language == "js"
+    for name, language in (("a.js", "javascript"), ("a.foo", "foo"), ("a", "plaintext")):
+        (tmp_path / name).write_text("x\n")
+        assert snapshot_of(read_place(f"{tmp_path / name}:1")).document.language == language
 
 
 def test_the_object_of_a_completion(file: Path) -> None:
@@ -171,7 +172,8 @@ def test_another_language_is_refused_with_its_reason(environment: dict[str, str]
     done = run(environment, "complete", f"{tmp_path / 'a.js'}:1")
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == f"seedling: no completion: {Reason.LANGUAGE_NOT_SUPPORTED.value}\n"
+    reason = Reason.LANGUAGE_NOT_SUPPORTED.value
+    assert done.stderr == f"seedling: no completion: {reason} (javascript; it knows python)\n"
 
 
 def test_the_engine_commands_tell_the_truth(environment: dict[str, str]) -> None:

@@ -22,3 +22,10 @@ def test_an_outcome_is_items_or_a_reason():
     for broken in ({}, {"items": (item,), "reason": Reason.STALE}):
         with pytest.raises(AssertionError):
             Outcome(**broken)
+
+
+def test_the_sentence_names_the_limit_that_was_met():
+    item = Item("1", "x", Position(0, 0), Position(0, 0))
+    assert nothing(Reason.STALE).sentence == Reason.STALE.value
+    assert nothing(Reason.LOW_CONFIDENCE, "0.12").sentence == f"{Reason.LOW_CONFIDENCE.value} (0.12)"
+    assert Outcome(items=(item,)).sentence == ""

@@ -92,6 +92,14 @@ def test_every_refusal_has_its_name(reason, snapshot, engine, settings):
     assert plan.reason is reason
 
 
+@pytest.mark.parametrize(("language", "named"), [("cobol", "cobol"), ("", "a language without a name")])
+def test_a_language_the_model_does_not_know_is_named_beside_those_it_knows(language, named):
+    plan = plan_completion(marked("x = |", language), Settings(), READY, "id")
+    assert isinstance(plan, Outcome)
+    assert plan.detail == f"{named}; it knows python"
+    assert "SEEDLING_MODEL" in plan.sentence
+
+
 @pytest.mark.parametrize("after", ["", "  ", ")", ')"]', "):", ") {", "],", " ) ;", "```"])
 def test_closers_and_punctuation_may_follow_the_cursor(after):
     assert asked(marked(f"x = f(|{after}")).deadline_ms == 400
