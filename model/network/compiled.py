@@ -36,14 +36,13 @@ class CompiledLayers:
     def __init__(self, graph: Graph, dtype: torch.dtype) -> None:
         self._graph, self._dtype = graph, dtype
 
-    def serves(self, x_BTD: Tensor, num_cached: int, num_keys: int, capacity: int) -> bool:
+    def serves(self, x_BTD: Tensor, num_cached: int, num_keys: int) -> bool:
         """Whether `run` may be called for new rows that stand consecutively behind `num_cached` ones."""
         num_rows = x_BTD.shape[1]
         return (
             x_BTD.shape[0] == 1
             and num_rows <= MAX_ROWS
             and num_cached >= MIN_CACHED
-            and num_cached + MIN_ROWS <= capacity
             and num_keys == num_cached + num_rows
             and x_BTD.dtype == self._dtype
         )
@@ -71,5 +70,8 @@ class CompiledLayers:
             mask_TS = F.pad(F.pad(mask_TS, (0, num_more), value=NEVER), (0, 0, 0, num_more))
             x_TD = F.pad(x_TD, (0, 0, 0, num_more))
             turns_T2K = F.pad(turns_T2K, (0, 0, 0, 0, 0, num_more))
-        (hidden_TD,) = self._graph.run([x_TD, turns_T2K, k_L1GCK[:, 0], v_L1GCK[:, 0], mask_TS.contiguous()])
+        k_LGCK, v_LGCK = k_L1GCK[:, 0], v_L1GCK[:, 0]
+        hidden_TD, k_LGTK, v_LGTK = self._graph.run([x_TD, turns_T2K, k_LGCK, v_LGCK, mask_TS.contiguous()])
+        k_LGCK[:, :, num_cached:num_keys] = k_LGTK[:, :, :num_rows]
+        v_LGCK[:, :, num_cached:num_keys] = v_LGTK[:, :, :num_rows]
         return hidden_TD[:num_rows].unsqueeze(0)

@@ -87,7 +87,7 @@ def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, 
     compiled = network.compiled
     if compiled is not None and isinstance(plan.rows, int):
         keys, values = cache.k_LBGSK, cache.v_LBGSK
-        if compiled.serves(x_BTD, plan.rows, plan.num_keys, cache.capacity):
+        if compiled.serves(x_BTD, plan.rows, plan.num_keys):
             return compiled.run(x_BTD, turns_BT2K, keys, values, plan.rows, plan.mask_BTS)[:, num_dropped:]
     cos, sin = turns_BT2K.split(1, dim=-2)
     mask = plan.mask_BTS

@@ -18,8 +18,8 @@ class Uncompiled:
         self._graph, self._scale = StepGraph(network), scale
 
     def run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-        (hidden,) = self._graph(*inputs)
-        return [hidden * self._scale]
+        hidden, keys, values = self._graph(*inputs)
+        return [hidden * self._scale, keys, values]
 
 
 def difference(network: Transformer, graph: Uncompiled) -> float:
