@@ -50,12 +50,16 @@ class Reason(Enum):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One suggestion: `text` replaces the document from `start` to `end`, both on the cursor's line."""
+    """One suggestion: `text` replaces the document from `start` to `end`, both on the cursor's line.
+
+    confidence: the engine's, between 0 and 1.
+    """
 
     id: str
     text: str
     start: Position
     end: Position
+    confidence: float = 1.0
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):

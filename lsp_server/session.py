@@ -169,9 +169,13 @@ class Session:
             self.flights.left(document.uri)
 
     def remember(self, snapshot: Snapshot, outcome: Outcome, *, prefetched: bool = False) -> None:
-        """Keeps the items of an answer, the first as the newest, for when the user types into them."""
-        for item in reversed(outcome.items):
-            self.type_along.add(shown_at(snapshot, item, prefetched=prefetched))
+        """Keeps the items of an answer, the first as the newest, for when the user types into them.
+
+        Alternatives to it that are doubtful are not kept: the user may not have seen them, and did not ask for them.
+        """
+        for index, item in reversed(list(enumerate(outcome.items))):
+            if index == 0 or item.confidence >= self.settings.confidence:
+                self.type_along.add(shown_at(snapshot, item, prefetched=prefetched))
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs `work` until it ends or the session does."""

@@ -139,7 +139,8 @@ def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, req
     # Asked for by hand, any answer is better than none; unasked, a doubtful one is an interruption.
     if snapshot.trigger == "automatic" and done.confidence < settings.confidence:
         return nothing(Reason.LOW_CONFIDENCE, f"{done.confidence:.2f}", figures)
-    return Outcome(items=(_item(snapshot, request.id, shaped.text, shaped.num_replaced),), figures=figures)
+    item = _item(snapshot, request.id, shaped.text, shaped.num_replaced)
+    return Outcome(items=(msgspec.structs.replace(item, confidence=done.confidence),), figures=figures)
 
 
 def shape_alternatives(

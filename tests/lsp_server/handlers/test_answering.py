@@ -42,6 +42,7 @@ class Engine:
         self.gate = asyncio.Event()
         self.gate.set()
         self.trouble: EngineTrouble | None = None
+        self.confidence_of_more = 0.8
 
     async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
         self.requests.append(request)
@@ -53,17 +54,18 @@ class Engine:
             raise
         if self.trouble is not None:
             raise self.trouble
-        return [done(text, index) for index, text in enumerate(texts)]
+        confidence = 0.9 if request.n == 1 else self.confidence_of_more
+        return [done(text, index, confidence) for index, text in enumerate(texts)]
 
     async def close(self) -> None:
         pass
 
 
-def done(text: str, index: int = 0) -> api.Done:
+def done(text: str, index: int, confidence: float) -> api.Done:
     return api.Done(
         text=text,
         reason="stop",
-        confidence=0.9,
+        confidence=confidence,
         steps=1,
         forwards=2,
         num_tokens=1,
@@ -252,6 +254,16 @@ async def test_asked_by_hand_there_are_alternatives():
     assert len(editor.engine.requests) == 2
     await editor.texts("x = |\n", trigger_kind=1)
     assert len(editor.engine.requests) == 4  # by hand it is always asked
+
+
+async def test_doubtful_alternatives_are_not_offered_unasked():
+    editor = Editor(Engine("foo", "bar", "baz"))
+    editor.engine.confidence_of_more = 0.3
+    assert len((await editor.ask(trigger_kind=1)).items) == 3
+    assert await editor.texts("x = f|\n") == ["oo"]
+    assert len(editor.engine.requests) == 2
+    await editor.texts("x = b|\n")
+    assert len(editor.engine.requests) == 3
 
 
 async def test_trouble_has_its_name():

@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import uvicorn
@@ -44,7 +45,7 @@ class FakeEngine:
         self.cancelled: list[str] = []
         self.connections: set[object] = set()
         self.num_finished = 0
-        self.health_status = "ready"
+        self.health_status: Literal["loading", "ready", "draining", "failed"] = "ready"
         self.progress = 1.0
         self.capabilities = api.Capabilities(
             api=api.API_VERSION,
