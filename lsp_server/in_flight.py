@@ -29,17 +29,30 @@ class Flight:
     def __init__(self, snapshot: Snapshot, work: Coroutine[Any, Any, Outcome]) -> None:
         self.spot = spot_of(snapshot)
         self.task = asyncio.ensure_future(work)
+        self.task.add_done_callback(self._land)
         self.started_s = time.perf_counter()
-        self.num_waiting = 0
+        self._waiting: set[asyncio.Future[Outcome]] = set()
 
-    async def wait(self) -> Outcome:
-        """The outcome. Cancelling this ends the wait, not the flight."""
-        self.num_waiting += 1
-        try:
-            await asyncio.wait({self.task})
-        finally:
-            self.num_waiting -= 1
-        return nothing(Reason.SUPERSEDED) if self.task.cancelled() else self.task.result()
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    def wait(self) -> asyncio.Future[Outcome]:
+        """The outcome. Waiting counts from this call on; cancelling the future ends the wait, not the flight."""
+        waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
+        if self.task.done():
+            self._land(self.task)
+        return waiting
+
+    def _land(self, task: asyncio.Task[Outcome]) -> None:
+        error = None if task.cancelled() else task.exception()
+        for waiting in [waiting for waiting in self._waiting if not waiting.done()]:
+            if error is not None:
+                waiting.set_exception(error)
+            else:
+                waiting.set_result(nothing(Reason.SUPERSEDED) if task.cancelled() else task.result())
 
 
 class Flights:

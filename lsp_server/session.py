@@ -6,7 +6,7 @@ Features never see it: they get a Snapshot. Left out: the wire (handlers/), the 
 import asyncio
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -62,7 +62,7 @@ class Session:
         self._named_remarks: set[str] = set()
         self._documents: dict[str, Document] = {}
         self._running: dict[str, Ticket] = {}
-        self._leftovers: set[asyncio.Task] = set()
+        self._leftovers: set[asyncio.Future] = set()
         self._counts_from_zero = False
         self._id_prefix = secrets.token_hex(4)
         self._num_requests = 0
@@ -143,7 +143,7 @@ class Session:
             selected=selected,
         )
 
-    async def unless_cut(self, ticket: Ticket, work: Coroutine[Any, Any, T]) -> T | Reason:
+    async def unless_cut(self, ticket: Ticket, work: Awaitable[T]) -> T | Reason:
         """The result of `work`, or the reason why nobody wants it any more, whichever comes first.
 
         The work is cancelled when it loses or when the request itself is cancelled; it may take its time to end.
@@ -183,7 +183,7 @@ class Session:
         self._leftovers.add(task)
         task.add_done_callback(self._forget)
 
-    def _forget(self, task: asyncio.Task) -> None:
+    def _forget(self, task: asyncio.Future) -> None:
         self._leftovers.discard(task)
         if not task.cancelled():
             task.exception()

@@ -76,8 +76,8 @@ async def test_who_may_join():
 async def test_a_wait_that_is_cancelled_leaves_the_flight_alone():
     flights, work = Flights(), Work()
     flight = flights.start(at("x = |"), work())
-    first, second = asyncio.ensure_future(flight.wait()), asyncio.ensure_future(flight.wait())
-    await until(lambda: flight.num_waiting == 2)
+    first, second = flight.wait(), flight.wait()
+    assert flight.num_waiting == 2
     first.cancel()
     await until(lambda: flight.num_waiting == 1)
     work.may_end.set()
@@ -94,8 +94,8 @@ async def test_what_ends_a_flight():
     ):
         flights, work = Flights(), Work()
         flight = flights.start(at("x = |"), work())
-        waiting = asyncio.ensure_future(flight.wait())
-        await until(lambda flight=flight: flight.num_waiting)
+        waiting = flight.wait()
+        await asyncio.sleep(0)  # the work has begun
         end(flights)
         assert (await waiting).reason is Reason.SUPERSEDED
         assert work.was_cancelled
@@ -118,8 +118,8 @@ async def test_unclaimed_it_ends_and_claimed_it_goes_on(monkeypatch):
     monkeypatch.setattr(in_flight, "UNCLAIMED_S", 0.02)
     flights, claimed, unclaimed = Flights(), Work(), Work()
     waited_for = flights.start(at("x = |"), claimed())
-    waiting = asyncio.ensure_future(waited_for.wait())
-    await until(lambda: waited_for.num_waiting)
+    waiting = waited_for.wait()
+    flights.arrived(at("z|", "file:///w/b.py"))  # wanted here, so another document's request leaves it alone
     alone = flights.start(at("x = |", "file:///w/b.py"), unclaimed())
     for uri in (URI, "file:///w/b.py"):
         flights.left(uri)
@@ -128,6 +128,20 @@ async def test_unclaimed_it_ends_and_claimed_it_goes_on(monkeypatch):
     assert not waited_for.task.done()
     claimed.may_end.set()
     assert await waiting is OUTCOME
+    await asyncio.wait_for(flights.idle(), 5)
+
+
+async def test_a_failure_of_ours_reaches_who_waits_and_nobody_else():
+    async def fail() -> Outcome:
+        raise ValueError
+
+    flights = Flights()
+    flight = flights.start(at("x = |"), fail())
+    with pytest.raises(ValueError):
+        await flight.wait()
+    with pytest.raises(ValueError):
+        await flight.wait()  # it has landed already
+    flights.start(at("x = |"), fail())
     await asyncio.wait_for(flights.idle(), 5)
 
 
