@@ -31,7 +31,7 @@ ALTERNATIVE_TOP_P = 0.9
 # Reasons to keep quiet where nothing is shown; what is shown already is not taken away while it is typed.
 QUIET_REASONS = frozenset({Reason.MID_WORD, Reason.MID_LINE})
 
-_NEARLY_LINE_END = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*")
+_NEARLY_LINE_END = re.compile(r"[)>}\]\"'`]*\s*[:{;,]?")
 
 
 def plan_completion(
@@ -61,7 +61,7 @@ def _refused(snapshot: Snapshot, settings: Settings) -> Outcome | None:
         return nothing(Reason.MANUAL_ONLY)
     if automatic and _inside_word(snapshot):
         return nothing(Reason.MID_WORD)
-    if automatic and not _NEARLY_LINE_END.fullmatch(snapshot.line_after):
+    if automatic and not _NEARLY_LINE_END.fullmatch(snapshot.line_after.strip()):
         return nothing(Reason.MID_LINE)
     return exclusion(snapshot, settings)
 

@@ -133,13 +133,13 @@ async def test_unclaimed_it_ends_and_claimed_it_goes_on(monkeypatch):
 
 async def test_a_failure_of_ours_reaches_who_waits_and_nobody_else():
     async def fail() -> Outcome:
-        raise ValueError
+        raise RuntimeError("no")
 
     flights = Flights()
     flight = flights.start(at("x = |"), fail())
-    with pytest.raises(ValueError):
+    with pytest.raises(RuntimeError, match="no"):
         await flight.wait()
-    with pytest.raises(ValueError):
+    with pytest.raises(RuntimeError, match="no"):
         await flight.wait()  # it has landed already
     flights.start(at("x = |"), fail())
     await asyncio.wait_for(flights.idle(), 5)
