@@ -40,20 +40,26 @@ def spot_of(snapshot: Snapshot) -> Spot:
 def typed_since(before: Spot, now: Spot) -> str | None:
     """What was typed at the spot `before` to get to `now`, with `\\n` line ends; None where anything else differs.
 
-    The rest of the cursor's line is not compared: see `added_after`.
+    The rest of the cursor's line is not compared: `rest_of` looks at it.
     """
+    typed = _text_since(before, now)
+    return typed if typed is not None and _same_around(before, now) else None
+
+
+def _text_since(before: Spot, now: Spot) -> str | None:
+    """`typed_since`, as far as the lines between the two cursors tell."""
     num_below = len(before.lines) - before.row
     if before.uri != now.uri or now.row < before.row or len(now.lines) - now.row != num_below:
         return None
-    # The cursor's line is compared first, as it tells most entries apart.
     text = "".join((*now.lines[before.row : now.row], now.line_before))
     if not text.startswith(before.line_before):
         return None
-    if before.lines[: before.row] != now.lines[: before.row]:
-        return None
-    if before.lines[before.row + 1 :] != now.lines[now.row + 1 :]:
-        return None
     return text[len(before.line_before) :].replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _same_around(before: Spot, now: Spot) -> bool:
+    same_above = before.lines[: before.row] == now.lines[: before.row]
+    return same_above and before.lines[before.row + 1 :] == now.lines[now.row + 1 :]
 
 
 def could_become(before: Spot, document: Document) -> bool:
@@ -149,8 +155,9 @@ class TypeAlong:
 
 def rest_of(shown: Shown, now: Spot) -> Found | None:
     """What is left of `shown` at `now`; None where it does not fit, or nothing visible is left."""
-    typed = typed_since(shown.spot, now)
-    if typed is None or not shown.text.startswith(typed):
+    typed = _text_since(shown.spot, now)
+    # All other lines are compared last: this is what costs most, and most answers are out by then.
+    if typed is None or not shown.text.startswith(typed) or not _same_around(shown.spot, now):
         return None
     text = shown.text[len(typed) :]
     if not text.strip():
