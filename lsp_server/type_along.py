@@ -7,7 +7,7 @@ makes it miss, undoing that change makes it hit again. Typing, backspacing into 
 has closed, and accepting a word or a line are all the same case. Left out: what typing breaks (features/guess.py).
 """
 
-from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -104,36 +104,35 @@ class TypeAlong:
 
     def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         self._max_entries, self._max_bytes = max_entries, max_bytes
-        self._sizes: OrderedDict[Shown, int] = OrderedDict()
+        # A list, as hashing an answer would read its whole document.
+        self._answers: list[Shown] = []
         self.size_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return len(self._answers)
 
     def add(self, shown: Shown) -> None:
         """Keeps an answer as the newest one."""
-        self._drop(shown)
-        # Lines are shared between versions, but not always (a client may send whole documents): counted as if never.
-        size = 8 * len(shown.spot.lines) + sum(map(len, shown.spot.lines)) + len(shown.text)
-        self._sizes[shown] = size
-        self.size_bytes += size
-        while len(self._sizes) > 1 and (len(self._sizes) > self._max_entries or self.size_bytes > self._max_bytes):
-            self._drop(next(iter(self._sizes)))
+        self._drop_where(lambda answer: answer.text == shown.text and answer == shown)
+        self._answers.append(shown)
+        self.size_bytes += _size_bytes(shown)
+        while len(self) > 1 and (len(self) > self._max_entries or self.size_bytes > self._max_bytes):
+            self.size_bytes -= _size_bytes(self._answers.pop(0))
 
     def find(self, snapshot: Snapshot) -> Found | None:
         """What the newest answer that fits has left at `snapshot`."""
         now = spot_of(snapshot)
-        for shown in reversed(self._sizes):
-            found = rest_of(shown, now)
+        for index in range(len(self) - 1, -1, -1):
+            found = rest_of(self._answers[index], now)
             if found is not None:
-                self._sizes.move_to_end(shown)
+                self._answers.append(self._answers.pop(index))
                 return found
         return None
 
     def broken_at(self, snapshot: Snapshot) -> tuple[str, str] | None:
         """The newest answer that was given where `snapshot` was typed on, fitting or not: (typed since, its text)."""
         now = spot_of(snapshot)
-        for shown in reversed(self._sizes):
+        for shown in reversed(self._answers):
             typed = typed_since(shown.spot, now)
             if typed is not None and now.line_after.endswith(shown.spot.line_after):
                 return typed, shown.text
@@ -141,16 +140,20 @@ class TypeAlong:
 
     def forget(self, uri: str) -> None:
         """Drops the answers for a document."""
-        for shown in [shown for shown in self._sizes if shown.spot.uri == uri]:
-            self._drop(shown)
+        self._drop_where(lambda answer: answer.spot.uri == uri)
 
     def clear(self) -> None:
         """Drops everything: other settings may give other answers."""
-        self._sizes.clear()
-        self.size_bytes = 0
+        self._drop_where(lambda answer: True)
 
-    def _drop(self, shown: Shown) -> None:
-        self.size_bytes -= self._sizes.pop(shown, 0)
+    def _drop_where(self, is_dropped: Callable[[Shown], bool]) -> None:
+        self.size_bytes -= sum(_size_bytes(answer) for answer in self._answers if is_dropped(answer))
+        self._answers = [answer for answer in self._answers if not is_dropped(answer)]
+
+
+def _size_bytes(shown: Shown) -> int:
+    # Lines are shared between versions, but not always (a client may send whole documents): counted as if never.
+    return 8 * len(shown.spot.lines) + sum(map(len, shown.spot.lines)) + len(shown.text)
 
 
 def rest_of(shown: Shown, now: Spot) -> Found | None:
