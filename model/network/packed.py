@@ -11,9 +11,8 @@ Shapes: B batch, T rows, D model width, H query heads, G key-value heads, K feat
 import torch
 from torch import Tensor, nn
 
-from kernels.rms_norm.reference import rms_norm
+from kernels.rms_norm.reference import LengthNorm
 from kernels.rope_kv_write.reference import kv_write, rotate
-from kernels.swiglu.reference import swiglu
 from model.network.transformer import Layer, Transformer
 
 # The layout is chosen for this many rows and serves all; a denoising step has 8 to 64.
@@ -30,37 +29,50 @@ class PackedLinear:
     def __call__(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise.default(x, self._weight, self._bias, "none", [], "")
 
+    def silu(self, x: Tensor) -> Tensor:
+        """silu(x · Wᵀ + b) in one operation."""
+        return torch.ops.mkldnn._linear_pointwise.default(x, self._weight, self._bias, "swish", [], "")
+
     def add_to(self, total: Tensor, x: Tensor) -> Tensor:
         """total + x · Wᵀ + b in one operation."""
         return torch.ops.mkldnn._linear_pointwise.binary(x, total, self._weight, self._bias, "add")
 
+    def times(self, factor: Tensor, x: Tensor) -> Tensor:
+        """factor · (x · Wᵀ + b), element by element, in one operation."""
+        return torch.ops.mkldnn._linear_pointwise.binary(x, factor, self._weight, self._bias, "mul")
+
 
 class PackedLayer(nn.Module):
-    """A Layer for inference: packed matrices, the sums fused with them, queries and keys normed and turned together."""
+    """A Layer for inference: packed matrices that also add, multiply and gate; queries and keys normed and turned
+    together.
+    """
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
         self.num_heads, self.num_kv_heads, self.d_head = layer.num_heads, layer.num_kv_heads, layer.d_head
-        self.attn_norm, self.mlp_norm = layer.attn_norm, layer.mlp_norm
-        self._qkv = PackedLinear(layer.qkv.weight, layer.qkv.bias)
-        self._attn_out, self._gate_up, self._mlp_out = (
-            PackedLinear(linear.weight, None) for linear in (layer.attn_out, layer.gate_up, layer.mlp_out)
+        self._attn_norm, self._mlp_norm = (
+            LengthNorm(norm.weight, norm.eps) for norm in (layer.attn_norm, layer.mlp_norm)
         )
-        self._eps = self.attn_norm.eps
-        self._gains: Tensor | None = None  # (H + G, K)
+        self._qkv = PackedLinear(layer.qkv.weight, layer.qkv.bias)
+        gate, up = layer.gate_up.weight.chunk(2)
+        self._attn_out, self._gate, self._up, self._mlp_out = (
+            PackedLinear(weight, None) for weight in (layer.attn_out.weight, gate, up, layer.mlp_out.weight)
+        )
+        self._qk_norm: LengthNorm | None = None
         if layer.q_norm is not None and layer.k_norm is not None:
-            q_gains = layer.q_norm.weight.detach().expand(self.num_heads, -1)
-            self._gains = torch.cat((q_gains, layer.k_norm.weight.detach().expand(self.num_kv_heads, -1)))
+            q_gains_HK = layer.q_norm.weight.expand(self.num_heads, -1)
+            k_gains_GK = layer.k_norm.weight.expand(self.num_kv_heads, -1)
+            self._qk_norm = LengthNorm(torch.cat((q_gains_HK, k_gains_GK)), layer.q_norm.eps)
 
     def project_into(
         self, x_BTD: Tensor, cos: Tensor, sin: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, rows: int | Tensor
     ) -> Tensor:
         """As in Layer."""
-        qkv_BTNK = self._qkv(self.attn_norm(x_BTD)).unflatten(-1, (-1, self.d_head))
+        qkv_BTNK = self._qkv(self._attn_norm(x_BTD)).unflatten(-1, (-1, self.d_head))
         num_turned = self.num_heads + self.num_kv_heads
         qk_BTNK, v_BTGK = qkv_BTNK[:, :, :num_turned], qkv_BTNK[:, :, num_turned:]
-        if self._gains is not None:
-            qk_BTNK = rms_norm(qk_BTNK, None, self._eps).mul_(self._gains)
+        if self._qk_norm is not None:
+            qk_BTNK = self._qk_norm(qk_BTNK)
         qk_BTNK = rotate(qk_BTNK, cos, sin)
         kv_write(qk_BTNK[:, :, self.num_heads :], v_BTGK, k_BGSK, v_BGSK, rows)
         return qk_BTNK[:, :, : self.num_heads]
@@ -68,7 +80,8 @@ class PackedLayer(nn.Module):
     def finish(self, x_BTD: Tensor, attended_BTE: Tensor) -> Tensor:
         """As in Layer."""
         x_BTD = self._attn_out.add_to(x_BTD, attended_BTE)
-        return self._mlp_out.add_to(x_BTD, swiglu(self._gate_up(self.mlp_norm(x_BTD))))
+        normed_BTD = self._mlp_norm(x_BTD)
+        return self._mlp_out.add_to(x_BTD, self._up.times(self._gate.silu(normed_BTD), normed_BTD))
 
 
 def can_pack(network: Transformer) -> bool:

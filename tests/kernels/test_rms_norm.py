@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kernels.rms_norm.reference import add_rms_norm, rms_norm
+from kernels.rms_norm.reference import LengthNorm, add_rms_norm, rms_norm
 
 
 def by_hand(row: list[float], weight: list[float], eps: float) -> list[float]:
@@ -36,3 +36,17 @@ def test_add_returns_the_sum_and_its_norm():
     normed, total = add_rms_norm(x, residual, weight, 1e-5)
     assert torch.equal(total, x + residual)
     assert torch.equal(normed, rms_norm(x + residual, weight, 1e-5))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 1e3])
+def test_the_length_gives_the_same_norm(dtype, tolerance, scale):
+    generator = torch.Generator().manual_seed(4)
+    x = (scale * torch.randn(2, 3, 4, 7, generator=generator)).to(dtype)
+    before = x.clone()
+    weight = torch.randn(4, 7, generator=generator).to(dtype)
+    expected = torch.stack([rms_norm(x[:, :, head], weight[head], 1e-3) for head in range(4)], dim=2)
+    got = LengthNorm(weight, 1e-3)(x)
+    assert got.dtype == dtype
+    assert torch.equal(x, before)
+    torch.testing.assert_close(got, expected, atol=tolerance, rtol=tolerance)
