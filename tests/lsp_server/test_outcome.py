@@ -29,3 +29,10 @@ def test_the_sentence_names_the_limit_that_was_met():
     assert nothing(Reason.STALE).sentence == Reason.STALE.value
     assert nothing(Reason.LOW_CONFIDENCE, "0.12").sentence == f"{Reason.LOW_CONFIDENCE.value} (0.12)"
     assert Outcome(items=(item,)).sentence == ""
+
+
+def test_the_log_names_where_items_came_from():
+    item = Item("1", "x", Position(0, 0), Position(0, 0))
+    assert Outcome(items=(item,)).name == "shown"
+    assert Outcome(items=(item,), source="typed_along").name == "typed_along"
+    assert nothing(Reason.MID_LINE).name == "mid_line"
