@@ -203,3 +203,38 @@ def test_random_typing_is_found_exactly_as_long_as_it_follows_the_answer():
 
 def typing(document: Document, cursor: Position, text: str) -> Document:
     return document.changed([Change(text, cursor, cursor)], document.version + 1, "utf-32")
+
+
+CLOSERS = {"(": ")", "[": "]", '"': '"'}
+
+
+def keystroke(line: str, column: int, character: str) -> str:
+    """The line after one key in an editor that closes brackets and quotes and lets their ends be typed over."""
+    if character in CLOSERS.values() and line[column : column + 1] == character:
+        return line
+    closer = CLOSERS.get(character, "") if line[column : column + 1] in ("", ")", "]") else ""
+    return line[:column] + character + closer + line[column:]
+
+
+def test_whatever_is_found_makes_the_text_that_was_offered():
+    rng = random.Random(11)
+    num_found = 0
+    for _ in range(400):
+        inner = "".join(rng.choice(["a", "b", "(a)", "[b]", '"a"', "(", ", "]) for _ in range(rng.randint(1, 5)))
+        before, after, closing = rng.choice(
+            [("x = ", "", ""), ("f(", ")", ")"), ("f(", "):", "):"), ("g[f(", ")]", ")")]
+        )
+        start = at(f"{before}|{after}\n")
+        offered = Shown(spot_of(start), inner + closing, len(closing))
+        whole = before + inner + closing + after[len(closing) :]
+        line, column = before + after, len(before)
+        for character in inner:
+            line, column = keystroke(line, column, character), column + 1
+            now = at(f"{line[:column]}|{line[column:]}\n")
+            answers = TypeAlong()
+            answers.add(offered)
+            found = answers.find(now)
+            if found is not None:
+                num_found += 1
+                assert line[:column] + found.text + line[column + found.num_replaced :] == whole
+    assert num_found > 500
