@@ -4,8 +4,8 @@ Source: Vaswani et al. (arXiv 1706.03762), equation 1; grouped heads: Ainslie et
 block already stand in the cache behind the cached ones (rope_kv_write), so the op sees one run of keys.
 Left out: paged caches, dropout, soft caps, attention sinks.
 
-Shapes: B batch, T query rows, H query heads, G key-value heads (H a multiple of G), R = H/G, N = T·R folded rows, S key
-rows, D features of a head.
+Shapes: B batch, T query rows, H query heads, G key-value heads (H a multiple of G), R = H/G, M = B·G, N = T·R folded
+rows, S key rows, D features of a head.
 """
 
 import torch
@@ -35,14 +35,16 @@ def block_attention(q_BTHD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, mask_BTS: Te
     worth_it = MIN_SCORES <= T * S and B * H * T * S <= MAX_SCORES
     if on_cpu and worth_it and q_BTHD.dtype == torch.bfloat16 and not q_BTHD.requires_grad:
         # Two bf16 products take half the time of the CPU's fused kernel from 16 rows on; fp32 gains nothing by it.
-        scores_BGNS = _fold(q_BTHD * D**-0.5, G) @ k_BGSD.transpose(-1, -2)
+        # As one batch: the 4-dimensional product would expand and reshape all three operands first.
+        q_MND = _fold(q_BTHD * D**-0.5, G).flatten(0, 1)
+        scores_MNS = torch.bmm(q_MND, k_BGSD.flatten(0, 1).transpose(1, 2))
         if mask_BTS is not None:
-            scores_BGTRS, mask_B1T1S = scores_BGNS.view(B, G, T, R, S), mask_BTS[:, None, :, None]
+            scores_BGTRS, mask_B1T1S = scores_MNS.view(B, G, T, R, S), mask_BTS[:, None, :, None]
             if mask_BTS.dtype == torch.bool:
                 scores_BGTRS.masked_fill_(~mask_B1T1S, float("-inf"))
             else:
                 scores_BGTRS.add_(mask_B1T1S)
-        return _unfold(scores_BGNS.softmax(-1) @ v_BGSD, T)
+        return _unfold(torch.bmm(scores_MNS.softmax(-1), v_BGSD.flatten(0, 1)).unflatten(0, (B, G)), T)
     grouped = R > 1
     if grouped and not on_cpu:
         # Off the CPU only kernels without a mask know grouped heads; repeating keys is cheaper than the fallback.

@@ -27,7 +27,9 @@ class Graph(Protocol):
 
 def load_compiled(library: Path, dtype: torch.dtype) -> "CompiledLayers":
     """`dtype` is the network's. Raises RuntimeError when the library cannot be loaded."""
-    return CompiledLayers(torch._C._aoti.AOTIModelContainerRunnerCpu(str(library), 1), dtype)
+    from torch._C._aoti import AOTIModelContainerRunnerCpu
+
+    return CompiledLayers(AOTIModelContainerRunnerCpu(str(library), 1), dtype)
 
 
 class CompiledLayers:
