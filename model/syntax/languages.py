@@ -63,7 +63,8 @@ _SINGLE = r"'(?:\\(?:\r?\n|.)|[^'\\\n])*'?"
 _BACKTICK = r"`(?:\\[\s\S]|[^`\\])*(?:`|\Z)"
 _RAW_BACKTICK = r"`[^`]*(?:`|\Z)"
 _DIRECTIVE = r"(?P<directive>(?m:^)[ \t]*\#(?:\\\r?\n|[^\n])*)"
-_REGEX = r"(?P<regex>/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*)"
+# Bounded, or a long line of slashes that close nothing would take the square of its length.
+_REGEX = r"(?P<regex>/(?:\\.|\[(?:\\.|[^\]\\\n]){0,200}\]|[^/\\\n\[]){1,400}/[a-z]*)"
 _NUMBER = r"(?P<number>\d[\w.]*(?:'\w+)*)"  # C++ writes 1'000
 
 _SCRIPT_TOKENS = f"{_COMMENT}|{_REGEX}|(?P<string>{_DOUBLE}|{_SINGLE}|{_BACKTICK})|{_BRACKETS}"

@@ -3,7 +3,8 @@
 A statement ends at the newline where every bracket that the canvas opened is closed again and the last token ends a
 statement: `;`, `}`, a label's `:`, the `,` of an item. Where a statement may end without a mark, the parser is asked
 (0.1-0.4 ms). Brackets are counted by the scanner: a parser whose input lacks a `}` takes the enclosing block's instead.
-Left out: waiting for an `else` on the line after a `}` (the statement is finished; the rest is another answer).
+Left out: waiting for an `else` on the line after a `}` (the statement is finished; the rest is another answer), and
+windows that begin inside a string of many lines (each line is an answer then).
 """
 
 import re
@@ -18,8 +19,8 @@ from model.syntax.trees import encode, has_error, parse
 from model.syntax.windows import line_ends, width
 
 _UNSEEN = ("comment", "directive")
-_LEADING_OPERATOR = re.compile(r"\.(?!\.)|\?|:|&&|\|\|")
-_HALF_OPERATORS = (".", "&", "|")
+_LEADING_OPERATOR = re.compile(r"\.(?!\.)|[?:&|=%*^]|\+(?!\+)|-(?!-)")
+_HALF_OPERATORS = (".", "+", "-")
 
 
 class _Line(NamedTuple):
@@ -42,6 +43,7 @@ def end_of_statement(head: str, line: str, canvas: str, tail: str, language: str
 
     `line` is the cursor's line up to the canvas, `head` and `tail` are windows of the text around both.
     """
+    head = _without_half_comment(head)
     seen = list(tokens(head + line + canvas, kinds))
     start, canvas_start = len(head), len(head) + len(line)
     closing = _Closing(line, tail, kinds)
@@ -119,6 +121,12 @@ class _Closing:
         return line_start == 0 or bool(before.strip()) or width(before + closer.text) >= self._indent
 
 
+def _without_half_comment(head: str) -> str:
+    """A window that begins inside a comment of many lines, without that: its quotes would open strings."""
+    end = head.find("*/")
+    return head if end < 0 or 0 <= head.find("/*") <= end else head[end + 2 :]
+
+
 def _has_end_mark(text: _Line) -> bool:
     """Does the last token, with all brackets closed, end a statement in any case?"""
     last = text.code[-1]
@@ -176,6 +184,8 @@ def _behind_brackets(code: list[Token], at: int) -> int:
 
 def _ends_an_item(text: _Line) -> bool:
     """Does the comma at the end separate the items of a list that was begun above, or end an arm of a match?"""
+    if text.own[text.own.rfind("\n") + 1 :].lstrip().startswith("}"):
+        return True  # `},` behind a body: no declaration goes on so
     root = _root(text.head + text.own + text.tail, text.language)
     at = len(encode((text.head + text.own)[: text.code[-1].end]))
     comma = root.descendant_for_byte_range(at - 1, at)

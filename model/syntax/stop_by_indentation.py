@@ -26,7 +26,7 @@ def end_of_statement(head: str, line: str, canvas: str, tail: str, language: str
     for end in line_ends(canvas):
         if not (line + canvas[:end]).strip():
             continue  # nothing but blank lines so far
-        if not _is_closed(head, line + canvas[:end], tail, language):
+        if not _is_closed(head, line, canvas[:end], tail, language):
             continue
         if rest_of_line or not _opens_block(line + canvas[:end], language, kinds):
             return end
@@ -34,20 +34,34 @@ def end_of_statement(head: str, line: str, canvas: str, tail: str, language: str
     return None
 
 
-def _is_closed(head: str, own: str, tail: str, language: str) -> bool:
+def _is_closed(head: str, line: str, canvas: str, tail: str, language: str) -> bool:
     """Is the text from the cursor's line to the canvas's end whole: in its surroundings, or taken alone?"""
+    own = line + canvas
     # The line's rest belongs to the canvas's last line; a canvas that stands for whole lines needs its newline.
     start = len(encode(head))
     end = start + len(encode(own)) + len(encode(tail.split("\n", 1)[0]))
     tree = parse(head + own + tail, language)
     assert tree is not None
     if not tree.root_node.has_error or not has_error(tree.root_node, start, end):
-        return True
+        return not _borrows_a_closer(tree.root_node, start + len(encode(line)), end)
     # Broken code above or below may swallow this text in an ERROR; then it is judged alone. Text whose brackets and
     # strings are closed counts as closed even when it is wrong: no later line can mend it.
     alone = parse(own + "\n", language)
     assert alone is not None
     return _is_balanced(alone.root_node)
+
+
+def _borrows_a_closer(root: tree_sitter.Node, start_byte: int, end_byte: int) -> bool:
+    """Is a bracket or string that begins in the canvas closed by what stands behind it, and was meant for another?"""
+    node: tree_sitter.Node | None = root
+    while node is not None:
+        node = next((child for child in node.children if child.start_byte < end_byte < child.end_byte), None)
+        if node is None or node.start_byte < start_byte:
+            continue
+        first = node.children[0].type if node.children else ""
+        if first in (*_OPENERS, "string_start"):
+            return True
+    return False
 
 
 def _is_balanced(root: tree_sitter.Node) -> bool:

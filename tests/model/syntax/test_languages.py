@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
@@ -11,6 +12,31 @@ from model.syntax.languages import LANGUAGES, language_of_suffix
 from model.syntax.spans import enclosing_span, node_spans
 from model.syntax.stop import stop_offset
 from model.syntax.trees import CharOffsets, parse
+
+BREAKERS = (*"(){}'\"`#@;,:\n", "", "/*", "*/", "//", "\\", "\r\n", '"""', 'r#"', 'R"(')
+    "",
+    "(",
+    ")",
+    "{",
+    "}",
+    "'",
+    '"',
+    "`",
+    "/*",
+    "*/",
+    "//",
+    "\\",
+    "\n",
+    "\r\n",
+    "#",
+    "@",
+    '"""',
+    'r#"',
+    'R"(',
+    ";",
+    ",",
+    ":",
+)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -50,6 +76,22 @@ def test_every_prefix_of_a_program_has_spans_starts_and_a_stop_in_range(language
         for canvas, suffix in ((rest, ""), (rest[:90], rest[90:])):
             offset = stop_offset(prefix, canvas, suffix, "node", language)
             assert offset is None or (0 <= offset < len(canvas) and canvas[offset] in "\r\n")
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, "cobol"])
+def test_a_stop_in_broken_code_stays_where_it_is_as_the_canvas_grows(language: str, program: str) -> None:
+    rng = Random(7)
+    for _ in range(40):
+        text = program
+        for _ in range(rng.randint(0, 8)):
+            at = rng.randrange(len(text))
+            text = text[:at] + rng.choice(BREAKERS) + text[at + rng.choice((0, 1, 5, 40)) :]
+        start, end = sorted(rng.choices(range(len(text)), k=2))
+        canvas, suffix = text[start:end], text[rng.choice((start, end, len(text))) :]
+        cut = rng.randint(0, len(canvas))
+        earlier, later = (stop_offset(text[:start], canvas[:n], suffix, "node", language) for n in (cut, len(canvas)))
+        assert earlier is None or earlier == later
+        assert later is None or 0 <= later < len(canvas)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -73,6 +73,8 @@ def test_a_compound_statement_ends_at_the_dedent(prefix, canvas, kept):
         ("foo(\n    a,\n    ", "b=2,\n    c\n", "\n)\n", "b=2,"),
         ("if x", " > 1\n    y\n", ":\n    z = 1\n", " > 1"),
         ("try:\n    ", "x()\n", "\nexcept E:\n    pass\n", "x()"),
+        ("", "def f(\n    a,\n):\n    pass\nx\n", "\n\ndef g(b):\n    pass\n", "def f(\n    a,\n):\n    pass"),
+        ("def f():\n    ", '"""A.\n\n    B."""\n', '\n\ndef g():\n    """C."""\n', '"""A.\n\n    B."""'),
     ],
 )
 def test_the_suffix_closes_what_the_canvas_leaves_open(prefix, canvas, suffix, kept):

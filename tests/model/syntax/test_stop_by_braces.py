@@ -47,6 +47,7 @@ TYPESCRIPT = [
     "type T = ‹{\n  a: string;\n}■\nlet y\n›",
     "‹@Component({\n  a: 1,\n})\nclass A {\n  b = 1\n}■\nlet y\n›",
     "class A {\n  ‹private foo(a: string): void {\n    b()\n  }■\n  c = 1\n›}\n",
+    "type T = ‹\n  | A\n  | B■\nlet y\n›",
     "class A {\n  ‹@Input() name: string■\n  b = 1\n›}\n",
     "const x = ‹y as Foo<Bar>■\nlet z\n›",
     "function f(a: A): ‹Promise<B> {\n  return a\n}■\nx\n›",
@@ -108,6 +109,7 @@ JAVA = [
     'class A {\n  String s = ‹"""\n      a {\n      """;■\n  int x;\n›}\n',
     "class A {\n  void f() {\n    ‹try {\n      g();\n    } catch (E e) {\n      h();\n    }■\n    i();\n›  }\n}\n",
     "enum E {\n  ‹A(1),■\n  B(2);\n›}\n",
+    "enum E {\n  ‹A() {\n    void f() {}\n  },■\n  B;\n›}\n",
     "‹import java.util.List;■\nclass A {}\n›",
     "class A {\n  void f() {\n    ‹x.g(\n        a,\n        b);■\n    y();\n›  }\n}\n",
 ]
@@ -142,3 +144,10 @@ def test_where_an_answer_ends_and_that_more_text_changes_nothing(language: str, 
     decided = [answer for answer in answers if answer is not None]
     assert answers == [None] * (len(answers) - len(decided)) + decided
     assert len(set(decided)) <= 1
+
+
+@pytest.mark.parametrize("language", ["javascript", "go", "rust", "java", "c"])
+def test_a_window_that_begins_inside_a_comment_holds_no_strings_of_it(language: str) -> None:
+    prefix = "/*\n" + "don't ` it\n" * 70 + "*/\n" + "f();\n" * 5
+    canvas = "f(\n  1);\ng();\n"
+    assert stop_offset(prefix, canvas, "", "node", language) == canvas.index("\ng")
