@@ -14,29 +14,6 @@ from model.syntax.stop import stop_offset
 from model.syntax.trees import CharOffsets, parse
 
 BREAKERS = (*"(){}'\"`#@;,:\n", "", "/*", "*/", "//", "\\", "\r\n", '"""', 'r#"', 'R"(')
-    "",
-    "(",
-    ")",
-    "{",
-    "}",
-    "'",
-    '"',
-    "`",
-    "/*",
-    "*/",
-    "//",
-    "\\",
-    "\n",
-    "\r\n",
-    "#",
-    "@",
-    '"""',
-    'r#"',
-    'R"(',
-    ";",
-    ",",
-    ":",
-)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
