@@ -13,7 +13,7 @@ import msgspec
 
 from model.syntax.languages import PLAIN, SpanKind
 from model.syntax.scan import Token, tokens
-from model.syntax.trees import CharOffsets, grammar, parse
+from model.syntax.trees import CharOffsets, encode, grammar, parse
 
 _CLOSING = re.compile(r"[)\]}]|end\b")  # a line that begins so belongs to what it closes
 
@@ -60,11 +60,31 @@ def node_spans(source: str, language: str) -> list[Span]:
 def enclosing_span(source: str, start: int, end: int, language: str, kinds: tuple[SpanKind, ...] = ()) -> Span | None:
     """The smallest node that covers characters `start`..`end` (of the given kinds, of any kind if none are given)."""
     found: Span | None = None
-    for span in node_spans(source, language):
+    for span in _covering_spans(source, start, end, language):
         fits = span.start <= start and span.end >= end and (not kinds or span.kind in kinds)
         if fits and (found is None or span.end - span.start <= found.end - found.start):
             found = span
     return found
+
+
+def _covering_spans(source: str, start: int, end: int, language: str) -> Iterator[Span]:
+    """The spans around these characters (without a grammar: all), outer before inner."""
+    tree = parse(source, language)
+    names = grammar(language)
+    if tree is None or names is None:
+        yield from _plain_spans(source)
+        return
+    offsets = CharOffsets(source)
+    start_byte = len(encode(source[:start]))
+    end_byte = start_byte + len(encode(source[start:end]))
+    waiting = [tree.root_node]
+    while waiting:
+        node = waiting.pop()
+        kind = names.kind(node.type) if node.is_named else None
+        if kind is not None and node.end_byte > node.start_byte:
+            yield Span(offsets.of(node.start_point), offsets.of(node.end_point), kind)
+        around = [child for child in node.children if child.start_byte <= start_byte and child.end_byte >= end_byte]
+        waiting.extend(reversed(around))
 
 
 def _plain_spans(source: str) -> list[Span]:
