@@ -2,8 +2,9 @@
 
 The bar: the compiled step of 32 masks takes at most twice its limit (arithmetic.py). `plain` is the network as it is
 trained and saved, `eager` has its weights packed as in the engine, `compiled` runs the library that the engine makes in
-the background; if there is none yet, it is made first, which takes minutes. All three run in turns in one process; the
-head of all rows is included. CPU only.
+the background; if there is none yet, it is made first, which takes half a minute or more. All three run in turns in one
+process, a few steps each, of which the first do not count: three copies of the weights drive each other out of the last
+cache, and an engine has one. The head of all rows is included. CPU only.
 `python -m benchmarks.step [--threads N] [--fp32]` prints a table, then one line of JSON (best times, and medians).
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 BLOCKS = (1, 8, 16, 32, 64)
 BAR_BLOCK = 32
 NUM_CACHED = 512
+NUM_WARMING, NUM_TIMED = 4, 10  # steps of a way in a row
 WAYS = ("plain", "eager", "compiled")
 
 
@@ -46,11 +48,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, metavar="DIR", help="checkpoint folder (default: the embedded one)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: the engine's)")
     parser.add_argument("--fp32", action="store_true", help="32-bit numbers (default: the engine's choice)")
-    parser.add_argument("--rounds", type=int, default=200, metavar="N", help="how often each step is run")
+    parser.add_argument("--rounds", type=int, default=20, metavar="N", help="turns of ten timed steps a way")
     args = parser.parse_args()
     if args.rounds < 1 or (args.threads is not None and args.threads < 1):
         raise EvalError("--threads and --rounds are at least 1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the engine, and only before torch is imported
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     import torch
 
     from benchmarks.arithmetic import bandwidth_per_s, num_bytes, num_operations, peak_per_s
@@ -107,12 +110,13 @@ def measure(networks: "dict[str, Transformer]", block: int, num_rounds: int) -> 
     """A step of `block` masks by each way in turns."""
     steps = {way: make_step(network, block) for way, network in networks.items()}
     times_ms: dict[str, list[float]] = {way: [] for way in steps}
-    for index in range(num_rounds + 10):
+    for _ in range(num_rounds):
         for way, step in steps.items():
-            begun_s = time.perf_counter()
-            step()
-            if index >= 10:
-                times_ms[way].append((time.perf_counter() - begun_s) * 1000)
+            for index in range(NUM_WARMING + NUM_TIMED):
+                begun_s = time.perf_counter()
+                step()
+                if index >= NUM_WARMING:
+                    times_ms[way].append((time.perf_counter() - begun_s) * 1000)
     return {way: Times(min(values), statistics.median(values)) for way, values in times_ms.items()}
 
 

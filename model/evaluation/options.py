@@ -68,6 +68,7 @@ def load_model(args: argparse.Namespace) -> "Checkpoint":
     engine's do.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     import torch
 
     from model.checkpoints.load import default_checkpoint, load_checkpoint
