@@ -12,8 +12,8 @@ MAX_OLD_CHARS = 100
 def guess_after(typed: str, old: str) -> str:
     """What may follow `typed`, if the old text was right apart from it; empty where they have too little in common.
 
-    Most of the typed characters must stand in the old text, the last one among them: behind a character that the old
-    text does not hold, its rest is no guess.
+    Most of the typed characters must stand in the old text, the last one among them: behind a character that the
+    old text does not hold, and inside a word, its rest is no guess.
     """
     if not typed or "\n" in typed or old.startswith(typed):
         return ""
@@ -25,7 +25,13 @@ def guess_after(typed: str, old: str) -> str:
     if end == 0 or 2 * (num_same + num_matched) <= len(typed):
         return ""
     rest = old[num_same + end :]
+    if _is_in_word(typed[-1]) and _is_in_word(rest[:1]):
+        return ""  # the new word only shares a letter with the old one
     return rest if rest.strip() else ""
+
+
+def _is_in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _num_common(first: str, second: str) -> int:

@@ -26,6 +26,7 @@ def test_the_rest_of_the_old_text_is_the_guess(typed, old, guess):
         ("q", "foo(a)"),  # nothing in common
         ("or", "result = 1"),  # one character of two is an accident
         ("foo(bar, q", "foo(bar, baz)"),  # what follows a new character is unknown
+        ("result_of(p", "result(path)"),  # another word may begin with the same letter
         ("foo(b)", "foo(a)"),  # nothing is left
         ("x = \n", "x = 1\ny = 2"),  # another line
         ("import os", "return value"),
