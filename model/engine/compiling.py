@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.engine.lock import UnsafeFolder, check_private
+from model.engine.lock import UnsafeFolder, check_private, take_lock
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DELAY_S = 15.0  # an engine that ends at once, and an editor's first requests, are not burdened
 TIMEOUT_S = 1800.0
+POLL_S = 2.0
 MAX_LIBRARIES = 4  # the least recently used ones are removed
 MAX_WEIGHT_BYTES = 256 << 20  # the weights stand in the library; larger networks need another way
 WORK_PREFIX = "work-"
@@ -124,31 +125,41 @@ class BackgroundCompile:
         return True
 
     def _make(self, network: "Transformer", checkpoint: Path, library: Path, num_threads: int) -> bool:
-        """Runs the child to its end; whether the library is there then. Says why where it is not."""
+        """Has the library made by a child; whether it is there then. Says why where it is not."""
         reason = why_not(network)
         if reason:
             log.info("no compiled layers: %s", reason)
             return False
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(self._folder)
-        remove_old(self._folder)
+        lock = take_lock(library.with_suffix(".lock"))
+        while lock is None:  # another engine has it made
+            if self._stopping.wait(POLL_S) or library.exists():
+                return library.exists()
+            lock = take_lock(library.with_suffix(".lock"))
+        try:
+            remove_old(self._folder)
+            return library.exists() or self._run_child(network, checkpoint, library, num_threads)
+        finally:
+            os.close(lock)
+
+    def _run_child(self, network: "Transformer", checkpoint: Path, library: Path, num_threads: int) -> bool:
         work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=self._folder))
+        command = child_command(checkpoint, network.embed.weight.dtype, num_threads, work, library)
         started_s = time.monotonic()
         try:
-            with (work / "errors").open("wb") as errors:
-                command = child_command(checkpoint, network.embed.weight.dtype, num_threads, work, library)
-                with self._changed:
-                    if self._stopping.is_set():
-                        return False
-                    self._child = subprocess.Popen(
-                        command,
-                        cwd=work,
-                        env=child_environment(work),
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.DEVNULL,
-                        stderr=errors,
-                    )
-                status = self._wait(self._child)
+            with (work / "errors").open("wb") as errors, self._changed:
+                if self._stopping.is_set():
+                    return False
+                self._child = subprocess.Popen(
+                    command,
+                    cwd=work,
+                    env=child_environment(work),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                )
+            status = self._wait(self._child)
             if self._stopping.is_set():
                 return False
             seconds = time.monotonic() - started_s
@@ -238,7 +249,7 @@ def child_environment(work: Path) -> dict[str, str]:
 
 
 def remove_old(folder: Path) -> None:
-    """Work folders of processes that were killed, and all but the most recently used libraries but one."""
+    """Work folders of processes that were killed, and the libraries that were not used for the longest time."""
     for path in folder.glob(f"{WORK_PREFIX}*"):
         if time.time() - path.stat().st_mtime > 2 * TIMEOUT_S:
             shutil.rmtree(path, ignore_errors=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ import torch
 from model.checkpoints.load import load_checkpoint
 from model.engine import compiling
 from model.engine.compiling import MAX_LIBRARIES, BackgroundCompile, child_command, library_name, remove_old, why_not
+from model.engine.lock import take_lock
 from model.network.compiled import CompiledLayers
 from model.network.transformer import Transformer
 
@@ -25,6 +27,10 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     while not condition():
         assert time.monotonic() < until_s, "the condition never became true"
         time.sleep(0.01)
+
+
+def only_locks(folder: Path) -> bool:
+    return all(path.suffix == ".lock" for path in folder.iterdir())
 
 
 @pytest.fixture
@@ -83,7 +89,7 @@ def test_a_failing_child_leaves_eager_mode_and_nothing_on_the_disk(child, caplog
     with caplog.at_level(logging.INFO, "seedling.engine"):
         BackgroundCompile(tmp_path / "compiled", delay_s=0).start(network, checkpoint_folder)
         wait_until(lambda: "no space" in caplog.text)
-    wait_until(lambda: list((tmp_path / "compiled").iterdir()) == [])
+    wait_until(lambda: only_locks(tmp_path / "compiled"))
     assert network.compiled is None
 
 
@@ -95,9 +101,29 @@ def test_stopping_ends_the_child_and_removes_its_folder(child, network, checkpoi
     wait_until(lambda: any(path.read_text() for path in folder.glob("work-*/pid")))
     pid = int(next(folder.glob("work-*/pid")).read_text())
     background.stop()
-    wait_until(lambda: list(folder.iterdir()) == [])
+    wait_until(lambda: only_locks(folder))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_what_another_engine_is_making_is_not_made_twice(
+    child, caplog, monkeypatch, network, checkpoint_folder, tmp_path
+) -> None:
+    folder, begun, tries = tmp_path / "compiled", tmp_path / "begun", []
+    folder.mkdir(mode=0o700)
+    child(f"open({str(begun)!r}, 'w').close(); raise SystemExit('made by us')")
+    monkeypatch.setattr(compiling, "POLL_S", 0.01)
+    monkeypatch.setattr(compiling, "take_lock", lambda path: (tries.append(path), take_lock(path))[1])
+    library = folder / library_name(checkpoint_folder, torch.float32, torch.get_num_threads())
+    lock = take_lock(library.with_suffix(".lock"))
+    assert lock is not None
+    with caplog.at_level(logging.INFO, "seedling.engine"):
+        BackgroundCompile(folder, delay_s=0).start(network, checkpoint_folder)
+        wait_until(lambda: len(tries) > 2)
+        assert not begun.exists()
+        os.close(lock)  # the other engine was killed
+        wait_until(lambda: "made by us" in caplog.text)
+    assert begun.exists()
 
 
 def test_an_engine_that_ends_at_once_compiles_nothing(child, network, checkpoint_folder, tmp_path) -> None:
@@ -114,7 +140,7 @@ def test_a_library_that_cannot_be_loaded_is_removed(child, caplog, network, chec
     with caplog.at_level(logging.INFO, "seedling.engine"):
         BackgroundCompile(folder, delay_s=0).start(network, checkpoint_folder)
         wait_until(lambda: "cannot be used" in caplog.text)
-    wait_until(lambda: list(folder.iterdir()) == [])
+    wait_until(lambda: only_locks(folder))
     assert network.compiled is None
 
 
@@ -145,7 +171,7 @@ def test_the_layers_are_compiled_once_and_loaded_again(caplog, network, checkpoi
         BackgroundCompile(folder, delay_s=0).start(network, checkpoint_folder)
         wait_until(lambda: "compiled layers in use" in caplog.text or "WARNING" in caplog.text, timeout_s=280)
     assert isinstance(network.compiled, CompiledLayers), caplog.text
-    wait_until(lambda: [path.suffix for path in folder.iterdir()] == [".so"])
+    wait_until(lambda: sorted(path.suffix for path in folder.iterdir()) == [".lock", ".so"])
     network.compiled = None
     BackgroundCompile(folder, delay_s=600).start(network, checkpoint_folder)
     wait_until(lambda: network.compiled is not None)
