@@ -81,6 +81,8 @@ def main() -> None:
         import llama_cpp  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise EvalError(f"llama-cpp-python is not installed: {HOW_TO_GET}") from None
+    except (OSError, RuntimeError) as error:  # its library is missing or made for another machine
+        raise EvalError(f"llama-cpp-python cannot be used ({error}): {HOW_TO_GET}") from None
     checkpoint = load_model(args)  # before anything imports torch
     import torch
 
