@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -81,9 +82,10 @@ def measure(folder: Path, is_eager: bool) -> Found:
             raise EvalError("the engine ended during the trace")
         compiling_mb = None if is_eager else wait_for_layers(health.pid)
         time.sleep(SETTLE_S)
+        engine = set(family(health.pid))  # a child of the language server that started it
         return Found(
-            server_mb=round(resident_mb(editor.pid), 1),
-            engine_mb=round(resident_mb(health.pid), 1),
+            server_mb=round(resident_mb(set(family(editor.pid)) - engine), 1),
+            engine_mb=round(resident_mb(engine), 1),
             compiling_mb=compiling_mb and round(compiling_mb, 1),
             compiled=IN_USE in control.log_path().read_text(),
         )
@@ -99,14 +101,14 @@ def wait_for_layers(engine: int) -> float | None:
         if time.monotonic() > until_s:
             raise EvalError("the engine did not say whether it has compiled layers")
         if len(tree := family(engine)) > 1:
-            most_mb = max(most_mb or 0.0, sum(map(own_mb, tree)))
+            most_mb = max(most_mb or 0.0, resident_mb(tree))
         time.sleep(0.5)
     return most_mb
 
 
-def resident_mb(pid: int) -> float:
-    """VmRSS of a process and all its descendants."""
-    return sum(map(own_mb, family(pid)))
+def resident_mb(pids: Iterable[int]) -> float:
+    """VmRSS of these processes together."""
+    return sum(map(own_mb, pids))
 
 
 def family(pid: int) -> list[int]:

@@ -21,6 +21,6 @@ def test_a_family_has_the_grandchildren() -> None:
         grandchild = int(child.stdout.readline())
         assert {os.getpid(), child.pid, grandchild} <= set(family(os.getpid()))
         assert family(grandchild) == [grandchild]
-        assert resident_mb(child.pid) > own_mb(child.pid) > 1
+        assert resident_mb(family(child.pid)) > own_mb(child.pid) > 1
         child.communicate(b"\n")
     assert own_mb(grandchild) == 0
