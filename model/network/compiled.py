@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 MAX_ROWS = 128
 MIN_ROWS, MIN_CACHED = 2, 2  # sizes 0 and 1 are cases of their own for the compiler, so it was told there are none
-NEVER = float("-inf")
 
 
 class Graph(Protocol):
@@ -38,14 +36,14 @@ class CompiledLayers:
     def __init__(self, graph: Graph, dtype: torch.dtype) -> None:
         self._graph, self._dtype = graph, dtype
 
-    def serves(self, x_BTD: Tensor, num_cached: int, num_keys: int) -> bool:
-        """Whether `run` may be called for new rows that stand consecutively behind `num_cached` ones."""
-        num_rows = x_BTD.shape[1]
+    def serves(self, x_BTD: Tensor, rows: int | Tensor, mask_BTS: Tensor | None) -> bool:
+        """Whether `run` may be called for these rows; `rows` as in rope_kv_write."""
         return (
             x_BTD.shape[0] == 1
-            and num_rows <= MAX_ROWS
-            and num_cached >= MIN_CACHED
-            and num_keys == num_cached + num_rows
+            and MIN_ROWS <= x_BTD.shape[1] <= MAX_ROWS
+            and isinstance(rows, int)
+            and rows >= MIN_CACHED
+            and mask_BTS is not None
             and x_BTD.dtype == self._dtype
         )
 
@@ -56,24 +54,19 @@ class CompiledLayers:
         k_L1GCK: Tensor,
         v_L1GCK: Tensor,
         num_cached: int,
-        mask_1TS: Tensor | None,
+        mask_1TS: Tensor,
     ) -> Tensor:
         """The hidden rows (1, T, D) after the final norm; writes keys and values of the rows into the cache.
 
-        `mask_1TS` is additive, None = every key is visible.
+        The columns of the additive mask are rows of the cache: cached ones, then the new ones, then perhaps more, which
+        no row that matters sees.
         """
-        num_rows = x_1TD.shape[1]
-        num_keys = num_cached + num_rows
-        mask_TS = x_1TD.new_zeros(num_rows, num_keys) if mask_1TS is None else mask_1TS[0]
-        x_TD, turns_T2K = x_1TD[0], turns_1T2K[0]
-        num_more = MIN_ROWS - num_rows
-        if num_more > 0:
-            # The further rows see everything and are seen by nobody.
-            mask_TS = F.pad(F.pad(mask_TS, (0, num_more), value=NEVER), (0, 0, 0, num_more))
-            x_TD = F.pad(x_TD, (0, 0, 0, num_more))
-            turns_T2K = F.pad(turns_T2K, (0, 0, 0, 0, 0, num_more))
+        end = num_cached + x_1TD.shape[1]
+        mask_TS = mask_1TS[0]
+        # The graph takes the new keys last.
+        mask_TS = torch.cat((mask_TS[:, :num_cached], mask_TS[:, end:], mask_TS[:, num_cached:end]), dim=1)
         k_LGCK, v_LGCK = k_L1GCK[:, 0], v_L1GCK[:, 0]
-        hidden_TD, k_LGTK, v_LGTK = self._graph.run([x_TD, turns_T2K, k_LGCK, v_LGCK, mask_TS.contiguous()])
-        k_LGCK[:, :, num_cached:num_keys] = k_LGTK[:, :, :num_rows]
-        v_LGCK[:, :, num_cached:num_keys] = v_LGTK[:, :, :num_rows]
-        return hidden_TD[:num_rows].unsqueeze(0)
+        hidden_TD, k_LGTK, v_LGTK = self._graph.run([x_1TD[0], turns_1T2K[0], k_LGCK, v_LGCK, mask_TS])
+        k_LGCK[:, :, num_cached:end] = k_LGTK
+        v_LGCK[:, :, num_cached:end] = v_LGTK
+        return hidden_TD.unsqueeze(0)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from kernels.block_attention.reference import additive_mask, block_attention
+from model.network.few_sizes import pad_mask, pad_rows, round_keys, round_rows
 from model.network.kv_cache import KVCache
 from model.network.packed import PackedLayer
 from model.network.transformer import Layer, Transformer
@@ -83,12 +84,15 @@ def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, 
 
     The first `num_dropped` rows are spared the last layer, of which only their keys and values are needed.
     """
+    compiled, num_rows = network.compiled, x_BTD.shape[1]
+    if compiled is not None or isinstance(network.layers[0], PackedLayer):
+        x_BTD, plan = _in_few_sizes(cache, x_BTD, plan, num_dropped)
     turns_BT2K = network.rope_table.turns(plan.positions_BT, plan.num_keys, x_BTD.dtype)
-    compiled = network.compiled
-    if compiled is not None and isinstance(plan.rows, int):
-        keys, values = cache.k_LBGSK, cache.v_LBGSK
-        if compiled.serves(x_BTD, plan.rows, plan.num_keys):
-            return compiled.run(x_BTD, turns_BT2K, keys, values, plan.rows, plan.mask_BTS)[:, num_dropped:]
+    if compiled is not None and compiled.serves(x_BTD, plan.rows, plan.mask_BTS):
+        assert isinstance(plan.rows, int)
+        assert plan.mask_BTS is not None
+        x_BTD = compiled.run(x_BTD, turns_BT2K, cache.k_LBGSK, cache.v_LBGSK, plan.rows, plan.mask_BTS)
+        return x_BTD[:, num_dropped:num_rows]
     cos, sin = turns_BT2K.split(1, dim=-2)
     mask = plan.mask_BTS
     last = len(network.layers) - 1
@@ -97,11 +101,23 @@ def run_layers(network: Transformer, cache: KVCache, x_BTD: Tensor, plan: Plan, 
         q = layer.project_into(x_BTD, cos, sin, cache.k_LBGSK[i], cache.v_LBGSK[i], plan.rows)
         if i == last and num_dropped:
             x_BTD, q, mask = x_BTD[:, num_dropped:], q[:, num_dropped:], plan.kept_mask_BKS
-            if not x_BTD.shape[1]:
-                return x_BTD
+            if num_dropped == num_rows:
+                return x_BTD[:, :0]
         keys, values = cache.k_LBGSK[i, :, :, : plan.num_keys], cache.v_LBGSK[i, :, :, : plan.num_keys]
         x_BTD = layer.finish(x_BTD, block_attention(q, keys, values, mask))
-    return network.final_norm(x_BTD)
+    return network.final_norm(x_BTD[:, : num_rows - num_dropped])
+
+
+def _in_few_sizes(cache: KVCache, x_BTD: Tensor, plan: Plan, num_dropped: int) -> tuple[Tensor, Plan]:
+    """The same pass with rounded sizes (few_sizes.py), where it runs one canvas."""
+    if x_BTD.shape[0] > 1 or not isinstance(plan.rows, int):
+        return x_BTD, plan
+    num_rows = round_rows(x_BTD.shape[1])
+    cache.reserve(plan.rows + num_rows)
+    num_keys = round_keys(plan.rows + num_rows, cache.capacity)
+    mask_1TS = pad_mask(plan.mask_BTS, x_BTD, plan.num_keys, (num_rows, num_keys))
+    x_1TD, positions_1T = pad_rows(x_BTD, plan.positions_BT, num_rows)
+    return x_1TD, Plan(positions_1T, plan.rows, num_keys, mask_1TS, mask_1TS[:, num_dropped:])
 
 
 def _lengths(rows: Rows | None, batch_size: int) -> list[int]:
