@@ -10,7 +10,7 @@ Shapes: T rows, S keys, D model width; a prime marks the rounded size.
 import torch.nn.functional as F
 from torch import Tensor
 
-KEYS = 64
+KEYS = 32
 NEVER = float("-inf")
 
 
@@ -23,7 +23,7 @@ def round_rows(num_rows: int) -> int:
 
 
 def round_keys(num_keys: int, capacity: int) -> int:
-    """A multiple of 64, or all rows of the cache where that is less."""
+    """A multiple of 32, or all rows of the cache where that is less."""
     return max(num_keys, min(-(-num_keys // KEYS) * KEYS, capacity))
 
 
