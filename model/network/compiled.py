@@ -63,8 +63,8 @@ class CompiledLayers:
         """
         end = num_cached + x_1TD.shape[1]
         mask_TS = mask_1TS[0]
-        # The graph takes the new keys last.
-        mask_TS = torch.cat((mask_TS[:, :num_cached], mask_TS[:, end:], mask_TS[:, num_cached:end]), dim=1)
+        if mask_TS.shape[1] > end:  # the graph takes the new keys last
+            mask_TS = torch.cat((mask_TS[:, :num_cached], mask_TS[:, end:], mask_TS[:, num_cached:end]), dim=1)
         k_LGCK, v_LGCK = k_L1GCK[:, 0], v_L1GCK[:, 0]
         hidden_TD, k_LGTK, v_LGTK = self._graph.run([x_1TD[0], turns_1T2K[0], k_LGCK, v_LGCK, mask_TS])
         k_LGCK[:, :, num_cached:end] = k_LGTK
