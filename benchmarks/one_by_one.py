@@ -24,6 +24,7 @@ class GreedyLine:
         self._taken_back = task.prepared.taken_back
         self._ids: list[int] = []
         self._num_written = 0
+        self._is_blank = True
         self._reason = "length"
 
     def take(self, logits_V: np.ndarray) -> None:
@@ -57,11 +58,13 @@ class GreedyLine:
                 self._limit += 1
                 return self._taken_back.token
             self._num_written += 1
+            self._is_blank = False
             return int(allowed[kept.argmax()])
         best = NUM_RESERVED + int(logits_V[NUM_RESERVED:].argmax())
-        if self._num_written and logits_V[EOM] > logits_V[best]:
+        if not self._is_blank and logits_V[EOM] > logits_V[best]:
             return EOM
         self._num_written += 1
+        self._is_blank = self._is_blank and best in self._task.prepared.policy.blank_ids
         return best
 
 

@@ -45,10 +45,14 @@ class TokenizerError(ValueError):
 
 
 class Tokenizer:
-    """Made by `Tokenizer.load`. `vocab_size` counts the reserved ids too; `token_bytes[id]` is b"" for those."""
+    """Made by `Tokenizer.load`. `vocab_size` counts the reserved ids too; `token_bytes[id]` is b"" for those.
+
+    `blank_ids`: the tokens of nothing but white space.
+    """
 
     vocab_size: int
     token_bytes: tuple[bytes, ...]
+    blank_ids: frozenset[int]
 
     def __init__(self, backend: tokenizers.Tokenizer, token_bytes: tuple[bytes, ...], sha256: str) -> None:
         self._backend = backend
@@ -58,6 +62,7 @@ class Tokenizer:
         order = sorted(range(NUM_RESERVED, self.vocab_size), key=token_bytes.__getitem__)
         self._sorted_ids = np.array(order, dtype=np.int64)
         self._sorted_bytes = [token_bytes[id] for id in order]
+        self.blank_ids = frozenset(id for id in order if not token_bytes[id].strip())
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":

@@ -44,8 +44,9 @@ class Block:
 
     prev_locked: whether the token before the block is locked (the prompt's end is); it decides on the first gap.
     end_open: whether `<eom>` may be placed in this block (a growing canvas with nothing queued behind the block).
-    begins_canvas: row 0 is the canvas's first token and never `<eom>`: who asks for masks to be filled wants some text.
-    (Training shows a few empty canvases, so that the end of a text is also learned where nothing is missing.)
+    begins_canvas: row 0 is the canvas's first token. Neither it nor a row behind `blank_ids` alone is ever `<eom>`: who
+    asks for masks to be filled wants some text. (Training shows a few empty canvases, so that the end of a text is
+    also learned where nothing is missing.)
     """
 
     rows: list[Row]
@@ -54,6 +55,7 @@ class Block:
     prev_locked: bool
     end_open: bool
     begins_canvas: bool = False
+    blank_ids: frozenset[int] = frozenset()
 
     def num_masks(self) -> int:
         return sum(row.state == MASKED for row in self.rows)
@@ -69,7 +71,14 @@ def make_row(token: int, state: int) -> Row:
     return Row(token=token, state=state, edits_left=0 if state == LOCKED else NUM_EDITS)
 
 
-def make_block(rows: list[Row], *, prev_locked: bool, end_open: bool, begins_canvas: bool = False) -> Block:
+def make_block(
+    rows: list[Row],
+    *,
+    prev_locked: bool,
+    end_open: bool,
+    begins_canvas: bool = False,
+    blank_ids: frozenset[int] = frozenset(),
+) -> Block:
     return Block(
         rows=rows,
         capacity=capacity_of(len(rows)),
@@ -77,6 +86,7 @@ def make_block(rows: list[Row], *, prev_locked: bool, end_open: bool, begins_can
         prev_locked=prev_locked,
         end_open=end_open,
         begins_canvas=begins_canvas,
+        blank_ids=blank_ids,
     )
 
 
@@ -117,8 +127,9 @@ def asks_of(block: Block, edits: Edits, *, prefix_on_first: bool = False) -> lis
             last_visible = index
             if row.state == LOCKED:
                 last_locked = index
+    first_text = _first_text(block) if block.begins_canvas else -1
     for index, row in enumerate(rows):
-        end_here = block.end_open and index > last_locked and not (block.begins_canvas and index == 0)
+        end_here = block.end_open and index > last_locked and index != first_text
         if row.state == MASKED:
             surplus = indels if index < last_visible else end_here
             prefix = prefix_on_first and index == 0
@@ -130,3 +141,9 @@ def asks_of(block: Block, edits: Edits, *, prefix_on_first: bool = False) -> lis
         elif indels and (row.state == LOCKED or row.token == EOM) and block.gap_open(index):
             asks.append(Ask(index, row.token, True, False, False, True, row.banned))
     return asks
+
+
+def _first_text(block: Block) -> int:
+    """The first row that is a mask or more than white space."""
+    blank = (row.state != MASKED and row.token in block.blank_ids for row in block.rows)
+    return next((index for index, is_blank in enumerate(blank) if not is_blank), len(block.rows))

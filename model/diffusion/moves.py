@@ -126,7 +126,7 @@ def _with_end(
         was_first_mask = all(row.state != MASKED for row in block.rows[:frontier])
         if was_first_mask or (reading.label[m] == EOM and reading.p[m] > policy.tau_mask):
             end = Move("end", frontier, token=EOM, removed=MASK, p=reading.p[m])
-    if end is not None and not _mask_remains(block, moves, end.index):
+    if end is not None and not _mask_remains(block, moves, end.index) and not _blank_remains(block, moves, end.index):
         kept = [move for move in moves[: end.index] if move is not None]
         return [*kept, end]
     return [move for move in moves if move is not None]
@@ -141,6 +141,18 @@ def _mask_remains(block: Block, moves: list[Move | None], stop: int) -> bool:
         elif move.kind == "remask" or (move.kind == "insert" and move.count > 0):
             return True
     return False
+
+
+def _blank_remains(block: Block, moves: list[Move | None], stop: int) -> bool:
+    """Whether the canvas would be nothing but white space if it ended at row `stop` (Block.begins_canvas)."""
+    if not block.begins_canvas:
+        return False
+    for row, move in zip(block.rows[:stop], moves, strict=False):
+        kind = None if move is None else move.kind
+        token = move.token if move is not None and kind in ("unmask", "substitute") else row.token
+        if kind != "delete" and token not in block.blank_ids:
+            return False
+    return True
 
 
 def apply(block: Block, moves: list[Move]) -> bool:

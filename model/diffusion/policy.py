@@ -26,6 +26,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: limit on steps of the whole run; None = none needed, every run ends by itself.
     temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.
     seed: with it, the position and the step, the noise is fixed.
+    blank_ids: tokens of white space; a hole that is filled with these alone is not finished.
     num_drafts: most tokens that `speculate` guesses ahead. doubt: epsilon below which a given guess is doubtful to the
     clean stream (speculate.py), None = every token must be the clean stream's own.
     """
@@ -41,6 +42,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    blank_ids: frozenset[int] = frozenset()
     num_drafts: int = 4
     doubt: float | None = None
 

@@ -237,6 +237,7 @@ class Run:
                 prev_locked=self._prev_locked,
                 end_open=self._grows and not self._queue,
                 begins_canvas=self._begins and not self._committed,
+                blank_ids=self.policy.blank_ids,
             )
             self._block_steps = self._extra_steps = 0
             if asks_of(block, self.policy.edits):

@@ -144,8 +144,11 @@ class _Writer:
         logits_CV[:, :NUM_RESERVED] = -torch.inf
         if self._may_end:
             logits_CV[:, EOM] = eom_C
-            if len(self._ids) == self._num_put_back:
-                logits_CV[0, EOM] = -torch.inf  # an empty text is no answer (Block.begins_canvas)
+            # An empty text is no answer (Block.begins_canvas). The rows stand behind the text and each of the guesses.
+            blank = self._policy.blank_ids
+            if all(token in blank for token in self._ids[self._num_put_back :]):
+                num_blank = next((n for n, token in enumerate(self.guess) if token not in blank), len(self.guess))
+                logits_CV[: 1 + num_blank, EOM] = -torch.inf
         return logits_CV
 
     def _heals(self, logits_V: Tensor) -> bool:

@@ -92,6 +92,7 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
         edits=sampling.edits,
         first_block=sampling.first_block,
         block=sampling.block,
+        blank_ids=tokenizer.blank_ids,
         num_drafts=sampling.num_drafts,
         doubt=sampling.doubt,
         extra_edit_steps=EDIT_STEPS if has_edits else 0,

@@ -248,6 +248,7 @@ class _CleanWriter:
         self.ids: list[int] = []
         self.forwards = self.steps = 0
         self._log_ps: list[float | None] = []
+        self._blank_ids = prepared.policy.blank_ids
         self._decoder = decoder
         self._cache = decoder.fresh_cache()
         self._taken_back = prepared.taken_back
@@ -264,7 +265,10 @@ class _CleanWriter:
             hidden_TD = self._decoder.clean_pass(self._cache, self._waiting)
             logits_V = self._decoder.clean_logits(hidden_TD[-1:])[0]
             self.forwards += 1
-            if not may_end or self.steps == 0:  # an empty text is no answer, as in the sampler (Block.begins_canvas)
+            # An empty text is no answer, as in the sampler (Block.begins_canvas).
+            if not may_end or all(
+                log_p is None or i in self._blank_ids for i, log_p in zip(self.ids, self._log_ps, strict=True)
+            ):
                 logits_V[EOM] = -torch.inf
             if self._taken_back is not None and not self.ids and not _restrict(logits_V, self._taken_back):
                 self._write(self._taken_back.token, None)

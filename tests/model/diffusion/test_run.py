@@ -95,6 +95,18 @@ def test_the_first_token_of_a_completion_is_never_the_end(play):
     assert (result[-1].result.ids, result[-1].result.reason) == ((100,), "eom")
 
 
+def test_nor_is_what_follows_white_space_alone(play):
+    def beliefs(request):
+        first = request.first_position
+        return {i: {EOM: 0.9, 100 + first + i: 0.05} for i in range(len(request.tokens))}
+
+    for size in (9, 1):  # in one block, and across blocks
+        policy = Policy(blank_ids=frozenset((100, 101)), first_block=size, block=size)
+        result = play(Run(PROMPT, masked_canvas(9), policy), beliefs)[-1].result
+        want = (100, 101, 102) if size == 9 else (100,)
+        assert (result.ids, result.reason) == (want, "eom")
+
+
 def test_known_length_ends_at_its_locked_end(play):
     result = play(
         Run(PROMPT, known_length_canvas(5), Policy(tau_mask=0.5)), lambda _: {i: {EOM: 0.9} for i in range(5)}

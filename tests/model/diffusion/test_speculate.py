@@ -82,6 +82,19 @@ def test_the_text_is_the_clean_streams_own(networks, index, num_drafts):
         assert result.forwards <= max(1, len(want) + 1)
 
 
+def test_white_space_alone_is_no_text(networks, monkeypatch):
+    network = networks[1]
+    written, _ = one_by_one(network, PROMPT, 6)
+    push = torch.zeros(512)
+    push[EOM] = 1e3
+    monkeypatch.setattr(network, "logits", lambda hidden, plain=network.logits: plain(hidden) + push)
+    for guess in ([], written[:2], written, [99]):
+        ends = run(network, max_tokens=6, guess_ids=guess)
+        assert (list(ends.ids), ends.reason) == (written[:1], "eom")
+        goes_on = run(network, Policy(blank_ids=frozenset(written)), max_tokens=6, guess_ids=guess)
+        assert (list(goes_on.ids), goes_on.reason) == (written, "length")
+
+
 def test_a_right_guess_saves_passes_and_a_wrong_one_changes_nothing(networks):
     network = networks[1]
     want, _ = one_by_one(network, PROMPT, 20)

@@ -44,11 +44,11 @@ def clean_logits(checkpoint: Checkpoint, ids: list[int]) -> torch.Tensor:
 
 
 def greedy(checkpoint: Checkpoint, prompt: list[int], num: int, *, first: list[int] | None = None) -> list[int]:
-    """Greedy ids of the clean stream, without a cache, not empty; `first`: the only tokens that may come first."""
+    """Greedy ids of the clean stream, without a cache, not blank; `first`: the only tokens that may come first."""
     ids: list[int] = []
     for _ in range(num):
         logits = clean_logits(checkpoint, [*prompt, *ids])[-1]
-        if not ids:
+        if checkpoint.tokenizer.blank_ids.issuperset(ids):
             logits[EOM] = -torch.inf
         if first is not None and not ids:
             ids.append(first[int(logits[first].argmax())])
@@ -121,7 +121,10 @@ def test_the_clean_stream_is_greedy_next_token_text(checkpoint: Checkpoint, deco
     assert list(answer.ids) == expected
     assert answer.forwards == len(answer.ids) + (answer.reason == "eom")
     log_ps = decoder.clean_logprobs(prepared.prompt_ids, answer.ids)
-    log_ps[0] -= math.log1p(-float(clean_logits(checkpoint, prepared.prompt_ids)[-1].softmax(-1)[EOM]))
+    for n in range(len(log_ps)):
+        if checkpoint.tokenizer.blank_ids.issuperset(answer.ids[:n]):  # the end was not allowed there
+            last = clean_logits(checkpoint, [*prepared.prompt_ids, *answer.ids[:n]])[-1]
+            log_ps[n] -= math.log1p(-float(last.softmax(-1)[EOM]))
     assert answer.confidence == pytest.approx(math.exp(sum(log_ps) / len(log_ps)), rel=1e-5)
 
 
