@@ -78,7 +78,7 @@ def draw_twin(data: dict[str, Any]) -> "Figure":
         panel.set_ylabel(label)
         panel.set_xlim(left=0)
         panel.margins(y=0.15)
-    axes[0].legend(frameon=False, loc="lower right")
+    axes[0].legend(frameon=False, loc="upper left")
     return figure
 
 
