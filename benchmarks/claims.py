@@ -84,6 +84,12 @@ def claims() -> tuple[Claim, ...]:
             _step,
         ),
         Claim(
+            "agreement",
+            "The shipped precision changes hardly any text.",
+            "at least 99 % of the completions equal for each pair of ways that exact arithmetic makes equal",
+            _agreement,
+        ),
+        Claim(
             "twin",
             "Blocks are written in fewer and cheaper passes than one token a forward, at equal score.",
             "at least 1.5 times as fast at equal score (exact match, lower end of the paired 95 % interval above "
@@ -132,6 +138,11 @@ def _step(data: dict[str, Any]) -> Verdict:
         return Verdict(f"eager {eager:.2f} ms, limit {limit:.2f} ms, not compiled", False)
     measured = f"compiled {compiled:.2f} ms, eager {eager:.2f} ms, limit {limit:.2f} ms ({compiled / limit:.1f} times)"
     return Verdict(measured, compiled <= 2 * limit)
+
+
+def _agreement(data: dict[str, Any]) -> Verdict:
+    shares = {name: data[name] for name in ("cached", "packed", "compiled", "speculated")}
+    return Verdict(", ".join(f"{name} {share:.1%}" for name, share in shares.items()), min(shares.values()) >= 0.99)
 
 
 def _twin(data: dict[str, Any]) -> Verdict:

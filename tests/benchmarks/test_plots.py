@@ -14,6 +14,7 @@ DATA = {
     "keystroke": {"p50_ms": 61.0, "p95_ms": 100.0, "server_p50_ms": 4.0},
     "prefix_cache": {"reprefilled_share": 0.05},
     "memory": {"server_mb": 151.0, "engine_mb": 700.0},
+    "agreement": {"cached": 1.0, "packed": 0.99, "compiled": 0.989, "speculated": 1.0},
     "step": {"eager_ms": 9.0, "compiled_ms": 4.0, "limit_ms": 2.0, "rows": [{"block": 32, "eager_ms": 9.0}]},
     "twin": {
         "speedup": 1.6,
@@ -63,6 +64,7 @@ def test_every_claim_can_be_judged() -> None:
         "prefix_cache": True,
         "memory": False,
         "step": True,
+        "agreement": False,
         "twin": True,
         "llamacpp": False,
         "recall": None,
