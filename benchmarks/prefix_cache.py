@@ -8,6 +8,7 @@ machine. `python -m benchmarks.prefix_cache` prints a table, then one line of JS
 Left out: acceptance of real suggestions (the trace inserts fixed text), prefilling while the user pauses.
 """
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def share(prompts: list[Prompt]) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m benchmarks.prefix_cache", description=__doc__).parse_args()
     print_header("prefix_cache")
     prompts = prompts_of(json.loads(TRACE.read_text("utf-8")), default_checkpoint())
     print(f"{'event':10}{'count':>7}{'prompt tokens':>15}{'run':>7}{'a request':>11}{'most':>6}")

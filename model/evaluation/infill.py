@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--length", choices=("free", "oracle"), default="free", help="oracle: the number of tokens is given"
     )
-    parser.add_argument("--decoding", choices=("blocks", "clean", "speculate"), help="default: as the engine does")
+    parser.add_argument(
+        "--decoding", choices=("blocks", "clean", "speculate"), help="default: the engine's; with --tau blocks"
+    )
     parser.add_argument("--tau", type=float, metavar="P", help="threshold of unmasking in blocks (default: its own)")
 
 
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         raise EvalError(f"--tau is a probability, 0 to 1 (2: one token a forward), not {args.tau:g}")
     path = data_file(args, DATA)
     checkpoint = load_model(args)
-    decoding = args.decoding or checkpoint.preset.sampling.completion
+    decoding = args.decoding or ("blocks" if args.tau is not None else checkpoint.preset.sampling.completion)
     if decoding != "blocks" and args.tau is not None:
         raise EvalError(f"--tau is a threshold of blocks and has no meaning with the decoding {decoding}")
 

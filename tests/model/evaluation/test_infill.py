@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from model.checkpoints.load import Checkpoint
+from model.checkpoints.presets import decode_preset, encode_preset
 from model.cli import main
 from model.evaluation import infill_scores, sandbox
 from model.evaluation.decode import Answer, Decoder
@@ -154,6 +157,19 @@ def test_the_command(rows_file, checkpoint_folder: Path, capsys: pytest.CaptureF
     result = json.loads(out.splitlines()[-1])
     assert (code, result["rows"], result["decoding"], result["tau_mask"]) == (0, 1, "clean", None)
     assert result["tpf"] == 1
+
+
+def test_a_threshold_means_blocks_and_else_the_checkpoint_decides(
+    rows_file, checkpoint_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(checkpoint_folder, tmp_path / "speculating"))
+    preset = decode_preset((folder / "preset.json").read_bytes())
+    sampling = msgspec.structs.replace(preset.sampling, completion="speculate")
+    (folder / "preset.json").write_bytes(encode_preset(msgspec.structs.replace(preset, sampling=sampling)))
+    words = ["--data", str(rows_file(TEXT_ROWS)), "--model", str(folder), "--fp32", "--threads", "1", "--json"]
+    for more, decoding in (([], "speculate"), (["--tau", "0.3"], "blocks"), (["--decoding", "clean"], "clean")):
+        code, out, _ = run_command(capsys, *words, *more)
+        assert (code, json.loads(out.splitlines()[-1])["decoding"]) == (0, decoding)
 
 
 def test_without_a_sandbox_the_command_says_so(
