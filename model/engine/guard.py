@@ -5,6 +5,8 @@ Source: the project's rules on listening. A web page can make a browser send req
 headers. Left out: TLS and listening beyond loopback, which this engine refuses (command.py).
 """
 
+import asyncio
+import contextlib
 import hmac
 
 import msgspec
@@ -13,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from model.engine import api
 
 MAX_BODY_BYTES = 4 * 2**20
+MAX_DISCARDED_BYTES = 2**16
+DISCARD_S = 1.0
 
 
 class GuardSettings(msgspec.Struct, frozen=True):
@@ -41,6 +45,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         status, error = refusal
+        await _discard(receive)
         await send_error(send, status, error)
 
     def _refusal(self, scope: Scope) -> tuple[int, api.Error] | None:
@@ -60,6 +65,18 @@ class Guard:
         return None
 
 
+async def _discard(receive: Receive) -> None:
+    """Reads a small body away: closing a connection with bytes unread resets it, and the answer may be lost with it."""
+    num_bytes = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_S):
+            while num_bytes <= MAX_DISCARDED_BYTES:
+                message = await receive()
+                num_bytes += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
 def too_large(max_body_bytes: int) -> api.Error:
     return api.Error(code="too_large", sentence=f"The request is larger than {max_body_bytes // 2**20} MiB.")
 
@@ -70,7 +87,7 @@ async def send_error(send: Send, status: int, error: api.Error) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),  # a refused body is not read, so the connection cannot be used again
+        (b"connection", b"close"),  # a large body is not read, so the connection cannot be used again
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
