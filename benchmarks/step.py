@@ -131,7 +131,7 @@ def make_step(network: "Transformer", block: int) -> "Callable[[], object]":
     generator = torch.Generator().manual_seed(0)
     prompt = torch.randint(NUM_RESERVED, network.config.vocab_size, (1, NUM_CACHED), generator=generator)
     cache = KVCache(network.config, capacity=2 * NUM_CACHED, dtype=network.embed.weight.dtype)
-    one_pass(network, cache, Rows(prompt), None, want_clean=False)
+    one_pass(network, cache, Rows(prompt), None, want_clean=0)
     cache.advance(NUM_CACHED)
     noisy = Rows(torch.full((1, block), MASK), torch.ones(1, block, dtype=torch.int64))
 

@@ -27,8 +27,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.
     seed: with it, the position and the step, the noise is fixed.
     blank_ids: tokens of white space; a hole that is filled with these alone is not finished.
-    num_drafts: most tokens that `speculate` guesses ahead. doubt: epsilon below which a given guess is doubtful to the
-    clean stream (speculate.py), None = every token must be the clean stream's own.
+    num_drafts: most tokens that `speculate` guesses ahead; 0 = one token a pass.
+    doubt: epsilon below which a given guess is doubtful to the clean stream (speculate.py), None = every token must be
+    the clean stream's own.
     """
 
     tau_mask: float = 0.3
@@ -54,8 +55,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"temperature must not be negative, but is {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
-        if not 1 <= self.num_drafts < MAX_BLOCK:
-            raise ValueError(f"num_drafts must be between 1 and {MAX_BLOCK - 1}, not {self.num_drafts}")
+        if not 0 <= self.num_drafts < MAX_BLOCK:
+            raise ValueError(f"num_drafts must be between 0 and {MAX_BLOCK - 1}, not {self.num_drafts}")
         if self.doubt is not None and not 0 < self.doubt < 1:
             raise ValueError(f"doubt must lie between 0 and 1, but is {self.doubt}")
         if self.extra_edit_steps < 0:

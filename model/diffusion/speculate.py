@@ -92,7 +92,7 @@ class _Writer:
         finished: Finished | None,
         may_end: bool,
     ) -> None:
-        self.reason: Reason | None = None
+        self.reason: Reason | None = None if max_tokens else "length"
         self.complete = True
         self.num_passes = 0
         self._network, self._cache, self._policy = network, cache, policy

@@ -35,7 +35,7 @@ def largest_difference(network: Transformer, compiled: CompiledLayers) -> float:
         )
         states = torch.randint(1, 4, (1, num_noisy), generator=generator)
         cache = KVCache(network.config, dtype=network.embed.weight.dtype)
-        one_pass(eager, cache, Rows(prompt), None, want_clean=False)
+        one_pass(eager, cache, Rows(prompt), None, want_clean=0)
         cache.advance(num_cached)
         wanted, got = (
             _rows(each, cache.fork(1), Rows(clean) if num_clean else None, Rows(noisy, states) if num_noisy else None)

@@ -5,7 +5,6 @@ those of what a user gets. Length protocols: *free* = the model ends the text, *
 true text is given (both streams). Left out: batching, sampling, alternatives, and scores (metrics.py).
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,10 +14,8 @@ from torch import Tensor
 
 from model.checkpoints.load import Checkpoint
 from model.diffusion.canvas import draft_canvas, known_length_canvas
-from model.diffusion.healing import TakenBack
 from model.diffusion.objective import allowed_labels
 from model.diffusion.policy import Policy
-from model.diffusion.reading import HEALED_FLOOR
 from model.diffusion.run import Result
 from model.diffusion.sampler import denoise_to_end, last_result
 from model.diffusion.speculate import speculate
@@ -29,7 +26,6 @@ from model.engine.prompting import LineEncoder, Prepared, prepare, prompt_around
 from model.engine.stopping import StopCheck, answer_text, stop_for
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
-from model.tokenizer import EOM
 
 Length = Literal["free", "oracle"]
 Decoding = Literal["blocks", "clean", "speculate"]
@@ -96,32 +92,7 @@ class Decoder:
         self, place: Place, *, stop: api.StopRule, length: Length = "free", max_tokens: int | None = None
     ) -> Answer:
         """What the clean stream writes greedily, one token a forward, from the same prompt under the same stop rule."""
-        prepared, check = self._prepare(place, stop, length, max_tokens)
-        writer = _CleanWriter(self, prepared)
-        limit = prepared.canvas.max_tokens
-        reason = "length"
-        while len(writer.ids) < limit:
-            token = writer.next(may_end=length == "free")
-            if token is None:  # healing was given up: the typed token counts as canvas, as in the sampler
-                limit += 1
-                continue
-            if token == EOM:
-                reason = "eom"
-                break
-            num_kept = check(writer.ids) if check is not None else None
-            if num_kept is not None:
-                reason = "stop"
-                writer.keep(num_kept)
-                break
-        ids = tuple(writer.ids)
-        return Answer(
-            text=self._text(ids, reason, prepared, check),
-            ids=ids,
-            forwards=writer.forwards,
-            steps=writer.steps,
-            confidence=writer.confidence,
-            reason=reason,
-        )
+        return self.complete_speculate(place, stop=stop, length=length, max_tokens=max_tokens, num_drafts=0)
 
     def complete_speculate(
         self,
@@ -131,14 +102,20 @@ class Decoder:
         length: Length = "free",
         max_tokens: int | None = None,
         guess: str = "",
+        num_drafts: int | None = None,
     ) -> Answer:
-        """The clean stream's text in fewer forwards, as guesses allow; `guess` may stand first."""
+        """The clean stream's text in fewer forwards, as guesses allow; `guess` may stand first. num_drafts: tokens
+        guessed ahead, None = the preset's.
+        """
         prepared, check = self._prepare(place, stop, length, max_tokens)
+        policy = prepared.policy
+        if num_drafts is not None:
+            policy = msgspec.structs.replace(policy, num_drafts=num_drafts)
         frames = speculate(
             self.checkpoint.network,
             self.fresh_cache(),
             prepared.prompt_ids,
-            prepared.policy,
+            policy,
             max_tokens=prepared.canvas.max_tokens,
             guess_ids=guess_ids(place_prompt(place).line, guess, prepared.taken_back, self.encoder),
             first_token_prefix=prepared.taken_back,
@@ -241,70 +218,6 @@ class Decoder:
         return answer_text(self.checkpoint.tokenizer.token_bytes, ids, reason, stop=check, num_typed=num_typed)
 
 
-class _CleanWriter:
-    """The clean stream's text so far. `steps` counts written tokens, a final `<eom>` included."""
-
-    def __init__(self, decoder: Decoder, prepared: Prepared) -> None:
-        self.ids: list[int] = []
-        self.forwards = self.steps = 0
-        self._log_ps: list[float | None] = []
-        self._blank_ids = prepared.policy.blank_ids
-        self._decoder = decoder
-        self._cache = decoder.fresh_cache()
-        self._taken_back = prepared.taken_back
-        self._waiting: list[int] = prepared.prompt_ids  # ids whose rows the cache lacks
-
-    @property
-    def confidence(self) -> float:
-        known = [log_p for log_p in self._log_ps if log_p is not None]
-        return math.exp(sum(known) / len(known)) if known else 1.0
-
-    def next(self, *, may_end: bool) -> int | None:
-        """Writes the best token and gives it (`<eom>` is not written), or None: the taken-back token was put back."""
-        with torch.inference_mode():
-            hidden_TD = self._decoder.clean_pass(self._cache, self._waiting)
-            logits_V = self._decoder.clean_logits(hidden_TD[-1:])[0]
-            self.forwards += 1
-            # An empty text is no answer, as in the sampler (Block.begins_canvas).
-            if not may_end or all(
-                log_p is None or i in self._blank_ids for i, log_p in zip(self.ids, self._log_ps, strict=True)
-            ):
-                logits_V[EOM] = -torch.inf
-            if self._taken_back is not None and not self.ids and not _restrict(logits_V, self._taken_back):
-                self._write(self._taken_back.token, None)
-                return None
-            log_p_V = logits_V.log_softmax(dim=-1)
-            token = int(log_p_V.argmax())
-        self.steps += 1
-        if token != EOM:
-            self._write(token, float(log_p_V[token]))
-        return token
-
-    def keep(self, num_ids: int) -> None:
-        """Drops what the stop rule does not keep."""
-        del self.ids[num_ids:]
-        del self._log_ps[num_ids:]
-
-    def _write(self, token: int, log_p: float | None) -> None:
-        self.ids.append(token)
-        self._log_ps.append(log_p)
-        self._waiting = [token]
-
-
 def place_prompt(place: Place) -> api.Prompt:
     """The whole document around the place, as every client cuts it."""
     return prompt_around(place.path, place.before, place.after)
-
-
-def _restrict(logits_V: Tensor, taken_back: TakenBack) -> bool:
-    """Leaves only the tokens that begin with the typed bytes; False (nothing left out) if these are too improbable.
-
-    The same rule as the sampler's for its first row (model/diffusion/reading.py, run.py).
-    """
-    allowed = torch.from_numpy(taken_back.allowed_ids).to(logits_V.device)
-    kept = logits_V[allowed]
-    if float((kept.logsumexp(0) - logits_V.logsumexp(0)).exp()) < HEALED_FLOOR:
-        return False
-    logits_V.fill_(-torch.inf)
-    logits_V[allowed] = kept
-    return True

@@ -27,7 +27,7 @@ def test_a_keystroke_leaves_most_of_the_prompt(tasks: list[Task]) -> None:
 def test_each_way_writes_what_the_evaluation_scores(
     checkpoint: Checkpoint, places: list[Place], tasks: list[Task], floor: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("model.diffusion.run", "model.evaluation.decode", "benchmarks.one_by_one"):
+    for module in ("model.diffusion.run", "model.diffusion.speculate", "benchmarks.one_by_one"):
         monkeypatch.setattr(f"{module}.HEALED_FLOOR", floor)
     decoder, writer = Decoder(checkpoint), OurWriter(checkpoint)
     for place, task in zip(places, tasks, strict=True):

@@ -70,7 +70,7 @@ def run(network, policy=None, cache=None, prompt=PROMPT, **options):
     return frames[-1].result
 
 
-@pytest.mark.parametrize("num_drafts", [1, 2, 5])
+@pytest.mark.parametrize("num_drafts", [0, 1, 2, 5])
 @pytest.mark.parametrize("index", range(4))
 def test_the_text_is_the_clean_streams_own(networks, index, num_drafts):
     network = networks[index]
@@ -223,6 +223,6 @@ def test_bad_calls():
     with pytest.raises(ValueError, match="the prompt has only 0 tokens"):
         next(iter(speculate(None, cache, [], Policy(), max_tokens=3)))
     with pytest.raises(ValueError, match="num_drafts must be between"):
-        Policy(num_drafts=0)
+        Policy(num_drafts=-1)
     with pytest.raises(ValueError, match="doubt must lie"):
         Policy(doubt=1.0)

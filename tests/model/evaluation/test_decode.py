@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from model.checkpoints.load import Checkpoint
-from model.diffusion import run
+from model.diffusion import run, speculate
 from model.diffusion.objective import allowed_labels
 from model.diffusion.states import CLEAN
 from model.engine import api
 from model.engine.generation import ResidentModel
 from model.engine.prompting import prepare
 from model.engine.runner import BadRequest, Job
-from model.evaluation import decode
 from model.evaluation.decode import Decoder, Place, place_prompt
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
@@ -135,7 +134,7 @@ def test_the_clean_stream_heals_a_begun_token(
     assert prepared.taken_back is not None
     allowed = prepared.taken_back.allowed_ids.tolist()
     assert len(allowed) > 1
-    monkeypatch.setattr(decode, "HEALED_FLOOR", 0.0)
+    monkeypatch.setattr(speculate, "HEALED_FLOOR", 0.0)
     answer = decoder.complete_clean(REST, stop="eom", max_tokens=6)
     expected = greedy(checkpoint, prepared.prompt_ids, 6, first=allowed)
     assert list(answer.ids) == expected[: len(answer.ids)]
@@ -148,14 +147,14 @@ def test_the_clean_stream_gives_healing_up_as_the_sampler_does(
 ) -> None:
     prepared = prompt_of(checkpoint, decoder, REST)
     assert prepared.taken_back is not None
-    monkeypatch.setattr(decode, "HEALED_FLOOR", 1.1)
+    monkeypatch.setattr(speculate, "HEALED_FLOOR", 1.1)
     answer = decoder.complete_clean(REST, stop="eom", max_tokens=5)
     token = prepared.taken_back.token
     expected = greedy(checkpoint, [*prepared.prompt_ids, token], 5)
     assert answer.ids[0] == token
     assert list(answer.ids[1:]) == expected[: len(answer.ids) - 1]
     assert len(answer.ids) == 6 or answer.reason == "eom"
-    assert answer.forwards == answer.steps + 1
+    assert answer.forwards == len(answer.ids) + (answer.reason == "eom")
     assert answer.text == checkpoint.tokenizer.decode(answer.ids[1:])
 
 
@@ -170,7 +169,7 @@ def test_the_clean_stream_obeys_the_stop_rule(
         logits[-1, next(wanted)] = 9.0
         return logits
 
-    monkeypatch.setattr(decoder, "clean_logits", says)
+    monkeypatch.setattr(checkpoint.network, "logits", says)
     answer = decoder.complete_clean(WHOLE, stop="line")
     assert (answer.text, answer.reason, answer.forwards, len(answer.ids)) == ("ab", "stop", 3, 2)
 
@@ -184,7 +183,7 @@ def test_no_stream_begins_with_the_end(
     wanted = torch.zeros(checkpoint.preset.network.vocab_size)
     wanted[EOM], wanted[checkpoint.tokenizer.encode("re")[0]] = 9.0, 5.0
     monkeypatch.setattr(checkpoint.network, "logits", lambda hidden: wanted.expand(*hidden.shape[:-1], -1).clone())
-    for module in (decode, run):
+    for module in (speculate, run):
         monkeypatch.setattr(module, "HEALED_FLOOR", floor)
     block, clean = decoder.complete(place, stop="line"), decoder.complete_clean(place, stop="line")
     assert (clean.text, clean.reason) == (block.text, block.reason)
