@@ -7,7 +7,7 @@ environment variables themselves (engine_client reads them).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -30,6 +30,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     manual_only: bool = False
     languages: tuple[str, ...] | None = None
     """Only these languages; None means all that the model knows."""
+    languages_off: tuple[str, ...] = ()
+    """Languages that are switched off."""
+    comments: bool = False
+    """Whether ghost text comes unasked inside comments and docstrings."""
+    context: Literal["project", "open", "none"] = "project"
+    """Which other code may be read: the same folder's files, the workspace's imports and open documents; open documents
+    only; nothing."""
     exclude: tuple[str, ...] = ()
     """Glob patterns of files that are never read, beside the built-in list of secrets."""
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.4
