@@ -16,6 +16,7 @@ from typing import NamedTuple
 from model.training.mistakes import SlipTable
 from model.training.packing import Batch, Stage, make_batch
 from model.training.run_state import TrainError
+from model.training.schedule import data_stage
 from model.training.shards import Shards, open_shards
 
 
@@ -77,7 +78,7 @@ def _make(shards: Shards, table: SlipTable, shape: BatchShape, stage: Stage, num
     return make_batch(
         shards,
         table,
-        stage=stage,
+        stage=data_stage(stage, number),
         seed=shape.seed,
         step=number,
         num_rows=shape.num_rows,

@@ -15,6 +15,10 @@ LAMBDA_AR = 1.0
 """Weight of the clean stream's next-token loss in every stage. With 0.5 and 0.2 in the later ones that stream lost
 twice as much to them, and completions can be no better than it is (docs/log.md)."""
 
+EDIT_EVERY = 8
+"""Without them the edit stage begins with a shock from which the clean stream recovers only in part, and weights that
+can edit forget it (docs/log.md)."""
+
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Shares are of the whole wall time; rates are per step. The rate rises over the first `num_rise_steps` steps."""
@@ -41,6 +45,11 @@ def stage_at(schedule: Schedule, spent: float) -> Stage:
     if spent < schedule.warm_up_share:
         return "warm-up"
     return "mask" if spent < schedule.edit_start else "edit"
+
+
+def data_stage(stage: Stage, number: int) -> Stage:
+    """The stage whose samples micro batch `number` holds: one in EDIT_EVERY of the mask stage's shows edits already."""
+    return "edit" if stage == "mask" and number % EDIT_EVERY == EDIT_EVERY - 1 else stage
 
 
 def rate_at(schedule: Schedule, spent: float, step: int) -> float:

@@ -10,9 +10,10 @@ from model.training.mistakes import SlipTable
 from model.training.packing import Batch, make_batch
 from model.training.prefetch import Batches, BatchShape
 from model.training.run_state import TrainError
+from model.training.schedule import data_stage
 
 SHAPE = BatchShape(seed=5, num_rows=2, clean_tokens=256, noisy_tokens=128)
-ASKED = [("warm-up", 0), ("warm-up", 1), ("mask", 2), ("mask", 3), ("mask", 9), ("edit", 10), ("edit", 4)]
+ASKED = [("warm-up", 0), ("warm-up", 1), ("mask", 2), ("mask", 3), ("mask", 7), ("edit", 10), ("edit", 4)]
 
 
 def same(first: Batch, second: Batch) -> bool:
@@ -26,7 +27,14 @@ def test_batches_are_those_of_make_batch(toy_folder, toy_shards, num_workers: in
     with Batches(toy_folder, toy_shards, table, SHAPE, num_workers=num_workers) as batches:
         for stage, number in ASKED:
             wanted = make_batch(
-                toy_shards, table, stage=stage, seed=5, step=number, num_rows=2, clean_tokens=256, noisy_tokens=128
+                toy_shards,
+                table,
+                stage=data_stage(stage, number),
+                seed=5,
+                step=number,
+                num_rows=2,
+                clean_tokens=256,
+                noisy_tokens=128,
             )
             assert same(batches.get(stage, number), wanted), (stage, number)
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from model.training.schedule import Schedule, rate_at, stage_at
+from model.training.schedule import EDIT_EVERY, Schedule, data_stage, rate_at, stage_at
 
 SCHEDULE = Schedule()
 
@@ -15,6 +15,15 @@ SCHEDULE = Schedule()
 )
 def test_stage(spent, stage):
     assert stage_at(SCHEDULE, spent) == stage
+
+
+def test_the_mask_stage_shows_some_edits_and_the_others_are_pure():
+    for stage in ("warm-up", "edit"):
+        assert {data_stage(stage, number) for number in range(100)} == {stage}
+    assert [data_stage("mask", number) for number in range(2 * EDIT_EVERY)] == 2 * [
+        *["mask"] * (EDIT_EVERY - 1),
+        "edit",
+    ]
 
 
 def test_rate_rises_holds_declines_and_ends_at_zero():
