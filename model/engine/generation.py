@@ -16,10 +16,8 @@ import msgspec
 import torch
 
 from model.checkpoints.load import Checkpoint, load_checkpoint
-from model.diffusion.canvas import masked_canvas
 from model.diffusion.policy import Policy
 from model.diffusion.run import Frame, Result
-from model.diffusion.sampler import denoise_to_end
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
 from model.engine.prefix_cache import PrefixCache
@@ -29,7 +27,9 @@ from model.engine.stopping import StopCheck, answer_text, stop_for, whole_charac
 from model.engine.writing import frames_of
 from model.network.kv_cache import KVCache
 from model.network.packed import can_pack, pack_weights
-from model.tokenizer import BOS, CUR, EOM, NUM_RESERVED
+from model.tokenizer import EOM
+
+NUM_WARM_UP_TOKENS = 4
 
 ShownState = Literal["masked", "draft", "locked", "committed"]
 
@@ -77,10 +77,16 @@ class ResidentModel:
                 yield from self._run_one(job, prepared, cache, index)
 
     def warm_up(self) -> None:
-        """One small run, so that the first request does not pay for lazy initialisation."""
-        cache = KVCache(self._checkpoint.preset.network, device=self._device, dtype=self._dtype)
-        ids = [BOS, CUR, *range(NUM_RESERVED, NUM_RESERVED + 14)]
-        denoise_to_end(self._checkpoint.network, cache, ids, masked_canvas(16), Policy(max_steps=2, tau_mask=2.0))
+        """A few tokens the way a request gets them, so that the first one does not pay for lazy initialisation."""
+        request = api.DenoiseRequest(
+            id="warm-up", prompt=api.Prompt(line="value = "), canvas=(api.Masked(max_tokens=NUM_WARM_UP_TOKENS),)
+        )
+        checkpoint = self._checkpoint
+        prepared = prepare(request, checkpoint.preset, checkpoint.tokenizer, self._encoder)
+        cache = KVCache(checkpoint.preset.network, device=self._device, dtype=self._dtype)
+        stop = stop_for(prepared, request, checkpoint.tokenizer.token_bytes)
+        for _ in frames_of(checkpoint, cache, request, prepared, prepared.policy, self._encoder, stop):
+            pass
 
     def _run_one(self, job: Job, prepared: Prepared, cache: KVCache, index: int) -> Iterator[api.Event]:
         request = job.request
