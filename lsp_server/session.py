@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 from lsp_server.client_profile import ClientProfile
 from lsp_server.engine_link import EngineLink
@@ -23,14 +22,15 @@ from lsp_server.snapshot import (
     Selected,
     Snapshot,
     detect_indent,
-    display_path,
     open_document,
     usable_selection,
 )
 from lsp_server.type_along import TypeAlong, shown_at
+from lsp_server.uris import display_path, document_key
 from lsp_server.wire import Changed, CompletionRequest, Opened, trigger_of
 
 T = TypeVar("T")
+Key = tuple[str, str, str, str]
 
 
 class Ticket:
@@ -60,8 +60,8 @@ class Session:
         self.offers = Offers()
         self._configuration: Any = None
         self._named_remarks: set[str] = set()
-        self._documents: dict[str, Document] = {}
-        self._running: dict[str, Ticket] = {}
+        self._documents: dict[Key, Document] = {}
+        self._running: dict[Key, Ticket] = {}
         self._leftovers: set[asyncio.Future] = set()
         self._counts_from_zero = False
         self._id_prefix = secrets.token_hex(4)
@@ -71,14 +71,14 @@ class Session:
 
     def open(self, opened: Opened) -> None:
         """Holds a document from now on; opening it twice replaces it, as a reload in the editor does."""
-        key = _key(opened.uri)
+        key = document_key(opened.uri)
         self._cut(key, Reason.STALE)
         self._forget_document(key)
         self._documents[key] = open_document(opened.uri, opened.language, opened.version, opened.text)
 
     def change(self, changed: Changed) -> None:
         """Applies a change; what was being computed for the older version is answered `stale` at once."""
-        key = _key(changed.uri)
+        key = document_key(changed.uri)
         document = self._documents.get(key)
         if document is None:
             return  # a client that skips didOpen; requests for it are answered `not_open`
@@ -88,17 +88,17 @@ class Session:
         self.flights.changed(changed_document)
 
     def close_document(self, uri: str) -> None:
-        self._cut(_key(uri), Reason.CLOSED)
-        self._forget_document(_key(uri))
+        self._cut(document_key(uri), Reason.CLOSED)
+        self._forget_document(document_key(uri))
 
-    def _forget_document(self, key: str) -> None:
+    def _forget_document(self, key: Key) -> None:
         document = self._documents.pop(key, None)
         if document is not None:
             self.flights.cancel(document.uri)
             self.type_along.forget(document.uri)
 
     def document(self, uri: str) -> Document | None:
-        return self._documents.get(_key(uri))
+        return self._documents.get(document_key(uri))
 
     # Requests
 
@@ -107,7 +107,7 @@ class Session:
 
         Neovim's built-in client never cancels a request that a newer one made useless, so the server does.
         """
-        key = _key(request.uri)
+        key = document_key(request.uri)
         self._cut(key, Reason.SUPERSEDED)
         self._num_requests += 1
         ticket = self._running[key] = Ticket(f"{self._id_prefix}-{self._num_requests}")
@@ -162,8 +162,8 @@ class Session:
 
     def finish(self, uri: str, ticket: Ticket) -> None:
         """Forgets a request that was answered; the engine's work for it may serve the next one."""
-        if self._running.get(_key(uri)) is ticket:
-            del self._running[_key(uri)]
+        if self._running.get(document_key(uri)) is ticket:
+            del self._running[document_key(uri)]
         document = self.document(uri)
         if document is not None:
             self.flights.left(document.uri)
@@ -188,7 +188,7 @@ class Session:
         if not task.cancelled():
             task.exception()
 
-    def _cut(self, key: str, reason: Reason) -> None:
+    def _cut(self, key: Key, reason: Reason) -> None:
         ticket = self._running.pop(key, None)
         if ticket is not None:
             ticket.end(reason)
@@ -217,8 +217,3 @@ class Session:
         await asyncio.gather(*leftovers, return_exceptions=True)
         await self.flights.close()
         await self.engine.close()
-
-
-def _key(uri: str) -> str:
-    # Clients disagree with themselves about encoding drive letters (`c%3A`), so keys are decoded.
-    return unquote(uri)

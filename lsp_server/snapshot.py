@@ -3,14 +3,12 @@
 A `Document` is one version of one open text. A `Snapshot` is a document together with the cursor and everything else
 that a feature may look at; it is taken synchronously when a request arrives, because pygls only promises the right
 document until the first `await` (and over TCP not even that long). Source: LSP 3.18 "Text Document Synchronization".
-Left out: who holds the newest version (session.py).
+Left out: who holds the newest version (session.py), what URIs mean (uris.py).
 """
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -147,28 +145,3 @@ def detect_indent(lines: tuple[str, ...], *, tab_size: int = 4, near: int = 0, w
         if width in widths and min(widths) >= width:
             return IndentStyle(" " * width, tab_size)
     return IndentStyle(" " * 4, tab_size)
-
-
-def display_path(uri: str, folder_uris: Iterable[str]) -> str:
-    """The document's path below its workspace folder (the innermost), else its file name. Forward slashes always."""
-    path = uri_path(uri)
-    best = ""
-    for folder in folder_uris:
-        root = uri_path(folder).rstrip("/")
-        if path.startswith(root + "/") and len(root) > len(best):
-            best = root
-    return path[len(best) + 1 :] if best else PurePosixPath(path).name
-
-
-def uri_scheme(uri: str) -> str:
-    """The scheme of `uri` in lower case, or an empty string."""
-    return uri.partition(":")[0].lower() if ":" in uri else ""
-
-
-def uri_path(uri: str) -> str:
-    """The decoded path of `uri`, with forward slashes; an empty string where there is none."""
-    # VS Code encodes drive letters (`file:///c%3A/x`), other clients do not (`file:///C:/x`).
-    try:
-        return unquote(urlsplit(uri).path)
-    except ValueError:
-        return ""

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.settings import Settings
-from lsp_server.snapshot import Snapshot, uri_path, uri_scheme
+from lsp_server.snapshot import Snapshot
+from lsp_server.uris import uri_path, uri_scheme
 
 SCHEMES = frozenset({"file", "untitled", "vscode-notebook-cell", "vscode-vfs", "vscode-remote"})
 MAX_LINE_CHARS = 1_000

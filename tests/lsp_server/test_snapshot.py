@@ -1,4 +1,4 @@
-"""Documents under changes (against plain string surgery), indentation, paths."""
+"""Documents under changes (against plain string surgery), indentation."""
 
 import pytest
 from hypothesis import given
@@ -11,9 +11,7 @@ from lsp_server.snapshot import (
     Selected,
     Snapshot,
     detect_indent,
-    display_path,
     open_document,
-    uri_scheme,
     usable_selection,
 )
 
@@ -57,16 +55,6 @@ def test_a_change_without_a_range_replaces_everything_and_a_reversed_range_is_tu
 )
 def test_indentation_is_read_from_the_document(text, unit):
     assert detect_indent(split_lines(text)) == IndentStyle(unit, 4)
-
-
-def test_paths_are_relative_to_the_innermost_folder():
-    folders = ["file:///c%3A/project", "file:///c%3A/project/app/"]
-    assert display_path("file:///c%3A/project/app/src/a%20b.py", folders) == "src/a b.py"
-    assert display_path("file:///c:/project/lib/x.py", folders) == "lib/x.py"
-    assert display_path("file:///elsewhere/x.py", folders) == "x.py"
-    assert display_path("untitled:Untitled-1", folders) == "Untitled-1"
-    assert uri_scheme("vscode-notebook-cell:/x#1") == "vscode-notebook-cell"
-    assert uri_scheme("plain") == ""
 
 
 def test_the_selected_popup_item_is_applied_unless_it_stands_there_already():

@@ -6,7 +6,8 @@ from lsp_server.context.exclude import exclusion, matching_pattern
 from lsp_server.outcome import Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
-from lsp_server.snapshot import Snapshot, display_path, open_document
+from lsp_server.snapshot import Snapshot, open_document
+from lsp_server.uris import display_path
 
 
 def refused(uri: str, text: str = "x = 1\n", **settings) -> Reason | None:
