@@ -19,7 +19,9 @@ class Reason(Enum):
     MANUAL_ONLY = "Automatic completion is switched off (seedling.manualOnly): ask for one with the trigger key."
     NOT_OPEN = "The editor asked about a document that it has not opened."
     FOREIGN_SCHEME = "Only files, unsaved documents and notebook cells are completed, not an editor's own input boxes."
-    LANGUAGE_OFF = "This language is switched off in the settings (seedling.languages)."
+    SNOOZED = "Ghost text is snoozed: ask for one with the trigger key, or end the pause (seedling.snooze)."
+    DOCUMENT_OFF = "Seedling is switched off for this document until the editor ends (seedling.setDocument)."
+    LANGUAGE_OFF = "This language is switched off (seedling.languages, seedling.languagesOff or seedling.setLanguage)."
     LANGUAGE_NOT_SUPPORTED = "The loaded model was not trained for this language: set SEEDLING_MODEL to one that was."
     EXCLUDED = "The file's name matches an exclusion (a secret, or seedling.exclude): it is never read."
     HUGE_FILE = "The file is larger than seedling.maxFileBytes."
@@ -47,6 +49,25 @@ class Reason(Enum):
     def slug(self) -> str:
         """The name in logs and documentation."""
         return self.name.lower()
+
+
+# Reasons that hold for a document until somebody changes something, the keystroke does not matter: only these may stand
+# in an editor's status. The others come and go while one types.
+LASTING = frozenset(
+    {
+        Reason.DISABLED,
+        Reason.MANUAL_ONLY,
+        Reason.FOREIGN_SCHEME,
+        Reason.SNOOZED,
+        Reason.DOCUMENT_OFF,
+        Reason.LANGUAGE_OFF,
+        Reason.LANGUAGE_NOT_SUPPORTED,
+        Reason.EXCLUDED,
+        Reason.HUGE_FILE,
+        Reason.MINIFIED,
+        Reason.CANNOT_COMPLETE,
+    }
+)
 
 
 class Item(msgspec.Struct, frozen=True):
