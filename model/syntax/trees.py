@@ -25,6 +25,12 @@ def grammar(language: str) -> Grammar | None:
     return LANGUAGES.get(language)
 
 
+def language_of(language: str) -> tree_sitter.Language:
+    """The loaded grammar of a language that has one."""
+    kinds = LANGUAGES[language]
+    return _load(kinds.module, kinds.function)
+
+
 def parse(source: str, language: str) -> tree_sitter.Tree | None:
     """The syntax tree of `source` (with ERROR and MISSING nodes where it is broken), or None without a grammar."""
     kinds = LANGUAGES.get(language)
