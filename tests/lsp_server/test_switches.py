@@ -1,0 +1,87 @@
+"""Switches: what they refuse, and that they end."""
+
+import re
+
+import pytest
+
+from lsp_server.outcome import LASTING, Reason
+from lsp_server.switches import Switches
+
+URI = "file:///c%3A/w/a.py"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.s = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+def reason(switches: Switches, uri: str = URI, language: str = "python", trigger="automatic") -> Reason | None:
+    refused = switches.refusal(uri, language, trigger)
+    return None if refused is None else refused.reason
+
+
+def test_nothing_is_switched_off_at_first():
+    assert reason(Switches()) is None
+    assert Switches().snoozed_until_s is None
+
+
+def test_a_snooze_ends_by_itself_and_by_hand():
+    clock = Clock()
+    switches = Switches(clock)
+    switches.snooze(5)
+    assert switches.snoozed_until_s == clock.s + 300
+    assert reason(switches) is Reason.SNOOZED
+    assert reason(switches, trigger="invoked") is None  # asked for by hand
+    clock.s += 299
+    assert reason(switches) is Reason.SNOOZED
+    clock.s += 1
+    assert reason(switches) is None
+    assert switches.snoozed_until_s is None
+    switches.snooze(5)
+    switches.snooze(0)
+    assert reason(switches) is None
+
+
+@pytest.mark.parametrize(("minutes", "shape"), [(10, r"until \d\d:\d\d"), (3000, r"until \d{4}-\d\d-\d\d \d\d:\d\d")])
+def test_the_sentence_says_until_when(minutes, shape):
+    switches = Switches(Clock())
+    switches.snooze(minutes)
+    refused = switches.refusal(URI, "python", "automatic")
+    assert refused is not None
+    assert re.fullmatch(shape, refused.detail)
+    assert refused.detail in refused.sentence
+
+
+def test_an_endless_snooze_is_one_of_a_year():
+    clock = Clock()
+    switches = Switches(clock)
+    switches.snooze(1e300)
+    assert switches.snoozed_until_s == clock.s + 365 * 86_400
+    assert reason(switches) is Reason.SNOOZED
+
+
+def test_a_document_under_all_its_spellings():
+    switches = Switches()
+    switches.set_document("file:///C:/w/a.py", on=False)
+    assert reason(switches) is Reason.DOCUMENT_OFF
+    assert reason(switches, trigger="invoked") is Reason.DOCUMENT_OFF  # off is off
+    assert reason(switches, uri="file:///c:/w/b.py") is None
+    switches.set_document(URI, on=True)
+    switches.set_document(URI, on=True)
+    assert reason(switches) is None
+
+
+def test_a_language():
+    switches = Switches()
+    switches.set_language("python", on=False)
+    assert reason(switches) is Reason.LANGUAGE_OFF
+    assert reason(switches, language="rust") is None
+    switches.set_language("python", on=True)
+    assert reason(switches) is None
+
+
+def test_all_of_them_may_stand_in_the_status():
+    assert {Reason.SNOOZED, Reason.DOCUMENT_OFF, Reason.LANGUAGE_OFF} <= LASTING
