@@ -6,7 +6,7 @@ Features never see it: they get a Snapshot. Left out: the wire (handlers/), the 
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from lsp_server.client_profile import ClientProfile
@@ -15,6 +15,7 @@ from lsp_server.in_flight import Flights
 from lsp_server.offers import Offers
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import from_client
+from lsp_server.project_settings import Projects
 from lsp_server.settings import Settings, parse_settings
 from lsp_server.snapshot import (
     Document,
@@ -25,8 +26,11 @@ from lsp_server.snapshot import (
     open_document,
     usable_selection,
 )
+from lsp_server.switches import Switches
+from lsp_server.toml_file import stamp_of
 from lsp_server.type_along import TypeAlong, shown_at
 from lsp_server.uris import display_path, document_key
+from lsp_server.user_settings import UserSettings, read_user_settings
 from lsp_server.wire import Changed, CompletionRequest, Opened, trigger_of
 
 T = TypeVar("T")
@@ -54,12 +58,15 @@ class Session:
         self.engine = engine
         self.client = ClientProfile()
         self.settings = Settings()
+        self.switches = Switches()
         self.focused_uri: str | None = None
         self.type_along = TypeAlong()
         self.flights = Flights()
         self.offers = Offers()
+        self._user: UserSettings | None = None
+        self._projects = Projects()
         self._configuration: Any = None
-        self._named_remarks: set[str] = set()
+        self._said: set[str] = set()
         self._documents: dict[Key, Document] = {}
         self._running: dict[Key, Ticket] = {}
         self._leftovers: set[asyncio.Future] = set()
@@ -118,6 +125,9 @@ class Session:
         if request.version is not None and request.version != document.version:
             return ticket, nothing(Reason.STALE)
         snapshot = self._snapshot(document, request)
+        refused = self.switches.refusal(document.uri, document.language, snapshot.trigger)
+        if refused is not None:
+            return ticket, refused
         self.flights.arrived(snapshot)
         return ticket, snapshot
 
@@ -174,7 +184,7 @@ class Session:
         Alternatives to it that are doubtful are not kept: the user may not have seen them, and did not ask for them.
         """
         for index, item in reversed(list(enumerate(outcome.items))):
-            if index == 0 or item.confidence >= self.settings.confidence:
+            if index == 0 or item.confidence >= self.settings_for(snapshot.document.uri).confidence:
                 self.type_along.add(shown_at(snapshot, item, prefetched=prefetched))
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -193,19 +203,44 @@ class Session:
         if ticket is not None:
             ticket.end(reason)
 
-    # Settings
+    # Settings and switches
 
     def configure(self, configuration: Any) -> list[str]:
         """Takes new settings (raw JSON; None keeps the last). Returns the sentences that were not said before."""
         if configuration is not None:
             self._configuration = configuration
-        parsed = parse_settings(self.client.options, self._configuration)
+        user = self._user
+        parsed = parse_settings(self.client.options, self._configuration, user=None if user is None else user.values)
         if parsed.settings != self.settings:
             self.type_along.clear()
         self.settings = parsed.settings
-        new = [sentence for key, sentence in parsed.remarks.items() if key not in self._named_remarks]
-        self._named_remarks.update(parsed.remarks)
+        sentences = [*(user.sentences if user else ()), *parsed.remarks.values()]
+        sentences += self._projects.sentences(self.settings)
+        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._said]
+        self._said.update(new)
         return new
+
+    def read_files(self) -> bool:
+        """Reads the user's and the projects' settings files, where they have changed; whether any has."""
+        before = self._user
+        if before is None or before.stamp != stamp_of(before.path):
+            self._user = read_user_settings()
+        changed = self._projects.look(self.client.folders)
+        if changed:
+            self.type_along.clear()
+        return changed or self._user != before
+
+    def settings_for(self, uri: str) -> Settings:
+        """The settings for one document: its project may restrict the user's."""
+        return self._projects.restrict(self.settings, uri)
+
+    def cut_where(self, reason: Reason, is_concerned: Callable[[Document], bool]) -> None:
+        """Ends what runs for the documents concerned, and drops what was shown there."""
+        for key, document in self._documents.items():
+            if is_concerned(document):
+                self._cut(key, reason)
+                self.flights.cancel(document.uri)
+                self.type_along.forget(document.uri)
 
     async def close(self) -> None:
         """Ends what still runs and lets the engine go."""

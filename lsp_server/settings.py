@@ -1,12 +1,12 @@
-"""The user's settings: few, flat, frozen; and the rule what a project may not set.
+"""The user's settings: few, flat, frozen; how they are read from JSON or TOML, and which value is the stricter one.
 
-Source: DESIGN of trust: only the user's own environment may name an engine, a token, a certificate, a proxy, a model
-path or a command. Everything that arrives over LSP (initializationOptions, workspace/configuration,
-didChangeConfiguration) may come from a project's files, so such a key is named once and ignored. Left out: the
-environment variables themselves (engine_client reads them).
+Three layers may set them: the user's own file (user_settings.py), the editor over LSP, and a project's file, which may
+only restrict (project_settings.py). What arrives over LSP (initializationOptions, workspace/configuration,
+didChangeConfiguration) may come from a project too, so an engine, a token, a certificate, a proxy, a model path or a
+command there is named once and ignored. Left out: the environment variables (engine_client reads them).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,21 +22,28 @@ _FORBIDDEN_KEYS = frozenset(_ADDRESSES | _CREDENTIALS | _COMMANDS | {"interprete
 # What other clients put beside our keys; neither ours nor worth a word.
 _FOREIGN_KEYS = frozenset({"editorInfo", "editorPluginInfo", "editorConfiguration"})
 
+_OWN_ONLY = (
+    "is ignored: a project could set it, so engines, models, tokens and commands are chosen by environment variables "
+    "and your own settings file only."
+)
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """All settings. Over the wire they are camelCase below `seedling`, for example `seedling.manualOnly`."""
 
     enabled: bool = True
+    """Whether anything is completed at all."""
     manual_only: bool = False
+    """Ghost text only when it is asked for."""
     languages: tuple[str, ...] | None = None
-    """Only these languages; None means all that the model knows."""
+    """Only these languages; unset means all that the model knows."""
     languages_off: tuple[str, ...] = ()
     """Languages that are switched off."""
     comments: bool = False
     """Whether ghost text comes unasked inside comments and docstrings."""
     context: Literal["project", "open", "none"] = "project"
-    """Which other code may be read: the same folder's files, the workspace's imports and open documents; open documents
-    only; nothing."""
+    """Which other code may be read: the same folder's files, the workspace's imports and open documents (`project`);
+    open documents only (`open`); nothing (`none`)."""
     exclude: tuple[str, ...] = ()
     """Glob patterns of files that are never read, beside the built-in list of secrets."""
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.4
@@ -44,8 +51,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     multi_line: bool = True
     """Whether a whole block may be offered on an empty line after a block opener."""
     max_file_bytes: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
+    """Larger files are left alone."""
     automatic_deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] = 400
+    """When an unfinished answer that nobody asked for is cut off."""
     invoked_deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] = 2_000
+    """When an unfinished answer that was asked for by hand is cut off."""
+
+
+FIELDS: Mapping[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Settings)}
 
 
 class ParsedSettings(msgspec.Struct, frozen=True):
@@ -55,40 +68,116 @@ class ParsedSettings(msgspec.Struct, frozen=True):
     remarks: Mapping[str, str]
 
 
-def parse_settings(*layers: Any) -> ParsedSettings:
-    """The settings after `layers` (raw JSON values, later ones win), each either `{"seedling": {…}}` or flat.
+class ReadValues(msgspec.Struct, frozen=True):
+    """One layer: values by field name, all of the right type; and the remarks about the other keys."""
+
+    values: Mapping[str, Any] = {}
+    remarks: Mapping[str, str] = {}
+
+
+def parse_settings(*layers: Any, user: Mapping[str, Any] | None = None) -> ParsedSettings:
+    """The settings after the editor's `layers` (raw JSON values, later ones win) and the values of the user's file.
 
     Never raises: a key that is forbidden, unknown or of the wrong type keeps its default and gets a remark.
     """
     values: dict[str, Any] = {}
     remarks: dict[str, str] = {}
-    fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
     for layer in layers:
-        for key, value in _section(layer).items():
-            if key in _FOREIGN_KEYS:
-                continue
-            if _forbidden(key):
-                remarks[key] = (
-                    f"The setting {SECTION}.{key} is ignored: a project could set it, so engines, models, tokens and "
-                    "commands are chosen by environment variables only."
-                )
-            elif key not in fields:
-                remarks[key] = f"The setting {SECTION}.{key} is unknown and ignored."
-            else:
-                try:
-                    values[key] = msgspec.convert(value, fields[key].type)
-                except msgspec.ValidationError as error:
-                    remarks[key] = f"The setting {SECTION}.{key} is ignored: {str(error)[0].lower()}{str(error)[1:]}."
-    return ParsedSettings(msgspec.convert(values, Settings), remarks)
+        read = read_values(section_of(layer), "The setting seedling.{key}", refuse=_refuse_foreign_hands)
+        values.update(read.values)
+        remarks.update(read.remarks)
+    return ParsedSettings(Settings(**_with_users(values, user or {})), remarks)
 
 
-def _section(layer: Any) -> Mapping[str, Any]:
+def _with_users(editor: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's file wins: VS Code sends every setting, with its default where nobody has set one.
+
+    But what is switched off, excluded or narrowed in either place is so, or a switch in the editor would do nothing.
+    """
+    merged = dict(editor)
+    for name, value in user.items():
+        strict = name in editor and name not in ("comments", "confidence") and STRICTER.get(name)
+        merged[name] = strict(editor[name], value) if strict else value
+    return merged
+
+
+def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one + other))
+
+
+_NARROWEST_FIRST = ("none", "open", "project")
+
+# What a project may set: the stricter of two values counts, whoever gave it.
+STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "enabled": lambda one, other: one and other,
+    "manual_only": lambda one, other: one or other,
+    "languages_off": _joined,
+    "comments": lambda one, other: one and other,
+    "context": lambda one, other: min(one, other, key=_NARROWEST_FIRST.index),
+    "exclude": _joined,
+    "confidence": max,
+}
+
+
+def read_values(
+    section: Mapping[str, Any],
+    naming: str,
+    *,
+    refuse: Callable[[str], str | None],
+    more: Mapping[str, Any] | None = None,
+) -> ReadValues:
+    """The settings in `section`, in camelCase or snake_case.
+
+    naming: how a remark names a key, with `{key}` in it. refuse: why a key may not be set here, or None. more: further
+    keys of this layer and their types.
+    """
+    types = {name: field.type for name, field in FIELDS.items()} | dict(more or {})
+    names = {field.encode_name: field.name for field in FIELDS.values()} | {name: name for name in types}
+    values: dict[str, Any] = {}
+    remarks: dict[str, str] = {}
+    for key, value in section.items():
+        if key in _FOREIGN_KEYS:
+            continue
+        subject = naming.format(key=key)
+        refusal = refuse(key)
+        if refusal is not None:
+            remarks[key] = f"{subject} {refusal}"
+        elif key not in names:
+            remarks[key] = f"{subject} is unknown and ignored{_nearest(key, names)}."
+        else:
+            try:
+                values[names[key]] = msgspec.convert(value, types[names[key]])
+            except msgspec.ValidationError as error:
+                remarks[key] = f"{subject} is ignored: {str(error)[0].lower()}{str(error)[1:]}."
+    return ReadValues(values, remarks)
+
+
+def field_name(key: str) -> str | None:
+    """The name of the field that `key` sets, in either spelling."""
+    return next((name for name, field in FIELDS.items() if key in (name, field.encode_name)), None)
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    import difflib  # only where somebody has mistyped
+
+    spelled_alike = [name for name in known if ("_" in name) == ("_" in key) or name.islower()]
+    close = difflib.get_close_matches(key, spelled_alike, 1) or difflib.get_close_matches(key, list(known), 1)
+    return f" (the nearest is {close[0]})" if close else ""
+
+
+def section_of(layer: Any) -> Mapping[str, Any]:
+    """The settings in a JSON or TOML value: those below `seedling` if it has that, else the whole."""
     if not isinstance(layer, dict):
         return {}
     inner = layer.get(SECTION)
     return inner if isinstance(inner, dict) else {} if SECTION in layer else layer
 
 
-def _forbidden(key: str) -> bool:
+def _refuse_foreign_hands(key: str) -> str | None:
+    return _OWN_ONLY if is_forbidden(key) else None
+
+
+def is_forbidden(key: str) -> bool:
+    """Whether `key` looks like something that only the user's own hand may choose."""
     plain = key.lower().replace("_", "").replace("-", "").replace(".", "")
     return plain in _FORBIDDEN_KEYS or plain.startswith(_FORBIDDEN_PREFIXES)

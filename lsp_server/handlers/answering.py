@@ -45,7 +45,7 @@ async def complete(server: "SeedlingServer", uri: str, ticket: Ticket, arrived: 
 
 
 async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outcome:
-    plan = plan_completion(snapshot, session.settings, session.engine.state, ticket.id)
+    plan = plan_completion(snapshot, session.settings_for(snapshot.document.uri), session.engine.state, ticket.id)
     unasked = snapshot.trigger == "automatic"
     if unasked and (not isinstance(plan, Outcome) or plan.reason in QUIET_REASONS):
         found = session.type_along.find(snapshot)

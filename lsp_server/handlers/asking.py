@@ -24,7 +24,7 @@ async def ask_engine(
     session: Session, snapshot: Snapshot, plan: api.DenoiseRequest, *, prefetched: bool = False
 ) -> Outcome:
     """The engine's answer to `plan` as an outcome; its items are remembered. Asked for by hand there are several."""
-    settings = session.settings
+    settings = session.settings_for(snapshot.document.uri)
     try:
         if snapshot.trigger == "automatic":
             (done,), others = await session.engine.ask(plan), []
@@ -62,7 +62,9 @@ async def prefetch(session: Session, offer: Offer) -> None:
         snapshot = None if document is None else line_after(offer, document)
         if snapshot is None or session.type_along.find(snapshot) is not None:
             return
-        plan = plan_completion(snapshot, session.settings, session.engine.state, f"{offer.item.id}-next")
+        if session.switches.refusal(uri, snapshot.document.language, snapshot.trigger) is not None:
+            return
+        plan = plan_completion(snapshot, session.settings_for(uri), session.engine.state, f"{offer.item.id}-next")
         if isinstance(plan, Outcome):
             return
         flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan, prefetched=True))
