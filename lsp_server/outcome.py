@@ -43,6 +43,7 @@ class Reason(Enum):
     EMPTY_ANSWER = "The model thinks that nothing is missing here."
     SAME_AS_SUFFIX = "The answer only repeated what already follows the cursor."
     REPETITION = "The answer repeated itself over and over."
+    MISPLACED_CLAUSE = "The answer was an else, except or finally with nothing above, at its indentation, to belong to."
     UNSAFE_TEXT = "The answer held control, invisible or broken characters."
 
     @property

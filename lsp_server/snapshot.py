@@ -16,7 +16,8 @@ from lsp_server.positions import Encoding, Position, from_client, split_lines, w
 
 Trigger = Literal["invoked", "automatic"]
 
-_INDENT = re.compile(r"^([ \t]+)\S", re.MULTILINE)
+_INDENT = re.compile(r"([ \t]+)\S")
+_BLANK = re.compile(r"[ \t]+")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -134,9 +135,12 @@ def usable_selection(document: Document, cursor: Position, selected: Selected) -
 
 
 def detect_indent(lines: tuple[str, ...], *, tab_size: int = 4, near: int = 0, window: int = 200) -> IndentStyle:
-    """The indentation that the lines around `near` use; four spaces where nothing is indented."""
-    text = "".join(lines[max(0, near - window) : near + window])
-    found = _INDENT.findall(text)
+    """The indentation that the lines around `near` use, or else the line `near` itself, though it may be blank.
+
+    Four spaces where nothing is indented.
+    """
+    matches = map(_INDENT.match, lines[max(0, near - window) : near + window])
+    found = [match[1] for match in matches if match] or [match[0] for match in [_BLANK.match(lines[near])] if match]
     if any(indent.startswith("\t") for indent in found[:50]):
         return IndentStyle("\t", tab_size)
     widths = [len(indent) for indent in found if not indent.startswith("\t")]

@@ -190,6 +190,7 @@ def surroundings(snapshot: Snapshot, *, single_line: bool) -> Surroundings:
         line_before=snapshot.line_before,
         line_after=snapshot.line_after,
         line_above=_line_above(snapshot),
+        lines_above=tuple(without_end(line) for line in lines[max(0, row - NUM_LINES_ABOVE) : row]),
         lines_below=tuple(without_end(line) for line in lines[row + 1 : row + 1 + NUM_LINES_BELOW]),
         indent=snapshot.indent,
         single_line=single_line,

@@ -13,11 +13,15 @@ from lsp_server.snapshot import IndentStyle
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """The document around the answer, without line ends. `line_above` is the nearest one above that is not blank."""
+    """The document around the answer, without line ends.
+
+    `line_above` is the nearest one above that is not blank; `lines_above` are some above, the nearest last.
+    """
 
     line_before: str = ""
     line_after: str = ""
     line_above: str = ""
+    lines_above: tuple[str, ...] = ()
     lines_below: tuple[str, ...] = ()
     indent: IndentStyle = IndentStyle()
     single_line: bool = True

@@ -6,11 +6,13 @@ checked for emptiness last.
 
 from lsp_server.outcome import Reason
 from lsp_server.shaping.block_end import stop_at_block_end
+from lsp_server.shaping.doubled_space import drop_doubled_space
 from lsp_server.shaping.draft import Draft, Filter, Surroundings
 from lsp_server.shaping.empty import refuse_empty
 from lsp_server.shaping.first_line import keep_first_line
 from lsp_server.shaping.indentation import match_indentation
 from lsp_server.shaping.lines_below import drop_repeated_lines
+from lsp_server.shaping.misplaced_clause import refuse_misplaced_clause
 from lsp_server.shaping.newlines import unify_newlines
 from lsp_server.shaping.repetition import cut_repetition
 from lsp_server.shaping.suffix_overlap import merge_suffix
@@ -22,7 +24,9 @@ FILTERS: tuple[Filter, ...] = (
     refuse_unsafe_text,
     strip_trailing_space,
     keep_first_line,
+    drop_doubled_space,
     match_indentation,
+    refuse_misplaced_clause,
     stop_at_block_end,
     cut_repetition,
     merge_suffix,

@@ -13,6 +13,8 @@ MIN_REPEATS = 3
 MAX_PERIOD_LINES = 4
 _STUTTER = re.compile(r"(.{1,24}?)\1{3,}$", re.DOTALL)
 MIN_STUTTER_CHARS = 12
+# Enough to see a stutter; the search takes its time on long lines.
+MAX_SEARCHED_CHARS = 400
 
 
 def cut_repetition(draft: Draft, around: Surroundings) -> Draft | Reason:
@@ -22,7 +24,7 @@ def cut_repetition(draft: Draft, around: Surroundings) -> Draft | Reason:
         for period in range(1, MAX_PERIOD_LINES + 1):
             if _repeats(lines, index, period):
                 return Draft("\n".join(lines[: index + period]).rstrip("\n"), draft.num_replaced)
-    stutter = _STUTTER.search(lines[-1])
+    stutter = _STUTTER.search(lines[-1][-MAX_SEARCHED_CHARS:])
     if stutter and len(stutter[0]) >= MIN_STUTTER_CHARS and re.search(r"[^\W\d_]", stutter[1]):
         return Reason.REPETITION
     return draft

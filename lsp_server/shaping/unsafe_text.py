@@ -20,7 +20,9 @@ _UNSAFE = re.compile(
     "\U000e0000-\U000e0fff"  # tags
     "]"
 )
-_LOOSE_JOINER = re.compile("(?:^|[\x00-\x7f])[\u200c\u200d\ufe00-\ufe0f](?:[\x00-\x7f]|$)")
+_JOINERS = "[\u200c\u200d\ufe00-\ufe0f]"
+# A rainbow flag needs two in a row; more than that hides something.
+_LOOSE_JOINER = re.compile(f"(?:^|[\x00-\x7f]){_JOINERS}+(?:[\x00-\x7f]|$)|{_JOINERS}{{3}}")
 _KEYCAP = re.compile("[0-9#*]\ufe0f\u20e3")
 
 

@@ -51,7 +51,14 @@ def test_a_change_without_a_range_replaces_everything_and_a_reversed_range_is_tu
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("x\n", "    "), ("if x:\n\ty\n", "\t"), ("if x:\n  y\n    z\n", "  "), ("if x:\n    y\n        z\n", "    ")],
+    [
+        ("x\n", "    "),
+        ("\t", "\t"),
+        ("if x:\r\ty\r", "\t"),
+        ("if x:\n\ty\n", "\t"),
+        ("if x:\n  y\n    z\n", "  "),
+        ("if x:\n    y\n        z\n", "    "),
+    ],
 )
 def test_indentation_is_read_from_the_document(text, unit):
     assert detect_indent(split_lines(text)) == IndentStyle(unit, 4)
