@@ -16,7 +16,7 @@ _WORD_THAT_TAKES_NO_QUOTE = re.compile(r"(?<!\w)(?![fFbBrRuU]{1,2}$)\w+$")
 class Closer(NamedTuple):
     """in_string: a bracket inside a string, where it may close something (`f"{|}"`) or mean nothing at all."""
 
-    index: int
+    at: int
     character: str
     in_string: bool
 

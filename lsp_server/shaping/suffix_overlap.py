@@ -65,7 +65,7 @@ def _over_closers(text: str, rest: str, closers: list[Closer]) -> Draft | None:
     eaten = _Eaten(text, 0, 0)
     num_inserted = 0
     for closer in closers:
-        index = closer.index + num_inserted
+        index = closer.at + num_inserted
         spaces = _spaces_at(rest, eaten.num)
         if rest[eaten.num + len(spaces) : eaten.num + len(spaces) + 1] != closer.character:
             continue
@@ -100,7 +100,7 @@ def _before_second_closer(text: str, rest: str, closers: list[Closer], line_befo
     theirs = [closer for closer in foreign_closers(rest, line_before) if not closer.in_string]
     if not ours or not theirs or ours[0].character != theirs[0].character:
         return text
-    kept = text[: ours[0].index]
+    kept = text[: ours[0].at]
     return kept if _is_in_word(rest[:1]) else kept.rstrip()
 
 

@@ -1,6 +1,6 @@
 """Goldens of the shaping filters: a document with a cursor, the engine's text, and the result drawn in place.
 
-`goldens/FILTER.txt` is about lsp_server/shaping/FILTER.py alone, `pipeline.txt` about all of them in their order. Marks:
+`goldens/FILTER.txt` is about lsp_server/shaping/FILTER.py alone, `pipeline.txt` about all of them in order. Marks:
 `‸` the cursor, `├…┤` what the item puts there (what it replaces is gone), `⇥` a tab, `␍` a carriage return, `␣` a space
 where an editor would strip it, `\\u{…}` what nobody could see. "acts" must change or refuse the engine's text, "leaves"
 must not touch it. In brackets: `several lines` were asked for, the document has `crlf`.
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent / "goldens"
 CURSOR = "‸"
 _CASE = re.compile(
     r"=== (?P<kind>acts|leaves): (?P<title>[^\n(]+?)(?: \((?P<options>[^)\n]+)\))?\n(?P<document>.*?)\n"
-    r"--- engine\n(?P<engine>.*?)\n--- (?P<verdict>shown\n(?P<drawn>.*)|refused (?P<slug>\w+)(?: by (?P<filter>\w+))?)\n*",
+    r"--- engine\n(?P<engine>.*?)\n--- (?:shown\n(?P<drawn>.*)|refused (?P<slug>\w+)(?: by (?P<filter>\w+))?)\n*",
     re.DOTALL,
 )
 BY_FILE = {filter.__module__.rpartition(".")[2]: filter for filter in FILTERS}
