@@ -74,7 +74,7 @@ LASTING = frozenset(
 class Item(msgspec.Struct, frozen=True):
     """One suggestion: `text` replaces the document from `start` to `end`, both on the cursor's line.
 
-    confidence: the engine's, between 0 and 1; 1 for the rest of what was offered before.
+    confidence: what the gate compares (features/gate.py), between 0 and 1; 1 for the rest of what was offered before.
     """
 
     id: str

@@ -46,8 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     open documents only (`open`); nothing (`none`)."""
     exclude: tuple[str, ...] = ()
     """Glob patterns of files that are never read, beside the built-in list of secrets."""
-    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.4
-    """The least geometric-mean token probability at which an automatic answer is shown."""
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.15
+    """The least probability, by the model's own reckoning, of being right at which an answer is shown unasked."""
     multi_line: bool = True
     """Whether a whole block may be offered on an empty line after a block opener."""
     max_file_bytes: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000

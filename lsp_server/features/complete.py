@@ -13,6 +13,7 @@ import msgspec
 from lsp_server.context.exclude import exclusion
 from lsp_server.context.window import prompt_window
 from lsp_server.engine_link import EngineState
+from lsp_server.features.gate import certainty
 from lsp_server.outcome import Figures, Item, Outcome, Reason, Source, nothing
 from lsp_server.positions import Position, without_end
 from lsp_server.settings import Settings
@@ -137,10 +138,11 @@ def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, req
     if isinstance(shaped, tuple):
         return nothing(shaped[0], shaped[1], figures)
     # Asked for by hand, any answer is better than none; unasked, a doubtful one is an interruption.
-    if snapshot.trigger == "automatic" and done.confidence < settings.confidence:
-        return nothing(Reason.LOW_CONFIDENCE, f"{done.confidence:.2f}", figures)
+    certain = certainty(done)
+    if snapshot.trigger == "automatic" and certain < settings.confidence:
+        return nothing(Reason.LOW_CONFIDENCE, f"{certain:.2f}", figures)
     item = _item(snapshot, request.id, shaped.text, shaped.num_replaced)
-    return Outcome(items=(msgspec.structs.replace(item, confidence=done.confidence),), figures=figures)
+    return Outcome(items=(msgspec.structs.replace(item, confidence=certain),), figures=figures)
 
 
 def shape_alternatives(

@@ -156,7 +156,7 @@ def test_the_item_extends_the_selected_popup_item():
         (Reason.CANCELLED, "x", {"reason": "cancelled"}),
         (Reason.DEADLINE, "", {"reason": "deadline"}),
         (Reason.EMPTY_ANSWER, " ", {}),
-        (Reason.LOW_CONFIDENCE, "x", {"confidence": 0.39}),
+        (Reason.LOW_CONFIDENCE, "x", {"confidence": 0.14}),
         (Reason.UNSAFE_TEXT, "\x1b[2J", {}),
         (Reason.SAME_AS_SUFFIX, ")", {}),
         (Reason.REPETITION, "a.b.b.b.b.b.b.b.b.b", {}),
@@ -171,7 +171,7 @@ def test_every_answer_that_is_not_shown_has_its_name(reason, text, done):
 
 def test_asked_by_hand_doubtful_answers_are_shown():
     assert answered(marked("x = |", trigger="invoked"), confidence=0.01).items
-    assert answered(marked("x = |"), confidence=0.4).items
+    assert answered(marked("x = |"), confidence=0.15).items
     assert answered(marked("x = |"), settings=Settings(confidence=0.0), confidence=0.0).items
 
 

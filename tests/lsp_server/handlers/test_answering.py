@@ -258,7 +258,7 @@ async def test_asked_by_hand_there_are_alternatives():
 
 async def test_doubtful_alternatives_are_not_offered_unasked():
     editor = Editor(Engine("foo", "bar", "baz"))
-    editor.engine.confidence_of_more = 0.3
+    editor.engine.confidence_of_more = 0.1
     assert len((await editor.ask(trigger_kind=1)).items) == 3
     assert await editor.texts("x = f|\n") == ["oo"]
     assert len(editor.engine.requests) == 2
