@@ -39,7 +39,7 @@ def plan_completion(
     snapshot: Snapshot, settings: Settings, engine: EngineState, request_id: str
 ) -> api.DenoiseRequest | Outcome:
     """The engine request for `snapshot`, or the outcome that says why there is none."""
-    refused = _refused(snapshot, settings) or _engine_refuses(snapshot, engine)
+    refused = _refused(snapshot, settings) or engine_refuses(snapshot, engine)
     if refused is not None:
         return refused
     assert engine.capabilities is not None
@@ -67,7 +67,8 @@ def _refused(snapshot: Snapshot, settings: Settings) -> Outcome | None:
     return exclusion(snapshot, settings)
 
 
-def _engine_refuses(snapshot: Snapshot, engine: EngineState) -> Outcome | None:
+def engine_refuses(snapshot: Snapshot, engine: EngineState) -> Outcome | None:
+    """Why this engine is not asked about this document, or None."""
     capabilities = engine.capabilities
     if capabilities is None:
         return nothing(Reason.LOADING if engine.kind == "loading" else Reason.NO_ENGINE)
