@@ -1,19 +1,17 @@
 """Complete: the code that is missing at the cursor. Pure functions over a Snapshot.
 
 `plan_completion` says what to ask the engine, or why nothing is asked; `shape_completion` turns its answer into items,
-or says why there are none. Source: the order of checks is Copilot's ghostText.ts, cheapest and most general first; its
-rule for the middle of a line too (inlineSuggestion.ts). Left out: sending the request (handlers/answering.py), other
-files as context.
+or says why there are none. Source: Copilot's ghostText.ts. Left out: when to stay quiet (quiet.py), one line or several
+(one_or_many_lines.py), sending the request (handlers/answering.py).
 """
-
-import re
 
 import msgspec
 
-from lsp_server.context.exclude import exclusion
 from lsp_server.context.window import prompt_window
 from lsp_server.engine_link import EngineState
 from lsp_server.features.gate import certainty
+from lsp_server.features.one_or_many_lines import is_line_completion
+from lsp_server.features.quiet import Asked, why_quiet
 from lsp_server.outcome import Figures, Item, Outcome, Reason, Source, nothing
 from lsp_server.positions import Position, without_end
 from lsp_server.settings import Settings
@@ -29,20 +27,19 @@ NUM_ALTERNATIVES = 3
 # For what is drawn beside the greedy answer: other first tokens, but no wild ones.
 ALTERNATIVE_TEMPERATURE = 0.8
 ALTERNATIVE_TOP_P = 0.9
-# Reasons to keep quiet where nothing is shown; what is shown already is not taken away while it is typed.
-QUIET_REASONS = frozenset({Reason.MID_WORD, Reason.MID_LINE})
-
-_NEARLY_LINE_END = re.compile(r"[)>}\]\"'`]*\s*[:{;,]?")
 
 
 def plan_completion(
     snapshot: Snapshot, settings: Settings, engine: EngineState, request_id: str
 ) -> api.DenoiseRequest | Outcome:
     """The engine request for `snapshot`, or the outcome that says why there is none."""
-    refused = _refused(snapshot, settings) or engine_refuses(snapshot, engine)
-    if refused is not None:
-        return refused
-    assert engine.capabilities is not None
+    refused = why_quiet(Asked(snapshot, settings, engine))
+    return build_request(snapshot, settings, engine, request_id) if refused is None else refused
+
+
+def build_request(snapshot: Snapshot, settings: Settings, engine: EngineState, request_id: str) -> api.DenoiseRequest:
+    """The engine request for `snapshot`, which nothing refuses."""
+    assert engine.capabilities is not None, "why_quiet refuses what no engine can answer"
     automatic = snapshot.trigger == "automatic"
     return api.DenoiseRequest(
         id=request_id,
@@ -50,39 +47,6 @@ def plan_completion(
         stop="line" if is_line_completion(snapshot, settings, engine.capabilities) else "node",
         deadline_ms=settings.automatic_deadline_ms if automatic else settings.invoked_deadline_ms,
     )
-
-
-def _refused(snapshot: Snapshot, settings: Settings) -> Outcome | None:
-    automatic = snapshot.trigger == "automatic"
-    if not settings.enabled:
-        return nothing(Reason.DISABLED)
-    if settings.languages is not None and snapshot.document.language not in settings.languages:
-        return nothing(Reason.LANGUAGE_OFF)
-    if automatic and settings.manual_only:
-        return nothing(Reason.MANUAL_ONLY)
-    if automatic and _inside_word(snapshot):
-        return nothing(Reason.MID_WORD)
-    if automatic and not _NEARLY_LINE_END.fullmatch(snapshot.line_after.strip()):
-        return nothing(Reason.MID_LINE)
-    return exclusion(snapshot, settings)
-
-
-def engine_refuses(snapshot: Snapshot, engine: EngineState) -> Outcome | None:
-    """Why this engine is not asked about this document, or None."""
-    capabilities = engine.capabilities
-    if capabilities is None:
-        return nothing(Reason.LOADING if engine.kind == "loading" else Reason.NO_ENGINE)
-    if not capabilities.complete:
-        return nothing(Reason.CANNOT_COMPLETE)
-    if snapshot.document.language not in capabilities.languages:
-        language = snapshot.document.language or "a language without a name"
-        return nothing(Reason.LANGUAGE_NOT_SUPPORTED, f"{language}; it knows {', '.join(capabilities.languages)}")
-    return None
-
-
-def _inside_word(snapshot: Snapshot) -> bool:
-    after = snapshot.line_after[:1]
-    return after.isalnum() or after == "_"
 
 
 def with_guess(request: api.DenoiseRequest, guess: str) -> api.DenoiseRequest:
@@ -100,24 +64,6 @@ def alternatives_to(request: api.DenoiseRequest) -> api.DenoiseRequest:
         temperature=ALTERNATIVE_TEMPERATURE,
         top_p=ALTERNATIVE_TOP_P,
     )
-
-
-def is_line_completion(snapshot: Snapshot, settings: Settings, capabilities: api.Capabilities) -> bool:
-    """Whether one line is asked for. Several are on an empty line right below a line that opens an empty block."""
-    if not settings.multi_line or "block" not in capabilities.complete:
-        return True
-    if snapshot.line_before.strip() or snapshot.line_after.strip():
-        return True
-    above = _line_above(snapshot)
-    directly_above = without_end(snapshot.document.lines[snapshot.cursor.line - 1]) if snapshot.cursor.line else ""
-    if above != directly_above or not above.rstrip().endswith((":", "{")) or _is_comment(above):
-        return True
-    tab_size = snapshot.indent.tab_size
-    return width(_line_below(snapshot), tab_size) > width(above, tab_size)
-
-
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith(("#", "//"))
 
 
 def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, request: api.DenoiseRequest) -> Outcome:
@@ -139,7 +85,7 @@ def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, req
     if isinstance(shaped, tuple):
         return nothing(shaped[0], shaped[1], figures)
     # Asked for by hand, any answer is better than none; unasked, a doubtful one is an interruption.
-    certain = certainty(done)
+    certain = certainty(done.confidence, done.num_tokens)
     if snapshot.trigger == "automatic" and certain < settings.confidence:
         return nothing(Reason.LOW_CONFIDENCE, f"{certain:.2f}", figures)
     item = _item(snapshot, request.id, shaped.text, shaped.num_replaced)

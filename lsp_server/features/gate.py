@@ -8,12 +8,10 @@ errors add up; a regression on ten features (kind of place, least and first toke
 Left out: learning from what the user accepts.
 """
 
-from model.engine import api
-
 MAX_COUNTED_TOKENS = 16
 """Nearly all lines are shorter. A longer text, a block, need not be right to its end to be worth reading."""
 
 
-def certainty(done: api.Done) -> float:
-    """The probability, by the model's own reckoning, that the answer is right as it stands."""
-    return done.confidence ** max(1, min(done.num_tokens, MAX_COUNTED_TOKENS))
+def certainty(confidence: float, num_tokens: int) -> float:
+    """The probability, by the model's own reckoning, that an answer is right as it stands (arguments as in `api.Done`)."""
+    return confidence ** max(1, min(num_tokens, MAX_COUNTED_TOKENS))
