@@ -1,28 +1,41 @@
 /**
  * The language client. On top of vscode-languageclient it holds two rules: in an untrusted workspace the server learns
- * of open documents only, and ghost text that nobody asked for stays away while it is switched off.
+ * of open documents only, and ghost text that nobody asked for stays away while it is switched off. And it tells how the
+ * document is indented, which the specification leaves out and Copilot's clients send.
  */
 import * as vscode from 'vscode';
 import type { InitializeParams } from 'vscode-languageclient/node';
 import { LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/node';
+import type { Answers } from './answers';
 import type { CommandLine } from './findServer';
+import { SELECTOR } from './languages';
 import { ghostTextEnabled, serverEnvironment, settingsForServer } from './settings';
 
-/** `folder` is where the server runs: never the workspace, from which it could pick up files. */
-export function createClient(command: CommandLine, folder: vscode.Uri, log: vscode.LogOutputChannel): LanguageClient {
+export function createClient(
+  command: CommandLine,
+  folder: vscode.Uri,
+  log: vscode.LogOutputChannel,
+  answers: Answers,
+): LanguageClient {
   const options = { cwd: folder.fsPath, env: { ...process.env, ...serverEnvironment() } };
   const executable = { command: command.program, args: [...command.args], options };
   return new Client('seedling', 'Seedling', executable, {
-    documentSelector: [
-      { language: 'python', scheme: 'file' },
-      { language: 'python', scheme: 'untitled' },
-    ],
+    documentSelector: SELECTOR,
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     middleware: {
-      provideInlineCompletionItems: (document, position, context, token, next) => {
+      provideInlineCompletionItems: async (document, position, context, token, next) => {
         const asked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
-        return asked || ghostTextEnabled(document) ? next(document, position, context, token) : [];
+        if (!asked && !ghostTextEnabled(document)) {
+          return [];
+        }
+        const result = await next(document, position, context, token);
+        answers.add(document, result);
+        return result;
+      },
+      sendRequest: (type, param, token, next) => {
+        const method = typeof type === 'string' ? type : type.method;
+        return next(type, method === 'textDocument/inlineCompletion' ? withIndentation(param) : param, token);
       },
       workspace: {
         configuration: ({ items }) => items.map((item) => (item.section === 'seedling' ? settingsForServer() : null)),
@@ -37,6 +50,15 @@ export function createClient(command: CommandLine, folder: vscode.Uri, log: vsco
       },
     },
   });
+}
+
+function withIndentation<P>(param: P | undefined): P | undefined {
+  const uri = (param as { textDocument?: { uri?: string } } | undefined)?.textDocument?.uri;
+  const options = vscode.window.visibleTextEditors.find(({ document }) => document.uri.toString() === uri)?.options;
+  if (param === undefined || options === undefined) {
+    return param;
+  }
+  return { ...param, formattingOptions: { tabSize: options.tabSize, insertSpaces: options.insertSpaces } };
 }
 
 class Client extends LanguageClient {

@@ -1,31 +1,50 @@
 /**
- * The commands. Accepting ghost text, whole or word by word, is VS Code's own (Tab, Ctrl+Right).
+ * The commands. Their names differ from those that the server offers (`seedling.snooze`, `seedling.status` …), which the
+ * language client registers in VS Code by itself.
  */
 import * as vscode from 'vscode';
+import { acceptCommands } from './accept';
+import { copyDiagnostics } from './diagnostics';
+import { showStatus } from './menu';
 import type { Server } from './server';
-import { setGhostTextEnabled } from './settings';
 import type { StatusItem } from './status';
+import { snooze, toggle, toggleDocument, toggleLanguage } from './switches';
 
 export function registerCommands(
+  context: vscode.ExtensionContext,
   server: Server,
   log: vscode.LogOutputChannel,
   status: StatusItem,
 ): vscode.Disposable[] {
-  const toggle = () => setGhostTextEnabled(!status.ghostText);
-  const restart = () => server.restart();
-  const showLog = () => log.show();
-  const trigger = () => vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
-  const showStatus = async () => {
-    const other = status.ghostText ? '$(circle-slash) Switch ghost text off' : '$(sparkle) Switch ghost text on';
-    const items = [
-      { label: other, run: toggle },
-      { label: '$(debug-restart) Restart the server', run: restart },
-      { label: '$(output) Show the log', run: showLog },
-    ];
-    const choice = await vscode.window.showQuickPick(items, { title: status.sentence });
-    await choice?.run();
+  const editorCommand = (name: string) => async () => void (await vscode.commands.executeCommand(name));
+  const commands: Record<string, () => unknown> = {
+    ...acceptCommands(server),
+    trigger: editorCommand('editor.action.inlineSuggest.trigger'),
+    next: editorCommand('editor.action.inlineSuggest.showNext'),
+    previous: editorCommand('editor.action.inlineSuggest.showPrevious'),
+    dismiss: editorCommand('editor.action.inlineSuggest.hide'),
+    toggle,
+    toggleLanguage,
+    toggleDocument: () => toggleDocument(server),
+    snoozeGhostText: () => snooze(server),
+    showStatus: () => showStatus(server, status),
+    showLog: () => log.show(),
+    copyDiagnostics: () => copyDiagnostics(context, server, status),
+    restart: () => server.restart(),
+    installServer: () => server.reinstall(),
+    removeServer: () => server.removeInstalled(),
+    openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', `@ext:${context.extension.id}`),
+    openWalkthrough: () =>
+      vscode.commands.executeCommand('workbench.action.openWalkthrough', `${context.extension.id}#start`, false),
   };
-  return Object.entries({ toggle, restart, showLog, trigger, showStatus }).map(([name, run]) =>
-    vscode.commands.registerCommand(`seedling.${name}`, run),
+  return Object.entries(commands).map(([name, run]) =>
+    vscode.commands.registerCommand(`seedling.${name}`, async () => {
+      try {
+        await run();
+      } catch (error) {
+        log.error(`seedling.${name}: ${String(error)}`);
+        void vscode.window.showErrorMessage(`Seedling: ${(error as Error).message}`);
+      }
+    }),
   );
 }

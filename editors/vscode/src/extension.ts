@@ -1,9 +1,11 @@
 /**
- * The entrance of the extension: it makes one server, one status bar item and the commands, and joins them.
+ * The entrance of the extension: it makes one server, one status item and the commands, and joins them.
  * All knowledge about code is in the language server; this is a thin client.
  */
 import * as vscode from 'vscode';
+import { mentionOthers } from './coexistence';
 import { registerCommands } from './commands';
+import { tellFocus } from './focus';
 import { Server } from './server';
 import { StatusItem } from './status';
 
@@ -12,19 +14,29 @@ let server: Server | undefined;
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const log = vscode.window.createOutputChannel('Seedling', { log: true });
   const status = new StatusItem();
-  server = new Server(context, log, (state) => status.show(state));
-  context.subscriptions.push(log, status, ...registerCommands(server, log, status));
+  const running = new Server(context, log, (state) => {
+    status.show(state);
+    void vscode.commands.executeCommand('setContext', 'seedling.ready', state.kind === 'Normal' && !state.busy);
+  });
+  server = running;
+  context.subscriptions.push(log, status, ...registerCommands(context, running, log, status));
   context.subscriptions.push(
     vscode.workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration('seedling.server')) {
-        void server?.restart();
+        void running.restart();
       } else if (change.affectsConfiguration('seedling.enable')) {
         status.refresh();
       }
     }),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => server?.restart()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => running.restart()),
+    vscode.window.onDidChangeActiveTextEditor(() => tellFocus(running)),
+    vscode.extensions.onDidChange(() => mentionOthers(context)),
   );
-  await server.start();
+  // Not awaited: a question that waits for an answer must not keep the extension from being active.
+  void running.start().then(async () => {
+    await tellFocus(running);
+    await mentionOthers(context);
+  });
 }
 
 export function deactivate(): Promise<void> | undefined {

@@ -1,16 +1,23 @@
 /**
- * The life of the language server: found, started, restarted, stopped; its state is told to one listener.
+ * The life of the language server: found or installed, started, restarted, stopped; its state is told to one listener.
  * Restarts after a crash are vscode-languageclient's.
  */
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 import { State as ClientState } from 'vscode-languageclient/node';
+import { Answers } from './answers';
 import { createClient } from './client';
 import { type CommandLine, findServer } from './findServer';
-import { failed, STARTING, type State, STOPPED } from './state';
+import { Installer, openServerSetting } from './install';
+import { serverCommand } from './settings';
+import { failed, installing, NOT_INSTALLED, STARTING, type State, STOPPED } from './state';
 
 export class Server {
+  /** The last answers that VS Code was given; accept.ts finds in them what a person took. */
+  readonly answers = new Answers();
+  command: CommandLine | undefined;
   private client: LanguageClient | undefined;
+  private readonly installer: Installer;
   /** Starts and stops happen one after another, in the order they were asked for. */
   private last: Promise<void> = Promise.resolve();
 
@@ -18,7 +25,9 @@ export class Server {
     private readonly context: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
     private readonly onState: (state: State) => void,
-  ) {}
+  ) {
+    this.installer = new Installer(context, log, (step) => onState(installing(step)));
+  }
 
   start(): Promise<void> {
     return this.then(() => this.startNow());
@@ -35,25 +44,74 @@ export class Server {
     });
   }
 
+  /** Makes the extension's own environment (anew), whatever else there is; then starts what is to be used. */
+  reinstall(): Promise<void> {
+    return this.then(async () => {
+      await this.stopNow();
+      if (this.installer.owned === undefined) {
+        this.cannotStart(new Error('This package of the extension carries no server: install Seedling, or set its path.'));
+        return;
+      }
+      await this.installer.install();
+      await this.startNow();
+    });
+  }
+
+  /** Stops the server and removes the environment that the extension made. */
+  removeInstalled(): Promise<void> {
+    return this.then(async () => {
+      await this.stopNow();
+      this.installer.owned?.removeAll();
+      this.onState(NOT_INSTALLED);
+    });
+  }
+
+  get isRunning(): boolean {
+    return this.client?.isRunning() ?? false;
+  }
+
+  /** One of the server's own commands; throws if it does not run, or refuses. */
+  async execute<R>(command: string, ...args: unknown[]): Promise<R> {
+    if (!this.isRunning) {
+      throw new Error('The language server is not running.');
+    }
+    return this.client!.sendRequest<R>('workspace/executeCommand', { command, arguments: args });
+  }
+
+  /** Tells the server something; a server that does not run need not know. */
+  async tell(method: string, params: object): Promise<void> {
+    if (this.isRunning) {
+      await this.client!.sendNotification(method, params);
+    }
+  }
+
+  uriOf(document: vscode.TextDocument): string {
+    return this.client?.code2ProtocolConverter.asUri(document.uri) ?? document.uri.toString();
+  }
+
   private then(step: () => Promise<void>): Promise<void> {
     this.last = this.last.then(step, step);
     return this.last;
   }
 
   private async startNow(): Promise<void> {
-    let command: CommandLine;
+    await vscode.workspace.fs.createDirectory(this.context.globalStorageUri);
     try {
-      command = findServer();
+      this.command = await this.find();
     } catch (error) {
       this.cannotStart(error);
+      return;
+    }
+    const { command } = this;
+    if (command === undefined) {
+      this.onState(NOT_INSTALLED);
       return;
     }
     this.onState(STARTING);
     this.log.info(`Starting ${[command.program, ...command.args].join(' ')}`);
     try {
-      const folder = this.context.globalStorageUri;
-      await vscode.workspace.fs.createDirectory(folder);
-      const client = createClient(command, folder, this.log);
+      // The server runs in the extension's folder: never in the workspace, from which it could pick up files.
+      const client = createClient(command, this.context.globalStorageUri, this.log, this.answers);
       this.client = client;
       client.onDidChangeState((change) => {
         // Of a running server the state is what it says itself.
@@ -64,9 +122,43 @@ export class Server {
       client.onNotification('didChangeStatus', (state: State) => this.onState(state));
       await client.start();
     } catch (error) {
-      const message = `Seedling cannot start: ${command.program} failed. The log says why.`;
-      this.cannotStart(new Error(message, { cause: error }));
+      await this.failedToRun(command, error);
     }
+  }
+
+  /** The user's program, else our own environment, which is made or renewed if need be; undefined: not wanted now. */
+  private async find(): Promise<CommandLine | undefined> {
+    const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
+    const found = findServer(serverCommand(), process.env['PATH'] ?? '', folders);
+    if (found !== undefined) {
+      return found;
+    }
+    const { owned } = this.installer;
+    if (owned === undefined) {
+      throw new Error('Seedling cannot start: there is no program "seedling" on PATH. Install it, or set its path.');
+    }
+    if (!owned.isComplete) {
+      this.onState(NOT_INSTALLED);
+      const agreed = owned.existed || (await this.installer.agreed());
+      if (!agreed || !(await this.installer.install())) {
+        return undefined;
+      }
+    }
+    return { program: owned.program, args: ['serve'], source: 'extension' };
+  }
+
+  /** An environment of our own that does not run any more (its Python is gone, a package is damaged) is made anew, once. */
+  private async failedToRun(command: CommandLine, error: unknown): Promise<void> {
+    const { owned } = this.installer;
+    if (command.source === 'extension' && owned !== undefined && !(await owned.runs(process.env))) {
+      this.log.warn('The installed server does not run any more; it is installed anew.');
+      if (await this.installer.install()) {
+        this.onState(STARTING);
+        return this.startNow();
+      }
+    }
+    const message = `Seedling cannot start: ${command.program} failed. The log says why.`;
+    this.cannotStart(new Error(message, { cause: error }));
   }
 
   private async stopNow(): Promise<void> {
@@ -90,9 +182,7 @@ export class Server {
     const showLog = 'Show Log';
     void vscode.window.showErrorMessage(message, setPath, showLog).then((choice) => {
       if (choice === setPath) {
-        // Beside remote files the server's program is a remote setting, on a page of its own.
-        const page = vscode.env.remoteName === undefined ? 'openSettings' : 'openRemoteSettings';
-        return vscode.commands.executeCommand(`workbench.action.${page}`, { query: 'seedling.server.command' });
+        return openServerSetting();
       }
       if (choice === showLog) {
         this.log.show();

@@ -2,6 +2,7 @@
  * The settings, read anew at each use so that none goes stale. What each means is in package.json.
  */
 import * as vscode from 'vscode';
+import type { PipNetwork } from './pip';
 
 type Scope = vscode.ConfigurationScope | undefined;
 
@@ -18,6 +19,14 @@ export async function setGhostTextEnabled(enabled: boolean): Promise<void> {
   await vscode.workspace.getConfiguration('seedling').update('enable', enabled, vscode.ConfigurationTarget.Global);
 }
 
+/** Switches one language in the user's own settings, as `"[python]": {"seedling.enable": false}`. */
+export async function setLanguageEnabled(languageId: string, enabled: boolean): Promise<void> {
+  const settings = vscode.workspace.getConfiguration('seedling', { languageId });
+  const generally = settings.inspect<boolean>('enable')?.globalValue ?? true;
+  const value = enabled === generally ? undefined : enabled;
+  await settings.update('enable', value, vscode.ConfigurationTarget.Global, true);
+}
+
 /** What the server is told when it asks for its settings: only what it knows, and exclusions from everywhere. */
 export function settingsForServer(): object {
   const settings = vscode.workspace.getConfiguration('seedling');
@@ -32,6 +41,8 @@ export function settingsForServer(): object {
   return {
     confidence: settings.get<number>('confidence'),
     multiLine: settings.get<boolean>('multiLine'),
+    comments: settings.get<boolean>('comments'),
+    context: settings.get<string>('context'),
     exclude: [...new Set(everywhere)],
   };
 }
@@ -40,7 +51,17 @@ export function serverEnvironment(): Readonly<Record<string, string>> {
   return vscode.workspace.getConfiguration('seedling').get<Record<string, string>>('server.environment', {});
 }
 
-/** The server's command line, or empty when it is to be found on PATH. */
+/** The server's command line, or empty when it is to be found on PATH or in the extension's own environment. */
 export function serverCommand(): readonly string[] {
   return vscode.workspace.getConfiguration('seedling').get<string[]>('server.command', []);
+}
+
+/** VS Code's own settings of the network, for pip. */
+export function pipNetwork(): PipNetwork {
+  const http = vscode.workspace.getConfiguration('http');
+  return {
+    proxy: http.get<string>('proxy') ?? '',
+    noProxy: http.get<string[]>('noProxy') ?? [],
+    strictSsl: http.get<boolean>('proxyStrictSSL') ?? true,
+  };
 }
