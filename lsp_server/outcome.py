@@ -25,11 +25,16 @@ class Reason(Enum):
     LANGUAGE_NOT_SUPPORTED = "The loaded model was not trained for this language: set SEEDLING_MODEL to one that was."
     EXCLUDED = "The file's name matches an exclusion (a secret, or seedling.exclude): it is never read."
     HUGE_FILE = "The file is larger than seedling.maxFileBytes."
-    MINIFIED = "The cursor's line is so long that the file looks generated or minified."
+    BINARY = "The file holds NUL characters or is mostly unprintable: it is no text, or in another encoding."
+    MINIFIED = "The cursor's line, or the average line, is so long that the file looks generated or minified."
+    EMPTY_DOCUMENT = "Nothing is written here yet: nothing is offered unless it is asked for."
     MID_WORD = "The cursor is inside a word: nothing is offered unless it is asked for."
     MID_LINE = (
         "Code follows the cursor on its line, more than closing brackets: nothing is offered unless it is asked for."
     )
+    JUST_DELETED = "Something was just deleted: nothing is offered until something is typed, or three deletions follow."
+    UNDONE = "The last change was undone or redone: nothing is offered until something is typed."
+    IN_COMMENT = "The cursor is in a comment, docstring or text (seedling.comments): ask with the trigger key."
     NO_ENGINE = "No engine is running: the status message says why, and the log has the details."
     LOADING = "The engine is still loading its model: completions start when it is ready."
     ENGINE_ERROR = "The engine answered with an error: the log has its sentence."
@@ -65,6 +70,7 @@ LASTING = frozenset(
         Reason.LANGUAGE_NOT_SUPPORTED,
         Reason.EXCLUDED,
         Reason.HUGE_FILE,
+        Reason.BINARY,
         Reason.MINIFIED,
         Reason.CANNOT_COMPLETE,
     }

@@ -32,6 +32,7 @@ from lsp_server.type_along import TypeAlong, shown_at
 from lsp_server.uris import display_path, document_key
 from lsp_server.user_settings import UserSettings, read_user_settings
 from lsp_server.wire import Changed, CompletionRequest, Opened, trigger_of
+from model.syntax.incremental import Trees
 
 T = TypeVar("T")
 Key = tuple[str, str, str, str]
@@ -59,6 +60,7 @@ class Session:
         self.client = ClientProfile()
         self.settings = Settings()
         self.switches = Switches()
+        self.trees = Trees()
         self.focused_uri: str | None = None
         self.type_along = TypeAlong()
         self.flights = Flights()
@@ -103,6 +105,7 @@ class Session:
         if document is not None:
             self.flights.cancel(document.uri)
             self.type_along.forget(document.uri)
+            self.trees.forget(document.uri)
 
     def document(self, uri: str) -> Document | None:
         return self._documents.get(document_key(uri))
@@ -151,6 +154,7 @@ class Session:
             trigger=trigger_of(request.trigger_kind, counts_from_zero=self._counts_from_zero),
             indent=indent,
             selected=selected,
+            trees=self.trees,
         )
 
     async def unless_cut(self, ticket: Ticket, work: Awaitable[T]) -> T | Reason:

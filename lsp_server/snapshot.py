@@ -12,7 +12,9 @@ from typing import Literal
 
 import msgspec
 
+from lsp_server.edits import Edits
 from lsp_server.positions import Encoding, Position, from_client, split_lines, without_end
+from model.syntax.incremental import Parsed, Trees
 
 Trigger = Literal["invoked", "automatic"]
 
@@ -29,12 +31,16 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """One version of an open document. `lines` keep their line ends; there is always at least one line."""
+    """One version of an open document. `lines` keep their line ends; there is always at least one line.
+
+    edits: what the changes were that led to this version.
+    """
 
     uri: str
     language: str
     version: int
     lines: tuple[str, ...]
+    edits: Edits = Edits()
 
     @property
     def text(self) -> str:
@@ -49,7 +55,7 @@ class Document(msgspec.Struct, frozen=True):
         lines = self.lines
         for change in changes:
             lines = _apply(lines, change, encoding)
-        return Document(self.uri, self.language, version, lines)
+        return Document(self.uri, self.language, version, lines, self.edits.after(self.lines, lines))
 
 
 def open_document(uri: str, language: str, version: int, text: str) -> Document:
@@ -92,7 +98,10 @@ class Selected(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a feature may know about a request. `path` is for the prompt: relative, with forward slashes."""
+    """Everything a feature may know about a request. `path` is for the prompt: relative, with forward slashes.
+
+    trees: where the trees of documents are kept; whichever version they hold, the tree of `document` comes out.
+    """
 
     document: Document
     cursor: Position
@@ -100,6 +109,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     trigger: Trigger = "automatic"
     indent: IndentStyle = IndentStyle()
     selected: Selected | None = None
+    trees: Trees = msgspec.field(default_factory=Trees)
+
+    @property
+    def parsed(self) -> Parsed | None:
+        """The document's syntax tree, without a selected popup item; None without a grammar and for large files."""
+        return self.trees.of(self.document.uri, self.document.lines, self.document.language)
 
     @property
     def line_before(self) -> str:

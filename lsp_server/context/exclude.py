@@ -5,6 +5,7 @@ boxes). The engine may be remote, so this is decided before anything else looks 
 the workspace (they matter for reading *other* files as context).
 """
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -15,6 +16,15 @@ from lsp_server.uris import uri_path, uri_scheme
 
 SCHEMES = frozenset({"file", "untitled", "vscode-notebook-cell", "vscode-vfs", "vscode-remote"})
 MAX_LINE_CHARS = 1_000
+# Linguist's limit for "minified": what people write has lines of 25 to 45 characters on average.
+MAX_AVERAGE_LINE_CHARS = 110
+MIN_DENSE_CHARS = 5_000
+NUM_SAMPLED_LINES = 200
+NUM_SAMPLED_CHARS = 8_000
+MAX_UNPRINTABLE_SHARE = 0.1
+
+# Controls but tab, line ends, form feed and the separators that old sources hold.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\ufffd]")
 
 SECRETS = (
     ".env",
@@ -68,9 +78,22 @@ def exclusion(snapshot: Snapshot, settings: Settings) -> Outcome | None:
         and len(document.text.encode("utf-8", "surrogatepass")) > settings.max_file_bytes
     ):
         return nothing(Reason.HUGE_FILE)
-    if len(document.lines[snapshot.cursor.line]) > MAX_LINE_CHARS:
+    if is_binary(document.lines):
+        return nothing(Reason.BINARY)
+    is_dense = num_chars > MIN_DENSE_CHARS and num_chars > MAX_AVERAGE_LINE_CHARS * len(document.lines)
+    if is_dense or len(document.lines[snapshot.cursor.line]) > MAX_LINE_CHARS:
         return nothing(Reason.MINIFIED)
     return None
+
+
+def is_binary(lines: tuple[str, ...]) -> bool:
+    """Whether these are no lines of text: NUL anywhere in the first lines, or one character in ten is unprintable.
+
+    Only the beginning is looked at, as Git does: what is no text is none from its start on. U+FFFD (bytes that were no
+    UTF-8) counts as unprintable, so a wrong encoding of a few accents passes and one of the whole file does not.
+    """
+    start = "".join(lines[:NUM_SAMPLED_LINES])[:NUM_SAMPLED_CHARS]
+    return "\0" in start or len(_UNPRINTABLE.findall(start)) > MAX_UNPRINTABLE_SHARE * len(start)
 
 
 def matching_pattern(path: str, patterns: Iterable[str]) -> str | None:

@@ -15,7 +15,7 @@ from lsp_server.features.quiet import Asked, why_quiet
 from lsp_server.outcome import Figures, Item, Outcome, Reason, Source, nothing
 from lsp_server.positions import Position, without_end
 from lsp_server.settings import Settings
-from lsp_server.shaping.draft import Surroundings, width
+from lsp_server.shaping.draft import Surroundings
 from lsp_server.shaping.pipeline import shape
 from lsp_server.snapshot import Snapshot
 from lsp_server.type_along import Found

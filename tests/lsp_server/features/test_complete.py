@@ -123,12 +123,12 @@ def test_asked_by_hand_manual_only_and_the_middle_of_a_line_do_not_hold():
         ("def f(x):\n    |\n\n    y = 1\n", "line"),
         ("def f(x):\n    |\n\ny = 1\n", "node"),
         ("# note:\n|\n", "line"),
-        ("def f(x):\n\n    |\n", "line"),
+        ("def f(x):\n\n    |\n", "node"),
         ("x = 1\n|\n", "line"),
         ("|", "line"),
     ],
 )
-def test_several_lines_only_below_a_block_opener(text, stop):
+def test_several_lines_only_in_an_empty_block(text, stop):
     assert asked(marked(text)).stop == stop
     assert asked(marked(text), multi_line=False).stop == "line"
     lines_only = msgspec.structs.replace(CAPABILITIES, complete=("line",))
