@@ -21,6 +21,7 @@ from model.engine import api
 if TYPE_CHECKING:
     import httpx
 
+MAX_LINE_BYTES = 2**18  # an event; the longest honest ones hold a canvas of some kilobytes
 ATTACH_VERDICT_S = 2.0  # how long a broken request waits to learn whether the engine ended on purpose
 
 
@@ -72,7 +73,10 @@ class EngineClient:
 
     async def capabilities(self) -> api.Capabilities:
         """What the loaded checkpoint can do."""
-        return msgspec.json.decode(await self._get("/v1/capabilities"), type=api.Capabilities)
+        try:
+            return msgspec.json.decode(await self._get("/v1/capabilities"), type=api.Capabilities)
+        except msgspec.DecodeError:
+            raise EngineUnavailable("foreign_answer", _FOREIGN.sentence) from None
 
     async def health(self) -> api.Health:
         """The engine's state now; never starts an engine (raises EngineUnavailable `not_running` instead)."""
@@ -197,6 +201,13 @@ class EngineClient:
             await connection.close()
 
 
+_FOREIGN = api.Error(code="foreign_answer", sentence="What answers at the engine's address is not a Seedling engine.")
+
+
+class _OverlongLine(Exception):
+    """No event is that long."""
+
+
 class _ConnectionLost(Exception):
     """The stream broke before its end."""
 
@@ -214,6 +225,8 @@ async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncGenerator[api.
                     yield api.decode_event(line)
     except httpx.TransportError as error:
         raise _ConnectionLost from error
+    except (msgspec.DecodeError, _OverlongLine, httpx.DecodingError):
+        yield _FOREIGN
 
 
 async def _json_lines(response: "httpx.Response") -> AsyncIterator[bytes]:
@@ -223,6 +236,8 @@ async def _json_lines(response: "httpx.Response") -> AsyncIterator[bytes]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line
+        if len(rest) > MAX_LINE_BYTES:
+            raise _OverlongLine
     if rest:
         yield rest
 
@@ -236,7 +251,7 @@ async def _stay_attached(http: "httpx.AsyncClient") -> bool:
         async with http.stream("GET", "/v1/attach", timeout=httpx.Timeout(None, connect=2.0)) as response:
             async for line in _json_lines(response):
                 announced = announced or b'"closing"' in line
-    except httpx.TransportError:
+    except (httpx.TransportError, httpx.DecodingError, _OverlongLine):
         pass
     return announced
 
@@ -245,6 +260,4 @@ def _error_of(body: bytes) -> api.Error:
     try:
         return msgspec.json.decode(body, type=api.Error)
     except msgspec.DecodeError:
-        return api.Error(
-            code="foreign_answer", sentence="What answers at the engine's address is not a Seedling engine."
-        )
+        return _FOREIGN

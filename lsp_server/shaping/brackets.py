@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 CLOSERS = {")": "(", "]": "[", "}": "{"}
 QUOTES = "\"'`"
+MAX_WORD_CHARS = 40
 _OPENERS = frozenset(CLOSERS.values())
 # `don't` opens no string, `f'…'` and `rb'…'` do.
 _WORD_THAT_TAKES_NO_QUOTE = re.compile(r"(?<!\w)(?![fFbBrRuU]{1,2}$)\w+$")
@@ -42,7 +43,7 @@ def foreign_closers(text: str, before: str) -> list[Closer]:
                 if not num_open_in_string:
                     found.append(Closer(index, character, True))
                 num_open_in_string = max(0, num_open_in_string - 1)
-        elif _opens_string(character, text[:index] if index else before):
+        elif _opens_string(character, _word_before(text, index) if index else before):
             quote, opened_before = character, False
         elif character in _OPENERS:
             num_open += 1
@@ -62,12 +63,16 @@ def open_quote(line: str) -> str:
         elif quote:
             skip = character == "\\"
             quote = "" if character == quote else quote
-        elif _opens_string(character, line[:index]):
+        elif _opens_string(character, _word_before(line, index)):
             quote = character
     return quote
 
 
 def _opens_string(character: str, before: str) -> bool:
     if character == "'":
-        return not _WORD_THAT_TAKES_NO_QUOTE.search(before[-40:])
+        return not _WORD_THAT_TAKES_NO_QUOTE.search(before[-MAX_WORD_CHARS:])
     return character in QUOTES
+
+
+def _word_before(text: str, index: int) -> str:
+    return text[max(0, index - MAX_WORD_CHARS) : index]

@@ -54,3 +54,17 @@ async def stdio_client(engine, environment, tmp_path):
     client = await start_stdio(environment, tmp_path)
     yield client
     await client.kill()
+
+
+@pytest.fixture
+async def in_process(engine, environment, monkeypatch):
+    """A client of a fresh server in this process, before `initialize`; its engine is the fake one."""
+    for name, value in environment.items():
+        if name.startswith(("SEEDLING_", "XDG_")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr("lsp_server.handlers.lifecycle.log_to_file", lambda: None)  # pytest's log is the log
+    from in_process import InProcess
+
+    client = InProcess()
+    yield client
+    await client.close()

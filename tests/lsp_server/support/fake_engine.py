@@ -21,7 +21,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """What to do with one request: wait, then answer, fail, or die. `keep` waits until it is cancelled.
 
     more: the texts behind the first where several are asked for; all alike if there are none. An error comes behind
-    `num_before_error` answers.
+    `num_before_error` answers. raw: this instead of events, with the HTTP `status`; endless: again and again.
     """
 
     text: str = "answer"
@@ -33,6 +33,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     error: api.Error | None = None
     crash: bool = False
     keep: bool = False
+    raw: bytes | None = None
+    status: int = 200
+    endless: bool = False
 
 
 class FakeEngine:
@@ -47,6 +50,8 @@ class FakeEngine:
         self.num_finished = 0
         self.health_status: Literal["loading", "ready", "draining", "failed"] = "ready"
         self.progress = 1.0
+        self.api_version = api.API_VERSION
+        self.health_body: bytes | None = None
         self.capabilities = api.Capabilities(
             api=api.API_VERSION,
             model="fake",
@@ -108,14 +113,14 @@ class FakeEngine:
             status=self.health_status,
             progress=self.progress,
             sentence="Loading the model." if self.health_status == "loading" else "As told.",
-            api=api.API_VERSION,
+            api=self.api_version,
             version="0.1.0",
             model="fake",
             device="none",
             pid=1,
             uptime_s=1.0,
         )
-        await _answer(send, msgspec.json.encode(health))
+        await _answer(send, self.health_body or msgspec.json.encode(health))
 
     async def _capabilities(self, receive, send) -> None:
         await _answer(send, msgspec.json.encode(self.capabilities))
@@ -140,7 +145,7 @@ class FakeEngine:
         cancelled = self._running[request.id] = asyncio.Event()
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            await _begin(send)
+            await _begin(send, script.status)
             wait_s = 60.0 if script.keep else script.delay_s
             stop = asyncio.ensure_future(cancelled.wait())
             await asyncio.wait({gone, stop}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
@@ -152,6 +157,12 @@ class FakeEngine:
                 assert self._server is not None
                 for connection in list(self._server.server_state.connections):
                     connection.transport.abort()
+                return
+            if script.raw is not None:
+                while script.endless and not gone.done():
+                    await send({"type": "http.response.body", "body": script.raw, "more_body": True})
+                    await asyncio.sleep(0)
+                await send({"type": "http.response.body", "body": script.raw, "more_body": False})
                 return
             events = [_done(script, index) for index in range(request.n)]
             if script.error is not None:
@@ -181,9 +192,9 @@ def _done(script: Script, index: int) -> api.Done:
     )
 
 
-async def _begin(send) -> None:
+async def _begin(send, status: int = 200) -> None:
     headers = [(b"content-type", b"application/x-ndjson")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
 async def _answer(send, body: bytes) -> None:
