@@ -13,5 +13,5 @@ MAX_COUNTED_TOKENS = 16
 
 
 def certainty(confidence: float, num_tokens: int) -> float:
-    """The probability, by the model's own reckoning, that an answer is right as it stands (arguments as in `api.Done`)."""
+    """The probability, by the model's own reckoning, that an answer is right as it stands (numbers as in `api.Done`)."""
     return confidence ** max(1, min(num_tokens, MAX_COUNTED_TOKENS))
