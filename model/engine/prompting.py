@@ -170,7 +170,7 @@ def _prompt_ids(request: api.DenoiseRequest, canvas: Canvas, preset: Preset, enc
     line = _last_ids(encoder(prompt.line), room // 4)
     tail, below = _cut_tail(prompt.tail, room // 8, encoder)
     snippets = [encoder(f"{snippet.path}\n{snippet.text}") for snippet in prompt.snippets]
-    snippets = _that_fit(snippets, room // 8)
+    snippets = _that_fit(snippets, room // 3)  # the server sends less (lsp_server/context/budget.py)
     suffix = _jumping_suffix(chain(below, map(encoder.line, lines_of(prompt.suffix))), room // 4)
     # Rounded up, so that the prefix's edge does not move with every token of the cursor's line.
     used = len(path) + len(suffix) + sum(len(s) + 1 for s in snippets) + _round_up(len(tail) + len(line), 32)
