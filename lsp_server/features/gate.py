@@ -13,5 +13,8 @@ MAX_COUNTED_TOKENS = 16
 
 
 def certainty(confidence: float, num_tokens: int) -> float:
-    """The probability, by the model's own reckoning, that an answer is right as it stands (numbers as in `api.Done`)."""
-    return confidence ** max(1, min(num_tokens, MAX_COUNTED_TOKENS))
+    """The probability, by the model's own reckoning, that an answer is right as it stands (numbers: `api.Done`).
+
+    An engine that reports something that is no probability is held to the nearest one.
+    """
+    return min(1.0, max(0.0, confidence)) ** max(1, min(num_tokens, MAX_COUNTED_TOKENS))
