@@ -19,6 +19,7 @@ class ClientProfile(msgspec.Struct, frozen=True, kw_only=True):
     work_done_progress: bool = False
     configuration: bool = False
     register_configuration: bool = False
+    register_watched_files: bool = False
     folders: tuple[str, ...] = ()
     trace: bool = False
     options: Any = None
@@ -40,6 +41,7 @@ def read_profile(params: Any) -> ClientProfile:
         work_done_progress=_at(capabilities, "window", "workDoneProgress") is True,
         configuration=_at(capabilities, "workspace", "configuration") is True,
         register_configuration=_at(capabilities, "workspace", "didChangeConfiguration", "dynamicRegistration") is True,
+        register_watched_files=_at(capabilities, "workspace", "didChangeWatchedFiles", "dynamicRegistration") is True,
         folders=tuple(folder for folder in folders if isinstance(folder, str)),
         trace=params.get("trace") in ("messages", "verbose"),
         options=params.get("initializationOptions"),

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lsp_server.features.complete import QUIET_REASONS, offer_again, plan_completion, with_guess
+from lsp_server.features.complete import offer_again, plan_completion, with_guess
 from lsp_server.features.guess import guess_after
+from lsp_server.features.quiet import QUIET_REASONS
 from lsp_server.handlers.asking import ask_engine
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.session import Session, Ticket
@@ -42,6 +43,7 @@ async def complete(server: "SeedlingServer", uri: str, ticket: Ticket, arrived: 
     finally:
         server.session.finish(uri, ticket)
         _report(server, ticket, outcome)
+        server.status.answered(uri, outcome)
 
 
 async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outcome:

@@ -1,18 +1,25 @@
-"""Settings from the editor: initializationOptions, `workspace/didChangeConfiguration`, `workspace/configuration`.
+"""Settings: from the editor (initializationOptions, `workspace/didChangeConfiguration`, `workspace/configuration`) and
+from files, when they change.
 
-Clients either push settings or want to be asked for them; both are served. What may be set is settings.py's business.
+Clients either push settings or want to be asked for them; both are served. Not every client watches files for us
+(`workspace/didChangeWatchedFiles`), so the stamps of the few settings files are also looked at when a document opens or
+gets the focus. What may be set is settings.py's business.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from lsp_server.project_settings import FILE_NAME
 from lsp_server.settings import SECTION
 from lsp_server.wire import ConfigurationChanged
 
 if TYPE_CHECKING:
     from lsp_server.server import SeedlingServer
+
+log = logging.getLogger("seedling.settings")
 
 
 def register(server: "SeedlingServer") -> None:
@@ -25,11 +32,23 @@ def register(server: "SeedlingServer") -> None:
         apply(server, params.settings)
         return None
 
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def did_change_watched_files(params: Any) -> None:
+        refresh(server)
+
 
 def apply(server: "SeedlingServer", configuration: Any) -> None:
     """Takes new raw settings (None: those that came with `initialize`); says what was ignored, each key once."""
     for sentence in server.session.configure(configuration):
+        log.warning("%s", sentence)
         server.window_log_message(types.LogMessageParams(types.MessageType.Warning, sentence))
+    server.status.refresh()
+
+
+def refresh(server: "SeedlingServer") -> None:
+    """Reads the settings files that have changed."""
+    if server.session.read_files():
+        apply(server, None)
 
 
 async def pull(server: "SeedlingServer") -> None:
@@ -44,17 +63,20 @@ async def pull(server: "SeedlingServer") -> None:
 
 
 async def watch(server: "SeedlingServer") -> None:
-    """Asks the editor to tell about changed settings, where it wants to be asked to."""
-    if not server.session.client.register_configuration:
+    """Asks the editor to tell about changed settings and project files, where it wants to be asked to."""
+    client = server.session.client
+    registrations = []
+    if client.register_configuration:
+        method, options = types.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": SECTION}
+        registrations.append(types.Registration("seedling-configuration", method, options))
+    if client.register_watched_files:
+        method, options = types.WORKSPACE_DID_CHANGE_WATCHED_FILES, {"watchers": [{"globPattern": f"**/{FILE_NAME}"}]}
+        registrations.append(types.Registration("seedling-project-files", method, options))
+    if not registrations:
         return
-    registration = types.Registration(
-        id="seedling-configuration",
-        method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
-        register_options={"section": SECTION},
-    )
     try:
         await server.protocol.send_request_async(
-            types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration])
+            types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams(registrations)
         )
     except JsonRpcException:
         return

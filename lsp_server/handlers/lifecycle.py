@@ -27,6 +27,8 @@ def register(server: "SeedlingServer") -> None:
 
     @server.feature(types.INITIALIZED)
     def initialized(params: Any) -> Any:
+        # Read here and not in the background: a project's exclusions hold before the first question to the engine.
+        session.read_files()
         configuration.apply(server, None)
         session.engine.start()
         return _settle(server)
@@ -35,6 +37,7 @@ def register(server: "SeedlingServer") -> None:
     def did_change_workspace_folders(params: Any) -> None:
         folders = tuple(folder.uri for folder in server.workspace.folders.values())
         session.client = msgspec.structs.replace(session.client, folders=folders)
+        configuration.refresh(server)
 
     @server.feature(types.SET_TRACE)
     def set_trace(params: types.SetTraceParams) -> None:

@@ -1,78 +1,114 @@
-"""Telling the editor how the engine is: `didChangeStatus` (Copilot's shape) and LSP work-done progress while it loads.
+"""Telling the editor how things are: `didChangeStatus` (Copilot's shape) and work-done progress while the engine loads.
 
-Progress tokens are made by the server, because VS Code and Zed send none of their own but for `initialize`; lazily,
-only for clients that support them, and nothing is sent when the client refuses. Never per completion.
+Once the engine is ready the status is about the focused document too (`textDocument/didFocus`; without it, the one that
+asked last): `Inactive` with the lasting reason why it gets no ghost text, as `message`, `reason` and `uri`. It is
+worked out when something changes, and after an answer only where that contradicts it: no flapping while one types.
+Left out: progress (progress.py).
 """
 
-import asyncio
-import logging
-import secrets
 from typing import TYPE_CHECKING, Any
 
-from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from lsp_server.features.lasting import lasting_refusal
+from lsp_server.features.quiet import Asked
+from lsp_server.handlers.progress import Progress
+from lsp_server.outcome import LASTING, Outcome, Reason, nothing
+from lsp_server.positions import Position
+from lsp_server.snapshot import Snapshot
+from lsp_server.uris import display_path, document_key
 
 if TYPE_CHECKING:
     from lsp_server.engine_link import EngineState
     from lsp_server.server import SeedlingServer
 
-log = logging.getLogger("seedling.status")
-
 _KINDS = {"absent": "Inactive", "loading": "Normal", "ready": "Normal", "failed": "Error"}
+# Answers that nobody saw say nothing about how completion is going.
+_UNSEEN = frozenset({Reason.STALE, Reason.SUPERSEDED, Reason.CANCELLED, Reason.CLOSED})
 
 
 class StatusReporter:
-    """Turns engine states into notifications. Loop thread only."""
+    """Turns the session's state into notifications; equal ones are not repeated. Loop thread only."""
 
     def __init__(self, server: "SeedlingServer") -> None:
         self._server = server
-        self._last_status: dict[str, Any] | None = None
-        self._token: str | None = None  # of the progress that is shown now
-        self._creating: asyncio.Task[None] | None = None
-        self._wanted: EngineState | None = None
+        self._progress = Progress(server)
+        self._last_sent: dict[str, Any] | None = None
+        self._uri: str | None = None
+        self._client_tells_focus = False
+        self._last_outcome: Outcome | None = None
 
     def show(self, state: "EngineState") -> None:
-        """Shows a new state; equal ones are not repeated."""
-        status = {"busy": state.kind == "loading", "message": state.sentence, "kind": _KINDS[state.kind]}
-        if status != self._last_status:
-            self._last_status = status
+        """The engine is in a new state."""
+        self.refresh()
+        self._progress.show(state)
+
+    def focused(self, uri: str | None) -> None:
+        """The editor has given a document the focus, or none."""
+        self._client_tells_focus = True
+        self._uri = uri
+        self.refresh()
+
+    def answered(self, uri: str, outcome: Outcome) -> None:
+        """A request was answered."""
+        if outcome.reason not in _UNSEEN:
+            self._last_outcome = outcome
+        is_other = self._uri is None or document_key(uri) != document_key(self._uri)
+        if self._client_tells_focus and is_other:
+            return
+        shown = (self._last_sent or {}).get("reason")
+        is_lasting = outcome.reason in LASTING and outcome.reason is not None and outcome.reason.slug != shown
+        if is_other or is_lasting or (outcome.items and shown is not None):
+            self._uri = uri
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Works the status out anew, and sends it if it is another one."""
+        if self._server.session.engine.state.kind == "absent":
+            return  # nobody has begun to reach for it: the session is just starting
+        status = self._status()
+        if status != self._last_sent:
+            self._last_sent = status
             self._server.protocol.notify("didChangeStatus", status)
-        self._show_progress(state)
 
-    def _show_progress(self, state: "EngineState") -> None:
-        self._wanted = state
-        if state.kind == "loading":
-            if self._token is not None:
-                self._send(types.WorkDoneProgressReport(message=state.sentence, percentage=_percent(state)))
-            elif self._creating is None and self._server.session.client.work_done_progress:
-                self._creating = asyncio.ensure_future(self._create())
-        elif self._token is not None:
-            self._send(types.WorkDoneProgressEnd(message=state.sentence))
-            self._token = None
+    def report(self, uri: str | None = None) -> dict[str, Any]:
+        """Everything for a person who asks why nothing is shown, in the document `uri` or the one in focus."""
+        session = self._server.session
+        capabilities = session.engine.state.capabilities
+        report = {
+            **{name: value for name, value in self._status().items() if name in ("kind", "busy", "message")},
+            "model": None if capabilities is None else capabilities.model,
+            "device": None if capabilities is None else capabilities.device,
+            "languages": [] if capabilities is None else list(capabilities.languages),
+        }
+        if session.switches.snoozed_until_s is not None:
+            report["snoozedUntilS"] = session.switches.snoozed_until_s
+        uri = self._uri if uri is None else uri
+        if uri is not None:
+            report["document"] = {"uri": uri, **_words(self._refusal(uri))}
+        if self._last_outcome is not None:
+            report["last"] = _words(self._last_outcome)
+        return report
 
-    async def _create(self) -> None:
-        token = f"seedling-{secrets.token_hex(6)}"
-        try:
-            await self._server.protocol.send_request_async(
-                types.WINDOW_WORK_DONE_PROGRESS_CREATE, types.WorkDoneProgressCreateParams(token)
-            )
-        except JsonRpcException:
-            log.info("the editor shows no progress")
-            return  # and is not asked again: _creating stays set
-        state = self._wanted
-        self._creating = None
-        if state is not None and state.kind == "loading":
-            self._token = token
-            self._send(
-                types.WorkDoneProgressBegin(
-                    title="Seedling", message=state.sentence, percentage=_percent(state), cancellable=False
-                )
-            )
+    def _status(self) -> dict[str, Any]:
+        state = self._server.session.engine.state
+        status = {"busy": state.kind == "loading", "message": state.sentence, "kind": _KINDS[state.kind]}
+        refused = self._refusal(self._uri)
+        if state.kind != "ready" or refused is None or refused.reason is None or refused.reason not in LASTING:
+            return status
+        about = {} if self._uri is None else {"uri": self._uri}
+        return {**status, "message": refused.sentence, "kind": "Inactive", "reason": refused.reason.slug, **about}
 
-    def _send(self, value: Any) -> None:
-        assert self._token is not None
-        self._server.protocol.notify(types.PROGRESS, types.ProgressParams(self._token, value))
+    def _refusal(self, uri: str | None) -> Outcome | None:
+        session = self._server.session
+        document = None if uri is None else session.document(uri)
+        if uri is None or document is None:
+            snoozed = session.switches.refusal("", "", "automatic")
+            return snoozed if snoozed is not None or uri is None else nothing(Reason.NOT_OPEN)
+        path = display_path(document.uri, session.client.folders)
+        snapshot = Snapshot(document=document, cursor=Position(0, 0), path=path)
+        return lasting_refusal(Asked(snapshot, session.settings_for(uri), session.engine.state), session.switches)
 
 
-def _percent(state: "EngineState") -> int:
-    return round(100 * min(1.0, max(0.0, state.progress)))
+def _words(outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is None or outcome.reason is None:
+        return {"reason": None, "sentence": ""}
+    return {"reason": outcome.reason.slug, "sentence": outcome.sentence}

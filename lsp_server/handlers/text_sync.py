@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
+from lsp_server.handlers import configuration
 from lsp_server.wire import Changed, Closed, Focused, Opened
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ def register(server: "SeedlingServer") -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def did_open(params: Opened) -> None:
         session.open(params)
+        configuration.refresh(server)
+        server.status.refresh()
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: Changed) -> None:
@@ -29,3 +32,5 @@ def register(server: "SeedlingServer") -> None:
     @server.feature("textDocument/didFocus")
     def did_focus(params: Focused) -> None:
         session.focused_uri = params.uri
+        configuration.refresh(server)
+        server.status.focused(params.uri)

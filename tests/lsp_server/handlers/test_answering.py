@@ -85,7 +85,8 @@ class Editor:
         self.engine = engine
         self.session = Session(cast(EngineLink, engine))
         self.traces: list[str] = []
-        self._server = cast(Any, SimpleNamespace(session=self.session, trace=self.traces.append))
+        status = SimpleNamespace(answered=lambda uri, outcome: None)
+        self._server = cast(Any, SimpleNamespace(session=self.session, trace=self.traces.append, status=status))
         self._version = 1
         before, _, after = text.partition("|")
         self._position = (before.count("\n"), len(before) - before.rfind("\n") - 1)

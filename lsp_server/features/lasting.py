@@ -1,0 +1,19 @@
+"""Why a document gets no ghost text until somebody changes something: what an editor's status may say about it.
+
+The rules are those that a request meets (quiet.py); here they are asked without one, when a document gets the focus.
+Left out: reasons that come and go while one types (outcome.LASTING says which do not).
+"""
+
+from lsp_server.features.quiet import RULES, Asked
+from lsp_server.outcome import LASTING, Outcome
+from lsp_server.switches import Switches
+
+
+def lasting_refusal(asked: Asked, switches: Switches) -> Outcome | None:
+    """The lasting reason why nothing would be shown unasked in this document, or None."""
+    document = asked.snapshot.document
+    refused = switches.refusal(document.uri, document.language, "automatic")
+    if refused is not None:
+        return refused
+    refusals = (rule(asked) for rule in RULES)
+    return next((refused for refused in refusals if refused is not None and refused.reason in LASTING), None)
