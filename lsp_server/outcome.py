@@ -26,7 +26,7 @@ class Reason(Enum):
     EXCLUDED = "The file's name matches an exclusion (a secret, or seedling.exclude): it is never read."
     HUGE_FILE = "The file is larger than seedling.maxFileBytes."
     BINARY = "The file holds NUL characters or is mostly unprintable: it is no text, or in another encoding."
-    MINIFIED = "The cursor's line, or the average line, is so long that the file looks generated or minified."
+    MINIFIED = "The cursor's line, or the usual line, is so long that the file looks generated or minified."
     EMPTY_DOCUMENT = "Nothing is written here yet: nothing is offered unless it is asked for."
     MID_WORD = "The cursor is inside a word: nothing is offered unless it is asked for."
     MID_LINE = (

@@ -61,6 +61,7 @@ class Session:
         self.settings = Settings()
         self.switches = Switches()
         self.trees = Trees()
+        self.changed_at_s = float("-inf")
         self.focused_uri: str | None = None
         self.type_along = TypeAlong()
         self.flights = Flights()
@@ -91,6 +92,7 @@ class Session:
         document = self._documents.get(key)
         if document is None:
             return  # a client that skips didOpen; requests for it are answered `not_open`
+        self.changed_at_s = asyncio.get_running_loop().time()
         self._cut(key, Reason.STALE)
         changed_document = document.changed(changed.changes, changed.version, self.client.encoding)
         self._documents[key] = changed_document
@@ -174,8 +176,16 @@ class Session:
             elif not task.cancelled():
                 task.exception()  # marks it as seen, should the cut have won in the same moment
 
+    async def idle(self) -> None:
+        """Waits until nothing is asked, and no request is about to ask: one that pauses first has no flight yet."""
+        await self.flights.idle()
+        while self._running:
+            await asyncio.wait({ticket.cut for ticket in self._running.values()})
+            await self.flights.idle()
+
     def finish(self, uri: str, ticket: Ticket) -> None:
         """Forgets a request that was answered; the engine's work for it may serve the next one."""
+        ticket.end(Reason.CLOSED)
         if self._running.get(document_key(uri)) is ticket:
             del self._running[document_key(uri)]
         document = self.document(uri)

@@ -16,8 +16,8 @@ from lsp_server.uris import uri_path, uri_scheme
 
 SCHEMES = frozenset({"file", "untitled", "vscode-notebook-cell", "vscode-vfs", "vscode-remote"})
 MAX_LINE_CHARS = 1_000
-# Linguist's limit for "minified": what people write has lines of 25 to 45 characters on average.
-MAX_AVERAGE_LINE_CHARS = 110
+# Linguist's limit for "minified" (of the mean there): what people write has lines of 25 to 45 characters.
+MAX_USUAL_LINE_CHARS = 110
 MIN_DENSE_CHARS = 5_000
 NUM_SAMPLED_LINES = 200
 NUM_SAMPLED_CHARS = 8_000
@@ -80,10 +80,15 @@ def exclusion(snapshot: Snapshot, settings: Settings) -> Outcome | None:
         return nothing(Reason.HUGE_FILE)
     if is_binary(document.lines):
         return nothing(Reason.BINARY)
-    is_dense = num_chars > MIN_DENSE_CHARS and num_chars > MAX_AVERAGE_LINE_CHARS * len(document.lines)
-    if is_dense or len(document.lines[snapshot.cursor.line]) > MAX_LINE_CHARS:
+    if len(document.lines[snapshot.cursor.line]) > MAX_LINE_CHARS or is_dense(document.lines):
         return nothing(Reason.MINIFIED)
     return None
+
+
+def is_dense(lines: tuple[str, ...]) -> bool:
+    """Whether the first lines are longer than people write them. Their median: one line of data is no minified file."""
+    widths = sorted(map(len, lines[:NUM_SAMPLED_LINES]))
+    return sum(widths) > MIN_DENSE_CHARS and widths[(len(widths) - 1) // 2] > MAX_USUAL_LINE_CHARS
 
 
 def is_binary(lines: tuple[str, ...]) -> bool:

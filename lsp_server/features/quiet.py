@@ -104,7 +104,7 @@ def _was_undone(asked: Asked) -> Outcome | None:
 def _nothing_written(asked: Asked) -> Outcome | None:
     # With nothing above and nothing below, the likeliest file of all is guessed, which is never the user's.
     document = asked.snapshot.document
-    is_empty = asked.unasked and len(document.lines) < 50 and not document.text.removeprefix("\ufeff").strip()
+    is_empty = asked.unasked and not any(line.strip("\ufeff \t\r\n") for line in document.lines)
     return nothing(Reason.EMPTY_DOCUMENT) if is_empty else None
 
 

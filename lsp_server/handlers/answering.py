@@ -8,6 +8,7 @@ must not be sent for changes that the client itself reported, and Neovim logs ev
 cancels gets -32800 from the protocol class.
 """
 
+import asyncio
 import json
 import logging
 import time
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lsp_server.features.complete import offer_again, plan_completion, with_guess
+from lsp_server.debounce import remaining_pause_s
+from lsp_server.features.complete import build_request, offer_again, with_guess
 from lsp_server.features.guess import guess_after
-from lsp_server.features.quiet import QUIET_REASONS
+from lsp_server.features.quiet import QUIET_REASONS, Asked, why_quiet
 from lsp_server.handlers.asking import ask_engine
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.session import Session, Ticket
@@ -47,25 +49,37 @@ async def complete(server: "SeedlingServer", uri: str, ticket: Ticket, arrived: 
 
 
 async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outcome:
-    plan = plan_completion(snapshot, session.settings_for(snapshot.document.uri), session.engine.state, ticket.id)
+    settings, engine = session.settings_for(snapshot.document.uri), session.engine.state
+    refused = why_quiet(Asked(snapshot, settings, engine))
     unasked = snapshot.trigger == "automatic"
-    if unasked and (not isinstance(plan, Outcome) or plan.reason in QUIET_REASONS):
+    if unasked and (refused is None or refused.reason in QUIET_REASONS):
         found = session.type_along.find(snapshot)
         if found is not None:
             return offer_again(found, snapshot, ticket.id, "prefetched" if found.shown.prefetched else "typed_along")
-    if isinstance(plan, Outcome):
-        if plan.reason is Reason.NO_ENGINE and not unasked:
+    if refused is not None:
+        if refused.reason is Reason.NO_ENGINE and not unasked:
             session.engine.start()  # asked for by hand: worth another try, if the restart policy allows one
-        return plan
+        return refused
     if unasked:
-        joined = await _join(session, ticket, snapshot)
-        if joined is not None:
-            return joined
-        broken = session.type_along.broken_at(snapshot)
-        plan = plan if broken is None else with_guess(plan, guess_after(*broken))
+        answered = await _join(session, ticket, snapshot) or await _pause(session, ticket)
+        if answered is not None:
+            return answered
+    plan = build_request(snapshot, settings, engine, ticket.id)
+    broken = session.type_along.broken_at(snapshot) if unasked else None
+    plan = plan if broken is None else with_guess(plan, guess_after(*broken))
     flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan))
     outcome = await session.unless_cut(ticket, flight.wait())
     return nothing(outcome) if isinstance(outcome, Reason) else outcome
+
+
+async def _pause(session: Session, ticket: Ticket) -> Outcome | None:
+    """Waits until a slow engine is worth asking; the outcome of a request that became useless meanwhile, or None."""
+    since_keystroke_s = asyncio.get_running_loop().time() - session.changed_at_s
+    pause_s = remaining_pause_s(session.flights.expected_s, since_keystroke_s)
+    if pause_s == 0:
+        return None
+    cut = await session.unless_cut(ticket, asyncio.sleep(pause_s))
+    return nothing(cut) if isinstance(cut, Reason) else None
 
 
 async def _join(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outcome | None:

@@ -125,7 +125,7 @@ def test_asked_by_hand_manual_only_and_the_middle_of_a_line_do_not_hold():
         ("# note:\n|\n", "line"),
         ("def f(x):\n\n    |\n", "node"),
         ("x = 1\n|\n", "line"),
-        ("|", "line"),
+        ("|\ny = 1\n", "line"),
     ],
 )
 def test_several_lines_only_in_an_empty_block(text, stop):

@@ -78,6 +78,13 @@ def done(text: str, index: int, confidence: float) -> api.Done:
     )
 
 
+class Silent:
+    """Takes the place of the status reporter."""
+
+    def answered(self, uri: str, outcome: Outcome) -> None:
+        pass
+
+
 class Editor:
     """An editor with one document, whose cursor stands at the `|`."""
 

@@ -1,0 +1,60 @@
+"""Trees of whole documents: whatever happens to the text, the same tree as parsing it anew."""
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.syntax.at_cursor import place_at
+from model.syntax.incremental import Trees, parse_lines
+
+SOURCES = {
+    "python": 'import os\n\n\ndef f(x):\n    """Doc."""\n    if x:\n        return "𝒳é"\n    return {"a": [1, 2]}\n',
+    "javascript": "// note\nfunction f(x) {\n  const s = `é ${x}`;\n  return { a: [1, /'/] };\n}\n",
+    "rust": "/* é */\nfn f(x: u8) -> u8 {\n    let s = \"𝒳\";\n    match x { 1 => 2, _ => x }\n}\n",
+    "cpp": "#include <a>\n\nint f(int x) {\n  // é\n  return x ? 1 : g(\"𝒳\");\n}\n",
+}  # fmt: skip
+PIECES = [
+    "\n", "\r\n", "\r", "    ", "\t",
+    '"', '"""', "'", "`", "#", "//", "/*", "*/", "(", ")", "{", "}", ":", "x", "é", "𝒳", "\ufeff",
+    "\u2028", "\x0c", "\ud800", "def g():", "return ", "",
+]  # fmt: skip
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z", text)) or ("",)
+
+
+def shape(tree) -> list[tuple]:
+    """Every node of a tree: its type and where it stands."""
+    found = []
+    waiting = [tree.root_node]
+    while waiting:
+        node = waiting.pop()
+        found.append((node.type, node.start_byte, node.end_byte, node.is_missing, node.start_point, node.end_point))
+        waiting.extend(node.children)
+    return found
+
+
+edits = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.2), st.sampled_from(PIECES)), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(language=st.sampled_from(sorted(SOURCES)), newline=st.sampled_from(["\n", "\r\n", "\r"]), edits=edits)
+def test_any_edits_give_what_a_fresh_parse_gives(language, newline, edits):
+    text = SOURCES[language].replace("\n", newline)
+    trees = Trees()
+    for start, length, piece in [(0.0, 0.0, ""), *edits]:
+        first = int(start * len(text))
+        text = text[:first] + piece + text[first + int(length * len(text)) :]
+        lines = lines_of(text)
+        parsed, fresh = trees.of("a", lines, language), parse_lines(lines, language)
+        assert parsed is not None
+        assert fresh is not None
+        assert parsed.tree.root_node.has_error == fresh.tree.root_node.has_error
+        # Where code is broken the parser recovers by what it has seen before: same text, perhaps another recovery.
+        if not fresh.tree.root_node.has_error:
+            assert shape(parsed.tree) == shape(fresh.tree)
+        for row, line in enumerate(lines):
+            for column in (0, len(line.rstrip("\r\n")) // 2, len(line.rstrip("\r\n"))):
+                assert place_at(parsed, row, column) == place_at(fresh, row, column)
