@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from lsp_server.client_profile import ClientProfile
+from lsp_server.context.live import LiveContext, View
 from lsp_server.engine_link import EngineLink
 from lsp_server.in_flight import Flights
 from lsp_server.offers import Offers
@@ -59,6 +60,7 @@ class Session:
         self.engine = engine
         self.client = ClientProfile()
         self.settings = Settings()
+        self.context = LiveContext(self._view_for)
         self.switches = Switches()
         self.trees = Trees()
         self.changed_at_s = float("-inf")
@@ -84,7 +86,9 @@ class Session:
         key = document_key(opened.uri)
         self._cut(key, Reason.STALE)
         self._forget_document(key)
-        self._documents[key] = open_document(opened.uri, opened.language, opened.version, opened.text)
+        document = open_document(opened.uri, opened.language, opened.version, opened.text)
+        self._documents[key] = document
+        self.context.opened(document)
 
     def change(self, changed: Changed) -> None:
         """Applies a change; what was being computed for the older version is answered `stale` at once."""
@@ -97,6 +101,8 @@ class Session:
         changed_document = document.changed(changed.changes, changed.version, self.client.encoding)
         self._documents[key] = changed_document
         self.flights.changed(changed_document)
+        last = changed.changes[-1].start if changed.changes else None
+        self.context.changed(changed_document, None if last is None else last[0])
 
     def close_document(self, uri: str) -> None:
         self._cut(document_key(uri), Reason.CLOSED)
@@ -108,6 +114,7 @@ class Session:
             self.flights.cancel(document.uri)
             self.type_along.forget(document.uri)
             self.trees.forget(document.uri)
+            self.context.closed(document.uri)
 
     def document(self, uri: str) -> Document | None:
         return self._documents.get(document_key(uri))
@@ -134,6 +141,7 @@ class Session:
         if refused is not None:
             return ticket, refused
         self.flights.arrived(snapshot)
+        self.context.asked(snapshot)
         return ticket, snapshot
 
     def _snapshot(self, document: Document, request: CompletionRequest) -> Snapshot:
@@ -248,6 +256,9 @@ class Session:
         """The settings for one document: its project may restrict the user's."""
         return self._projects.restrict(self.settings, uri)
 
+    def _view_for(self, uri: str) -> View:
+        return View(self.client.folders, self.settings_for(uri), self.engine.state.capabilities)
+
     def cut_where(self, reason: Reason, is_concerned: Callable[[Document], bool]) -> None:
         """Ends what runs for the documents concerned, and drops what was shown there."""
         for key, document in self._documents.items():
@@ -264,5 +275,6 @@ class Session:
         for task in leftovers:
             task.cancel()
         await asyncio.gather(*leftovers, return_exceptions=True)
+        await self.context.close()
         await self.flights.close()
         await self.engine.close()

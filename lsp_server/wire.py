@@ -51,6 +51,10 @@ class Changed(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
+class Saved(msgspec.Struct, frozen=True):
+    uri: str
+
+
 class Closed(msgspec.Struct, frozen=True):
     uri: str
 
@@ -145,6 +149,11 @@ def _change(value: Any) -> Change:
     return Change(text, start, end)
 
 
+def read_saved(params: Any) -> Saved:
+    document = _mapping(_mapping(params, "params").get("textDocument"), "textDocument")
+    return Saved(_text(document.get("uri"), "textDocument.uri"))
+
+
 def read_closed(params: Any) -> Closed:
     document = _mapping(_mapping(params, "params").get("textDocument"), "textDocument")
     return Closed(_text(document.get("uri"), "textDocument.uri"))
@@ -179,6 +188,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "textDocument/completion": read_completion,
     "textDocument/didOpen": read_opened,
     "textDocument/didChange": read_changed,
+    "textDocument/didSave": read_saved,
     "textDocument/didClose": read_closed,
     "textDocument/didFocus": read_focused,
     "textDocument/didShowCompletion": read_feedback,

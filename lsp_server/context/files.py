@@ -56,7 +56,6 @@ class ProjectFiles:
     def __init__(
         self,
         folder: str,
-        *,
         exclude: tuple[str, ...] = (),
         nested: tuple[str, ...] = (),
         max_bytes: int = MAX_FILE_BYTES,

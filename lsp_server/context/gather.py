@@ -22,7 +22,8 @@ from lsp_server.context.files import ProjectFiles
 from lsp_server.context.near import best_windows, hits_of, names_near, rarity, window_at
 from lsp_server.context.reach import Reach, reached
 from lsp_server.context.ring import similarity
-from lsp_server.context.texts import Origin, Scene, Text, texts_of
+from lsp_server.context.scene import Scene
+from lsp_server.context.texts import Origin, Text, texts_of
 from lsp_server.context.window import prompt_window
 from lsp_server.positions import without_end
 from model.engine import api

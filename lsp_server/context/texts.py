@@ -10,13 +10,11 @@ from typing import Literal
 
 import msgspec
 
-from lsp_server.context.budget import Budget
 from lsp_server.context.exclude import SCHEMES, SECRETS, matching_pattern
 from lsp_server.context.files import Allowance, ProjectFiles
 from lsp_server.context.project import imported_files, neighbours, same_family
-from lsp_server.context.ring import Chunk
-from lsp_server.settings import Settings
-from lsp_server.snapshot import Document, Snapshot
+from lsp_server.context.scene import Scene
+from lsp_server.snapshot import Snapshot
 from lsp_server.uris import display_path, folder_of, uri_path, uri_scheme
 from model.syntax.imports import Import
 from model.syntax.languages import language_of_suffix
@@ -26,19 +24,6 @@ MAX_TEXT_CHARS = 300_000
 MAX_ALL_CHARS = 1_200_000
 
 Origin = Literal["own", "recent", "open", "imported", "neighbour"]
-
-
-class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gathering may look at. `documents` are the other open ones, the last used first; `context_tokens` tells
-    which window of its own document the prompt holds."""
-
-    snapshot: Snapshot
-    budget: Budget
-    context_tokens: int = 512
-    documents: tuple[Document, ...] = ()
-    ring: tuple[Chunk, ...] = ()
-    folders: tuple[str, ...] = ()
-    settings: Settings = Settings()
 
 
 class Text(msgspec.Struct, frozen=True):

@@ -1,11 +1,11 @@
-"""Documents: opened, changed, closed, focused (LSP 3.18 text synchronisation; `textDocument/didFocus` is Copilot's)."""
+"""Documents: opened, changed, saved, closed, focused (LSP 3.18 text synchronisation; `textDocument/didFocus` is Copilot's)."""
 
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
 from lsp_server.handlers import configuration
-from lsp_server.wire import Changed, Closed, Focused, Opened
+from lsp_server.wire import Changed, Closed, Focused, Opened, Saved
 
 if TYPE_CHECKING:
     from lsp_server.server import SeedlingServer
@@ -25,6 +25,12 @@ def register(server: "SeedlingServer") -> None:
     def did_change(params: Changed) -> None:
         session.change(params)
 
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))
+    def did_save(params: Saved) -> None:
+        document = session.document(params.uri)
+        if document is not None:
+            session.context.saved(document.uri)
+
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: Closed) -> None:
         session.close_document(params.uri)
@@ -32,5 +38,7 @@ def register(server: "SeedlingServer") -> None:
     @server.feature("textDocument/didFocus")
     def did_focus(params: Focused) -> None:
         session.focused_uri = params.uri
+        document = None if params.uri is None else session.document(params.uri)
+        session.context.focused(None if document is None else document.uri)
         configuration.refresh(server)
         server.status.focused(params.uri)
