@@ -2,8 +2,8 @@
 
 usage: python bundle_server.py [--offline]
 
-The wheel is built from a copy of the files of this checkout, since setuptools would leave build/ behind, and take in what
-an earlier build/ left there; and only when one of them changed: the digest names the content, so an extension that
+The wheel is built from a copy of the files of this checkout, since setuptools would leave build/ behind, and take in
+what an earlier build/ left there; and only when one of them changed: the digest names the content, so an extension that
 changed only itself installs no server anew. --offline adds the wheels of everything that the server needs, for this
 platform and the Python that runs this. Standard library only. Left out: packaging the extension (build-extension.sh).
 """
@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import json
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVER = ROOT / "editors" / "vscode" / "server"
 CONSTRAINTS = ROOT / "ci" / "constraints.txt"
 # What the wheel is made of (pyproject.toml says what goes in).
-PARTS = re.compile(r"(pyproject\.toml|README\.md|LICENSE|NOTICE|seedling_lsp\.py|(lsp_server|model|kernels|editors/neovim)/.*)")
+FILES = {"pyproject.toml", "README.md", "LICENSE", "NOTICE", "seedling_lsp.py"}
+FOLDERS = ("lsp_server/", "model/", "kernels/", "editors/neovim/")
 NODE_SYSTEMS = {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}
 NODE_MACHINES = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64", "arm64": "arm64", "ARM64": "arm64"}
 
@@ -35,7 +35,8 @@ def files() -> list[Path]:
         names = listed.stdout.split("\0")
     else:
         names = [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if "__pycache__" not in path.parts]
-    return sorted(Path(name) for name in names if PARTS.fullmatch(name) and (ROOT / name).is_file())
+    parts = {name for name in names if name in FILES or name.startswith(FOLDERS)}
+    return sorted(Path(name) for name in parts if (ROOT / name).is_file())
 
 
 def digest_of(paths: list[Path]) -> str:

@@ -1,22 +1,30 @@
-"""VS Code with the packaged extension and the real server: ghost text appears, Tab accepts it, the saved file holds it.
+"""VS Code with the packaged extension and the real server, used as a person does.
 
-VS Code is code-server, its open build behind a web page; the browser is driven by vscode_smoke.mjs. What the model
-suggests is its affair: the test holds that the line that was shown is the line that the file then holds.
+VS Code is code-server, its open build behind a web page; the browser is driven by vscode_*.mjs, which report what they
+saw. What the model suggests is its affair: the tests hold that what was shown is what the file then holds, that every
+switch keeps quiet and says why, and that the first steps of the extension's README lead to ghost text. Left out: the
+parts without VS Code, whose tests lie beside them (editors/vscode/test, run by the last test here).
 """
 
 import json
+import os
+import re
 import socket
 import subprocess
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.editors, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.editors, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+EXTENSION = ROOT / "editors" / "vscode"
 
 SETTINGS = {
     "workbench.startupEditor": "none",
@@ -33,6 +41,8 @@ SETTINGS = {
     # How sure the model has to be is not what is tested here.
     "seedling.confidence": 0,
 }
+# An opening that any model of Python continues with several words: `"__main__":`.
+OPENING = "if __name__ == "
 
 
 def run(command: list[str], timeout_s: float, env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
@@ -43,9 +53,9 @@ def run(command: list[str], timeout_s: float, env: dict[str, str] | None = None,
 
 
 @pytest.fixture(scope="session")
-def vsix(tmp_path_factory, npm_program) -> Path:
-    """The extension of this checkout, its types checked, bundled and packaged."""
-    out = tmp_path_factory.mktemp("vsix") / "seedling.vsix"
+def vsix(npm_program) -> Path:
+    """The extension of this checkout, its types checked, bundled and packaged; it stays in dist/."""
+    out = ROOT / "dist" / "seedling.vsix"
     run(["bash", str(ROOT / "editors" / "tools" / "build-extension.sh"), str(out)], 300)
     return out
 
@@ -57,39 +67,69 @@ def playwright(npm_program) -> None:
         run([npm_program, "ci", "--no-audit", "--no-fund", "--loglevel=error"], 120, cwd=HERE)
 
 
+@dataclass(frozen=True)
+class CodeServer:
+    """code-server with folders of its own in a test's sandbox."""
+
+    command: list[str]
+    env: dict[str, str]
+    settings: Path
+    serve: Callable[[Path], AbstractContextManager[str]]
+    drive: Callable[[str, dict], dict]
+
+    def install(self, vsix: Path) -> None:
+        run([*self.command, "--install-extension", str(vsix)], 120, self.env)
+
+
 @pytest.fixture
-def workbench(sandbox, code_server_prefix, vsix, seedling_program, wait_for, artifacts) -> Iterator[str]:
-    """The address of a running VS Code with the extension installed and a workspace open."""
+def code_server(sandbox, code_server_prefix, chromium_program, playwright, wait_for, artifacts) -> CodeServer:
     data, extensions = sandbox.folder / "data", sandbox.folder / "extensions"
-    (data / "User").mkdir(parents=True)
-    (data / "User" / "settings.json").write_text(json.dumps(SETTINGS))
-    (sandbox.workspace / "shapes.py").write_text('"""Shapes."""\n\nimport math\n\n\n')
+    settings = data / "User" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(SETTINGS))
     # VS Code takes PATH from a login shell: there the extension has to find the server, as on a person's machine.
     (sandbox.folder / "home" / ".profile").write_text(f"export PATH='{sandbox.env['PATH']}'\n")
     env = sandbox.env | {"SHELL": "/bin/bash"}
-    node = code_server_prefix / "node" / "bin"
+    node = str(code_server_prefix / "node" / "bin" / "node")
     entry = code_server_prefix / "node_modules" / "code-server" / "out" / "node" / "entry.js"
-    command = [str(node / "node"), str(entry), "--user-data-dir", str(data), "--extensions-dir", str(extensions)]
-    run([*command, "--install-extension", str(vsix)], 120, env)
-
-    port = free_port()
+    command = [node, str(entry), "--user-data-dir", str(data), "--extensions-dir", str(extensions)]
     quiet = (
         "--disable-telemetry",
         "--disable-update-check",
         "--disable-workspace-trust",
         "--disable-getting-started-override",
     )
-    with (artifacts / "code-server.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, *quiet, "--auth", "none", "--bind-addr", f"127.0.0.1:{port}", str(sandbox.workspace)],
-            env=env, cwd=sandbox.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            wait_for("code-server", lambda: answers(f"http://127.0.0.1:{port}/healthz"), 90)
-            yield f"http://127.0.0.1:{port}/?folder={sandbox.workspace}"
-        finally:
-            process.terminate()
-            process.wait(30)
+
+    @contextmanager
+    def serve(folder: Path) -> Iterator[str]:
+        port = free_port()
+        with (artifacts / "code-server.log").open("a") as log:
+            process = subprocess.Popen(
+                [*command, *quiet, "--auth", "none", "--bind-addr", f"127.0.0.1:{port}"],
+                env=env, cwd=sandbox.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+            try:
+                wait_for("code-server", lambda: answers(f"http://127.0.0.1:{port}/healthz"), 90)
+                yield f"http://127.0.0.1:{port}/?folder={folder}"
+            finally:
+                process.terminate()
+                process.wait(30)
+
+    def drive(script: str, plan: dict) -> dict:
+        plan = {
+            "chromium": chromium_program,
+            "profile": str(sandbox.folder / "chromium"),
+            "settings": str(settings),
+            "readyMs": 180_000,
+            "firstGhostTextMs": 90_000,
+            "shots": str(artifacts),
+            **plan,
+        }
+        seen = json.loads(run([node, str(HERE / script), json.dumps(plan)], 720, env))
+        (artifacts / "seen.json").write_text(json.dumps(seen, indent=1))
+        return seen
+
+    return CodeServer(command, env, settings, serve, drive)
 
 
 def free_port() -> int:
@@ -105,22 +145,145 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_vscode(workbench, sandbox, code_server_prefix, chromium_program, playwright, openings, artifacts):
-    plan = {
-        "url": workbench,
-        "chromium": chromium_program,
-        "profile": str(sandbox.folder / "chromium"),
-        "file": "shapes.py",
-        "openings": openings,
-        "readyMs": 180_000,
-        "firstGhostTextMs": 90_000,
-        "shots": str(artifacts),
-    }
-    node = code_server_prefix / "node" / "bin" / "node"
-    seen = json.loads(run([str(node), str(HERE / "vscode_smoke.mjs"), json.dumps(plan)], 480, sandbox.env))
-    (artifacts / "seen.json").write_text(json.dumps(seen, indent=1))
-
+def test_vscode(code_server, vsix, sandbox, seedling_program, openings):
+    """Ghost text appears, Tab accepts it, the saved file holds it."""
+    (sandbox.workspace / "shapes.py").write_text('"""Shapes."""\n\nimport math\n\n\n')
+    code_server.install(vsix)
+    with code_server.serve(sandbox.workspace) as url:
+        seen = code_server.drive("vscode_smoke.mjs", {"url": url, "file": "shapes.py", "openings": openings})
     assert seen["ghost"].strip(), "the ghost text was blank"
     assert seen["shown"].startswith(seen["typed"])
     accepted = (sandbox.workspace / "shapes.py").read_text().split("\n")[5:]
     assert accepted[0].rstrip() == seen["shown"].rstrip()
+
+
+def test_vscode_features(code_server, vsix, sandbox, seedling_program, tmp_path):
+    """Parts of a suggestion, asking, switches, snooze, reasons, diagnostics, neighbours, notebooks, accessibility."""
+    workspace = sandbox.workspace
+    (workspace / "shapes.py").write_text('"""Shapes."""\n\nimport math\n\n\n')
+    (workspace / "shapes.js").write_text("let shapes = []\n")
+    (workspace / "cells.ipynb").write_text(notebook("# Shapes", "import math"))
+    code_server.install(vsix)
+    code_server.install(neighbour(tmp_path))
+    with code_server.serve(workspace) as url:
+        plan = {"url": url, "file": "shapes.py", "foreign": "shapes.js", "notebook": "cells.ipynb", "opening": OPENING}
+        seen = code_server.drive("vscode_features.mjs", plan)
+
+    # Parts: the word is the beginning of what was shown, the line the rest of it.
+    assert seen["others"].startswith("Tabby may offer ghost text too")
+    whole, word = seen["shown"].rstrip(), seen["afterWord"]
+    assert word["line"].rstrip() == whole
+    assert 0 < len(word["ghost"]) < len(whole) - len(OPENING)
+    assert seen["afterLine"].rstrip() == whole
+    told = [int(units) for units in re.findall(r"partially accepted (\d+)", server_log(sandbox))]
+    assert told, "the server was not told that a part was accepted"
+    assert seen["accepted"].startswith(OPENING)
+    assert seen["cycled"].startswith(OPENING)
+    assert seen["shown"][len(OPENING) :].strip().split()[0][:4] in seen["accessibleView"]
+
+    # Off: quiet, with a reason, and asking still works.
+    assert seen["offQuiet"]
+    assert len(seen["offAsked"]) > len(OPENING)
+    assert seen["settingsLanguageOff"]["[python]"] == {"seedling.enable": False}
+    assert "seedling.enable" not in seen["settingsLanguageOn"].get("[python]", {})
+    assert seen["documentQuiet"]
+    assert any(seen["documentOff"].removeprefix("Seedling: ") in row for row in seen["menuDocumentOff"])
+    assert seen["snoozedQuiet"]
+    assert seen["snoozed"].removeprefix("Seedling: ") in seen["languageStatus"]
+
+    for part in ("extension: 0.", "state: Seedling: ", "other completions: Tabby", "doctor:", '"model":'):
+        assert part in seen["diagnostics"]
+    for private in ("shapes.py", "import math", str(sandbox.folder / "home")):
+        assert private not in seen["diagnostics"]
+
+    cells = json.loads((workspace / "cells.ipynb").read_text())["cells"]
+    assert "".join(cells[-1]["source"]).rstrip() == (OPENING + seen["notebookGhost"]).rstrip()
+    assert "".join(cells[1]["source"]) == "import math"
+    steps = " ".join(seen["walkthrough"])
+    assert all(title in steps for title in ("Install the server", "first suggestion", "keys", "what it reads"))
+
+
+def test_first_steps(code_server, vsix, sandbox):
+    """From the README to ghost text, to the letter, where no server is installed: the extension installs its own.
+
+    pip asks the index that it is configured for, as on a person's machine.
+    """
+    readme = (EXTENSION / "README.md").read_text()
+    section = readme.partition("## First steps\n")[2].partition("\n## ")[0]
+    commands = section.partition("```\n")[2].partition("```")[0]
+    button = re.search(r"choose \*\*(.+?)\*\*", section)
+    text = re.search(r"Type `(.+?)`", section)
+    key = re.search(r"<kbd>(.+?)</kbd> takes it", section)
+    assert button
+    assert text
+    assert key
+
+    # `code` installs into this test's folders; a file it would open is opened by the browser instead.
+    programs = sandbox.folder / "programs"
+    programs.mkdir()
+    opened = sandbox.folder / "opened"
+    install = " ".join(f"'{word}'" for word in code_server.command)
+    stand_in = f'#!/bin/bash\ncase $1 in -*) exec {install} "$@" ;; *) echo "$PWD/$1" > {opened} ;; esac\n'
+    (programs / "code").write_text(stand_in)
+    (programs / "code").chmod(0o755)
+    # Nothing of the environment that runs the tests: no `seedling`, and the system's Python.
+    bare = os.pathsep.join(
+        part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "seedling").exists()
+    )
+    code_server.env.update(PATH=bare)
+    (sandbox.folder / "home" / ".profile").write_text(f"export PATH='{bare}'\n")
+    run(["bash", "-ec", commands], 300, code_server.env | {"PATH": f"{programs}{os.pathsep}{bare}"})
+
+    file = sandbox.workspace / Path(opened.read_text().strip()).name
+    file.touch()
+    with code_server.serve(sandbox.workspace) as url:
+        plan = {"url": url, "file": file.name, "button": button[1], "text": text[1], "key": key[1], "readyMs": 480_000}
+        seen = code_server.drive("vscode_first_run.mjs", plan)
+    assert seen["ghost"].strip()
+    assert seen["line"].rstrip() == (text[1] + seen["ghost"]).rstrip()
+    made = list((sandbox.folder / "data" / "User" / "globalStorage" / "seedling.seedling-lsp" / "server").iterdir())
+    assert [(folder / "complete").exists() for folder in made] == [True]
+
+
+def test_parts_without_vscode(npm_program, vsix):
+    """The extension's unit tests, with node's own runner: the environment that it makes, whose program runs, pip."""
+    run([npm_program, "test", "--silent"], 600, cwd=EXTENSION)
+
+
+def notebook(text: str, code: str) -> str:
+    def cell(kind: str, source: str) -> dict:
+        return {"cell_type": kind, "metadata": {}, "source": [source]} | (
+            {"outputs": [], "execution_count": None} if kind == "code" else {}
+        )
+
+    return json.dumps(
+        {
+            "cells": [cell("markdown", text), cell("code", code), cell("code", "")],
+            "metadata": {"language_info": {"name": "python"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+    )
+
+
+def neighbour(folder: Path) -> Path:
+    """A package with the name of another extension that completes code; it does nothing."""
+    manifest = {
+        "name": "vscode-tabby", "publisher": "TabbyML", "version": "0.0.1", "engines": {"vscode": "^1.91.0"},
+        "main": "./nothing.js", "activationEvents": ["*"],
+    }  # fmt: skip
+    vsix = (
+        '<PackageManifest Version="2.0.0" xmlns="http://schemas.microsoft.com/developer/vsx-schema/2011"><Metadata>'
+        '<Identity Language="en-US" Id="vscode-tabby" Version="0.0.1" Publisher="TabbyML"/></Metadata>'
+        '<Installation><InstallationTarget Id="Microsoft.VisualStudio.Code"/></Installation></PackageManifest>'
+    )
+    path = folder / "neighbour.vsix"
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("extension/package.json", json.dumps(manifest))
+        package.writestr("extension/nothing.js", "exports.activate = () => {};\n")
+        package.writestr("extension.vsixmanifest", vsix)
+    return path
+
+
+def server_log(sandbox) -> str:
+    return "\n".join(log.read_text() for log in (sandbox.folder / "home").rglob("*.log"))

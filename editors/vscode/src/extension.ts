@@ -7,6 +7,7 @@ import { mentionOthers } from './coexistence';
 import { registerCommands } from './commands';
 import { tellFocus } from './focus';
 import { Server } from './server';
+import type { State } from './state';
 import { StatusItem } from './status';
 
 let server: Server | undefined;
@@ -14,10 +15,11 @@ let server: Server | undefined;
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const log = vscode.window.createOutputChannel('Seedling', { log: true });
   const status = new StatusItem();
-  const running = new Server(context, log, (state) => {
+  const onState = (state: State) => {
     status.show(state);
     void vscode.commands.executeCommand('setContext', 'seedling.ready', state.kind === 'Normal' && !state.busy);
-  });
+  };
+  const running: Server = new Server(context, log, onState, () => void tellFocus(running));
   server = running;
   context.subscriptions.push(log, status, ...registerCommands(context, running, log, status));
   context.subscriptions.push(
@@ -33,10 +35,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.extensions.onDidChange(() => mentionOthers(context)),
   );
   // Not awaited: a question that waits for an answer must not keep the extension from being active.
-  void running.start().then(async () => {
-    await tellFocus(running);
-    await mentionOthers(context);
-  });
+  void running.start().then(() => mentionOthers(context));
 }
 
 export function deactivate(): Promise<void> | undefined {

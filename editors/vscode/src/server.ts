@@ -25,6 +25,7 @@ export class Server {
     private readonly context: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
     private readonly onState: (state: State) => void,
+    private readonly onRunning: () => void,
   ) {
     this.installer = new Installer(context, log, (step) => onState(installing(step)));
   }
@@ -114,8 +115,12 @@ export class Server {
       const client = createClient(command, this.context.globalStorageUri, this.log, this.answers);
       this.client = client;
       client.onDidChangeState((change) => {
-        // Of a running server the state is what it says itself.
-        if (this.client === client && change.newState !== ClientState.Running) {
+        if (this.client !== client) {
+          return;
+        }
+        if (change.newState === ClientState.Running) {
+          this.onRunning(); // also after a crash; its state is what it says itself
+        } else {
           this.onState(change.newState === ClientState.Starting ? STARTING : STOPPED);
         }
       });

@@ -27,7 +27,10 @@ export async function setLanguageEnabled(languageId: string, enabled: boolean): 
   await settings.update('enable', value, vscode.ConfigurationTarget.Global, true);
 }
 
-/** What the server is told when it asks for its settings: only what it knows, and exclusions from everywhere. */
+/**
+ * What the server is told when it asks for its settings: exclusions from everywhere, and what the user has set here.
+ * Defaults are left to the server, where the user's settings file may say otherwise.
+ */
 export function settingsForServer(): object {
   const settings = vscode.workspace.getConfiguration('seedling');
   const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) =>
@@ -38,13 +41,11 @@ export function settingsForServer(): object {
     ...(set?.workspaceValue ?? []),
     ...(set?.workspaceFolderValue ?? []),
   ]);
-  return {
-    confidence: settings.get<number>('confidence'),
-    multiLine: settings.get<boolean>('multiLine'),
-    comments: settings.get<boolean>('comments'),
-    context: settings.get<string>('context'),
-    exclude: [...new Set(everywhere)],
-  };
+  const set = ['confidence', 'multiLine', 'comments', 'context'].flatMap((name) => {
+    const value = settings.inspect(name)?.globalValue;
+    return value === undefined ? [] : [[name, value]];
+  });
+  return { ...Object.fromEntries(set), exclude: [...new Set(everywhere)] };
 }
 
 export function serverEnvironment(): Readonly<Record<string, string>> {

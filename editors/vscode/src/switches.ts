@@ -8,8 +8,8 @@ import type { Server } from './server';
 import { ghostTextEnabled, setGhostTextEnabled, setLanguageEnabled } from './settings';
 import type { ServerStatus } from './state';
 
-// "Until restart" is longer than any session: the server forgets the snooze when it ends.
-const UNTIL_RESTART_MINUTES = 7 * 24 * 60;
+// Longer than any session; the server forgets a snooze when it ends.
+const UNTIL_RESTART_MINUTES = 365 * 24 * 60;
 
 export function toggle(): Promise<void> {
   return setGhostTextEnabled(!ghostTextEnabled(undefined));

@@ -1,0 +1,124 @@
+// What the VS Code scripts share: a browser with the workbench, and a person's hands in it. Waits for conditions only.
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+/** Runs `act(hands)` in a fresh browser; a failure leaves a screenshot failed.png and is an exception. */
+export async function inVsCode(plan, act) {
+  const started = Date.now();
+  const browser = await chromium.launchPersistentContext(plan.profile, {
+    executablePath: plan.chromium,
+    headless: true,
+    viewport: { width: 1100, height: 650 },
+    permissions: ['clipboard-read', 'clipboard-write'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+  });
+  const page = browser.pages()[0] ?? (await browser.newPage());
+  page.setDefaultTimeout(60_000);
+  const hands = handsOn(page, plan, started);
+  try {
+    await page.goto(plan.url, { waitUntil: 'domcontentloaded' });
+    await page.waitForSelector('.monaco-workbench');
+    hands.mark('workbench');
+    await act(hands);
+  } catch (error) {
+    await hands.shot('failed');
+    throw error;
+  } finally {
+    await browser.close();
+  }
+}
+
+function handsOn(page, plan, started) {
+  const seconds = {};
+  const mark = (name) => {
+    seconds[name] = (Date.now() - started) / 1000;
+    console.error(`${seconds[name].toFixed(1)} s ${name}`);
+  };
+  const shot = (name) => page.screenshot({ path: join(plan.shots, `${name}.png`) });
+  const press = (key) => page.keyboard.press(key);
+  const status = page.locator('.statusbar-item [aria-label^="Seedling: "]');
+  const sentence = () => status.getAttribute('aria-label');
+  const ghostText = () => page.evaluate(() =>
+    [...document.querySelectorAll('.ghost-text-decoration')].map((part) => part.textContent).join('').replaceAll('\u00a0', ' '));
+  // The lowest line as it is drawn, ghost text and all: what the line becomes when the ghost text is accepted.
+  const lastLine = () => page.evaluate(() => {
+    const lines = [...document.querySelectorAll('.monaco-editor .view-line')];
+    const last = lines.reduce((low, line) => (parseInt(line.style.top) > parseInt(low.style.top) ? line : low));
+    return last.textContent.replaceAll('\u00a0', ' ');
+  });
+
+  async function openFile(name) {
+    await page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).dblclick();
+    await page.waitForSelector(`.tab[data-resource-name="${name}"]`);
+  }
+
+  async function untilReady(timeout) {
+    await status.waitFor();
+    const settled = status.and(page.locator(':has(.codicon-sparkle), :has(.codicon-error)'));
+    await settled.waitFor({ timeout });
+    if ((await status.locator('.codicon-error').count()) > 0) {
+      throw new Error(await sentence());
+    }
+    mark('engine ready');
+  }
+
+  /** The status bar's sentence once it matches. */
+  async function untilSentence(pattern) {
+    await page.waitForFunction(
+      (source) => [...document.querySelectorAll('.statusbar-item [aria-label^="Seedling: "]')]
+        .some((item) => new RegExp(source, 'i').test(item.getAttribute('aria-label'))),
+      pattern.source,
+    );
+    return sentence();
+  }
+
+  async function command(title) {
+    await press('F1');
+    const input = page.locator('.quick-input-widget input[type="text"]');
+    await input.fill(`>${title}`);
+    await page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
+  }
+
+  async function clearLastLine() {
+    await press('Escape');
+    await press('Control+End');
+    await press('Shift+Home');
+    await press('Delete');
+    await page.waitForFunction(() => document.querySelector('.ghost-text-decoration') === null);
+  }
+
+  /** Types one opening after the other into the last line until one gets ghost text; returns it. */
+  async function typeUntilGhostText(openings, timeoutMs) {
+    const end = Date.now() + timeoutMs;
+    for (let round = 0; Date.now() < end; round++) {
+      const opening = openings[round % openings.length];
+      await clearLastLine();
+      await page.keyboard.type(opening);
+      try {
+        await page.waitForSelector('.ghost-text-decoration', { timeout: 5_000 });
+      } catch {
+        continue; // the model has nothing to say about this line, or was too slow at first
+      }
+      return opening;
+    }
+    throw new Error(`no ghost text in ${timeoutMs / 1000} s`);
+  }
+
+  /** Ghost text asked for at an earlier key may still be replaced: the drawn line once it stands still. */
+  async function untilStill() {
+    let shown = await lastLine();
+    for (let still = 0; still < 10; ) {
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
+      const now = await lastLine();
+      still = now === shown && (await ghostText()) !== '' ? still + 1 : 0;
+      shown = now;
+    }
+    return shown;
+  }
+
+  return {
+    page, seconds, mark, shot, press, status, sentence, ghostText, lastLine, openFile, untilReady, untilSentence, command,
+    clearLastLine, typeUntilGhostText, untilStill,
+  };
+}
