@@ -27,6 +27,7 @@ from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, LanguageS
 
 from lsp_server import wire
 from lsp_server.client_profile import read_profile
+from lsp_server.wire_notebook import NOTEBOOK_READERS
 
 if TYPE_CHECKING:
     from lsp_server.server import SeedlingServer
@@ -38,6 +39,8 @@ INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
 PARSE_ERROR = -32700
 SETTLE_TIMEOUT_S = 1.0
+
+_READERS = {**wire.READERS, **NOTEBOOK_READERS}
 
 
 class SeedlingProtocol(LanguageServerProtocol):
@@ -103,7 +106,7 @@ class SeedlingProtocol(LanguageServerProtocol):
     def structure_message(self, data: dict[str, Any]) -> Any:
         """The message of `data`. Raises UnreadableParams, or pygls' errors for those that it reads itself."""
         method = data.get("method")
-        reader = wire.READERS.get(method) if isinstance(method, str) else None
+        reader = _READERS.get(method) if isinstance(method, str) else None
         if reader is not None:
             params = reader(data.get("params"))
             if "id" in data:
@@ -164,6 +167,18 @@ class SeedlingProtocol(LanguageServerProtocol):
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE](params)
+
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+    def lsp_notebook_document__did_open(self, params: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_OPEN](params)
+
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    def lsp_notebook_document__did_change(self, params: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CHANGE](params)
+
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    def lsp_notebook_document__did_close(self, params: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CLOSE](params)
 
 
 def stack_without_values(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from pygls.protocol import default_converter
 
 from lsp_server import transport
 from lsp_server.engine_link import EngineLink
-from lsp_server.handlers import commands, configuration, inline_completion, lifecycle, text_sync
+from lsp_server.handlers import commands, configuration, inline_completion, lifecycle, notebook, text_sync
 from lsp_server.handlers.status import StatusReporter
 from lsp_server.log import quiet_libraries
 from lsp_server.protocol import SeedlingProtocol, stack_without_values
@@ -42,8 +42,14 @@ class SeedlingServer(LanguageServer):
         self.status = StatusReporter(self)
         self.session = Session(EngineLink(self.status.show))
         self.traces = False
-        super().__init__(NAME, VERSION, protocol_cls=SeedlingProtocol, converter_factory=default_converter)
-        for module in (lifecycle, text_sync, inline_completion, configuration, commands):
+        super().__init__(
+            NAME,
+            VERSION,
+            protocol_cls=SeedlingProtocol,
+            converter_factory=default_converter,
+            notebook_document_sync=notebook.SYNC,
+        )
+        for module in (lifecycle, text_sync, notebook, inline_completion, configuration, commands):
             module.register(self)
 
     def report_server_error(self, error: Exception, source: Any) -> None:

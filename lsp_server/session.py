@@ -13,6 +13,7 @@ from lsp_server.client_profile import ClientProfile
 from lsp_server.context.live import LiveContext, View
 from lsp_server.engine_link import EngineLink
 from lsp_server.in_flight import Flights
+from lsp_server.notebooks import Notebooks
 from lsp_server.offers import Offers
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import from_client
@@ -63,6 +64,7 @@ class Session:
         self.context = LiveContext(self._view_for)
         self.switches = Switches()
         self.trees = Trees()
+        self.notebooks = Notebooks()
         self.changed_at_s = float("-inf")
         self.focused_uri: str | None = None
         self.type_along = TypeAlong()
@@ -164,8 +166,19 @@ class Session:
             trigger=trigger_of(request.trigger_kind, counts_from_zero=self._counts_from_zero),
             indent=indent,
             selected=selected,
+            above=self._lines_above(document),
             trees=self.trees,
         )
+
+    def _lines_above(self, document: Document) -> tuple[str, ...]:
+        """The lines of the code cells above a notebook's cell, those in its own language."""
+        lines: list[str] = []
+        for uri in self.notebooks.code_above(document.uri):
+            cell = self.document(uri)
+            if cell is not None and cell.language == document.language and cell.lines != ("",):
+                *whole, last = cell.lines
+                lines += [*whole, last + "\n"] if last else whole
+        return tuple(lines)
 
     async def unless_cut(self, ticket: Ticket, work: Awaitable[T]) -> T | Reason:
         """The result of `work`, or the reason why nobody wants it any more, whichever comes first.

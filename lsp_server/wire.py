@@ -208,11 +208,14 @@ def only_needed_capabilities(params: Any) -> Any:
         return params
     general = _optional_mapping(_optional_mapping(params.get("capabilities")).get("general"))
     kept = {"positionEncodings": _strings(general.get("positionEncodings"))} if "positionEncodings" in general else {}
+    capabilities: dict[str, Any] = {"general": kept} if kept else {}
+    if isinstance(_optional_mapping(params.get("capabilities")).get("notebookDocument"), dict):
+        capabilities["notebookDocument"] = {"synchronization": {}}
     folders = params.get("workspaceFolders")
     return {
         "processId": _optional_int(params.get("processId")),
         "rootUri": params.get("rootUri") if isinstance(params.get("rootUri"), str) else None,
-        "capabilities": {"general": kept} if kept else {},
+        "capabilities": capabilities,
         "workspaceFolders": [
             {"uri": folder["uri"], "name": str(folder.get("name", ""))}
             for folder in (folders if isinstance(folders, list) else [])

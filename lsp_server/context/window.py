@@ -28,7 +28,9 @@ def prompt_window(snapshot: Snapshot, context_tokens: int) -> api.Prompt:
     about 2.6 characters per context token.
     """
     budget_chars = int(context_tokens * CHARS_PER_TOKEN)
-    lines, row = snapshot.document.lines, snapshot.cursor.line
+    # A notebook's cells above stand before the cell as if all were one document.
+    lines = (*snapshot.above, *snapshot.document.lines) if snapshot.above else snapshot.document.lines
+    row = len(snapshot.above) + snapshot.cursor.line
     start = prefix_start(lines, row, int(budget_chars * PREFIX_SHARE))
     anchor = suffix_anchor(lines, row)
     end = suffix_end(lines, anchor, int(budget_chars * SUFFIX_SHARE))
