@@ -12,6 +12,7 @@ from lsp_server.engine_link import EngineState
 from lsp_server.features.gate import certainty
 from lsp_server.features.one_or_many_lines import is_line_completion
 from lsp_server.features.quiet import Asked, why_quiet
+from lsp_server.features.similar_line import rest_of_similar_line
 from lsp_server.outcome import Figures, Item, Outcome, Reason, Source, nothing
 from lsp_server.positions import Position, without_end
 from lsp_server.settings import Settings
@@ -44,6 +45,7 @@ def build_request(snapshot: Snapshot, settings: Settings, engine: EngineState, r
     return api.DenoiseRequest(
         id=request_id,
         prompt=prompt_window(snapshot, engine.capabilities.context_tokens),
+        canvas=(api.Masked(guess=rest_of_similar_line(snapshot)),),
         stop="line" if is_line_completion(snapshot, settings, engine.capabilities) else "node",
         deadline_ms=settings.automatic_deadline_ms if automatic else settings.invoked_deadline_ms,
     )
@@ -54,11 +56,17 @@ def with_guess(request: api.DenoiseRequest, guess: str) -> api.DenoiseRequest:
     return msgspec.structs.replace(request, canvas=(api.Masked(guess=guess),)) if guess else request
 
 
+def has_guess(request: api.DenoiseRequest) -> bool:
+    """Whether the engine is told what the hole may begin with."""
+    return any(isinstance(piece, api.Masked) and piece.guess for piece in request.canvas)
+
+
 def alternatives_to(request: api.DenoiseRequest) -> api.DenoiseRequest:
     """The request for further answers behind the same prompt, drawn at a temperature."""
     return msgspec.structs.replace(
         request,
         id=f"{request.id}-more",
+        canvas=(api.Masked(),),  # a guess would make them alike
         n=NUM_ALTERNATIVES - 1,
         seed=request.seed + 1,
         temperature=ALTERNATIVE_TEMPERATURE,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lsp_server.debounce import remaining_pause_s
-from lsp_server.features.complete import build_request, offer_again, with_guess
+from lsp_server.features.complete import build_request, has_guess, offer_again, with_guess
 from lsp_server.features.guess import guess_after
 from lsp_server.features.quiet import QUIET_REASONS, Asked, why_quiet
 from lsp_server.handlers.asking import ask_engine
@@ -65,7 +65,7 @@ async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outco
         if answered is not None:
             return answered
     plan = build_request(snapshot, settings, engine, ticket.id)
-    broken = session.type_along.broken_at(snapshot) if unasked else None
+    broken = session.type_along.broken_at(snapshot) if unasked and not has_guess(plan) else None
     plan = plan if broken is None else with_guess(plan, guess_after(*broken))
     flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan))
     outcome = await session.unless_cut(ticket, flight.wait())

@@ -6,6 +6,7 @@ import pytest
 from lsp_server.engine_link import EngineState
 from lsp_server.features.complete import (
     alternatives_to,
+    has_guess,
     plan_completion,
     shape_alternatives,
     shape_completion,
@@ -216,3 +217,11 @@ def test_a_guess_is_the_beginning_of_the_hole():
     request = asked(marked("x = |"))
     assert with_guess(request, "") is request
     assert with_guess(request, "foo(").canvas == (api.Masked(guess="foo("),)
+
+
+def test_a_similar_line_is_the_first_guess_but_none_for_alternatives():
+    request = asked(marked("total = sum(prices)\n\ntotal = |\n", trigger="invoked"))
+    assert request.canvas == (api.Masked(guess="sum(prices)\n"),)
+    assert has_guess(request)
+    assert alternatives_to(request).canvas == (api.Masked(),)
+    assert not has_guess(asked(marked("total = |\n")))

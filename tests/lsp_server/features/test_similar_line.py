@@ -1,0 +1,79 @@
+"""The rest of a line that begins as the cursor's does."""
+
+import pytest
+
+from lsp_server.features.similar_line import rest_of_similar_line
+from lsp_server.positions import Position
+from lsp_server.snapshot import Snapshot, open_document
+
+STORE = """\
+def get(key):
+    if key not in store:
+        raise KeyError(key)
+    return store[key]
+
+
+def put(key, value):
+    if key in store:
+        raise ValueError(f"{key} is taken")
+    store[key] = value
+
+
+"""
+
+
+def rest(marked: str) -> str:
+    before, _, after = marked.partition("|")
+    lines = before.split("\n")
+    document = open_document("file:///p/a.py", "python", 1, before + after)
+    cursor = Position(len(lines) - 1, len(lines[-1]))
+    return rest_of_similar_line(Snapshot(document=document, cursor=cursor, path="a.py"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("def pop(key):\n    if key not|", " in store:\n"),
+        ("def pop(key):\n    if key not in store:\n        raise |", "KeyError(key)\n"),  # the line above decides
+        ("def add(key):\n    if key in store:\n        raise |", 'ValueError(f"{key} is taken")\n'),
+        ("def pop(key):\n    if key not in store:\n        |", "raise KeyError(key)\n"),  # nothing begun: an equal one
+        ("def pop(key):\n    if key not in store:\n        |\n", "raise KeyError(key)\n"),
+        ("def pop(key):\n    if key not in store:\n\n        r|", "aise KeyError(key)\n"),
+    ],
+)
+def test_the_rest_of_the_most_similar_line(typed, found):
+    assert rest(STORE + typed) == found
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "|",  # nothing begun, and no line above is equal
+        "x|",
+        "while True|",  # no line begins so
+        "    return store[key]|",  # nothing is left of it
+        "def pop(key):\n    if key not|:",  # code behind the cursor
+        "    store[key] = value|",
+    ],
+)
+def test_no_similar_line_is_no_guess(typed):
+    assert rest(STORE + typed) == ""
+
+
+def test_the_cursors_own_line_is_none():
+    assert rest("print(a, b)\nprint(|") == "a, b)\n"
+    assert rest("a = 1\nprint(|\n") == ""
+
+
+def test_of_equally_similar_lines_the_nearest_counts():
+    assert rest("f(x, 1)\n\nf(x, 2)\n\nf(x, |\n\nf(x, 3)\n\n\n\n\nf(x, 4)\n") in ("2)\n", "3)\n")
+
+
+def test_code_below_counts_and_line_ends_do_not():
+    assert rest("total = |\r\n\r\ntotal = sum(prices)\r\n") == "sum(prices)\n"
+
+
+def test_long_lines_and_documents_are_bounded():
+    assert rest("data = |\ndata = [" + "0, " * 200 + "]\n") == ""
+    far = "total = sum(prices)\n" + "x\n" * 10_500 + "total = |"
+    assert rest(far) == ""
