@@ -31,20 +31,31 @@ ALTERNATIVE_TOP_P = 0.9
 
 
 def plan_completion(
-    snapshot: Snapshot, settings: Settings, engine: EngineState, request_id: str
+    snapshot: Snapshot,
+    settings: Settings,
+    engine: EngineState,
+    request_id: str,
+    snippets: tuple[api.Snippet, ...] = (),
 ) -> api.DenoiseRequest | Outcome:
     """The engine request for `snapshot`, or the outcome that says why there is none."""
     refused = why_quiet(Asked(snapshot, settings, engine))
-    return build_request(snapshot, settings, engine, request_id) if refused is None else refused
+    return build_request(snapshot, settings, engine, request_id, snippets) if refused is None else refused
 
 
-def build_request(snapshot: Snapshot, settings: Settings, engine: EngineState, request_id: str) -> api.DenoiseRequest:
+def build_request(
+    snapshot: Snapshot,
+    settings: Settings,
+    engine: EngineState,
+    request_id: str,
+    snippets: tuple[api.Snippet, ...] = (),
+) -> api.DenoiseRequest:
     """The engine request for `snapshot`, which nothing refuses."""
     assert engine.capabilities is not None, "why_quiet refuses what no engine can answer"
     automatic = snapshot.trigger == "automatic"
+    prompt = prompt_window(snapshot, engine.capabilities.context_tokens)
     return api.DenoiseRequest(
         id=request_id,
-        prompt=prompt_window(snapshot, engine.capabilities.context_tokens),
+        prompt=msgspec.structs.replace(prompt, snippets=snippets),
         canvas=(api.Masked(guess=rest_of_similar_line(snapshot)),),
         stop="line" if is_line_completion(snapshot, settings, engine.capabilities) else "node",
         deadline_ms=settings.automatic_deadline_ms if automatic else settings.invoked_deadline_ms,

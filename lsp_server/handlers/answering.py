@@ -64,7 +64,7 @@ async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outco
         answered = await _join(session, ticket, snapshot) or await _pause(session, ticket)
         if answered is not None:
             return answered
-    plan = build_request(snapshot, settings, engine, ticket.id)
+    plan = build_request(snapshot, settings, engine, ticket.id, session.context.snippets_for(snapshot))
     broken = session.type_along.broken_at(snapshot) if unasked and not has_guess(plan) else None
     plan = plan if broken is None else with_guess(plan, guess_after(*broken))
     flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan))

@@ -77,7 +77,8 @@ async def prefetch(session: Session, offer: Offer) -> None:
             return
         if session.switches.refusal(uri, snapshot.document.language, snapshot.trigger) is not None:
             return
-        plan = plan_completion(snapshot, session.settings_for(uri), session.engine.state, f"{offer.item.id}-next")
+        settings, snippets = session.settings_for(uri), session.context.snippets_for(snapshot)
+        plan = plan_completion(snapshot, settings, session.engine.state, f"{offer.item.id}-next", snippets)
         if isinstance(plan, Outcome):
             return
         flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan, prefetched=True))
