@@ -14,7 +14,7 @@ import msgspec
 
 from lsp_server.edits import Edits
 from lsp_server.positions import Encoding, Position, from_client, split_lines, without_end
-from model.syntax.incremental import Parsed, Trees
+from model.syntax.incremental import Parsed, Trees, outer_statement_end
 
 Trigger = Literal["invoked", "automatic"]
 
@@ -115,8 +115,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def parsed(self) -> Parsed | None:
-        """The document's syntax tree, without a selected popup item; None without a grammar and for large files."""
-        return self.trees.of(self.document.uri, self.document.lines, self.document.language)
+        """The syntax tree up to the end of the outermost statement at the cursor, without a selected popup item.
+
+        None without a grammar and for large files.
+        """
+        lines = self.document.lines
+        end = outer_statement_end(lines, self.cursor.line)
+        return self.trees.of(self.document.uri, lines[:end], self.document.language)
 
     @property
     def line_before(self) -> str:

@@ -46,7 +46,7 @@ class Trees:
     def of(self, key: str, lines: Sequence[str], language: str) -> Parsed | None:
         """The tree of the document `key` with these lines (with their ends); None without a grammar or when huge."""
         before = self._newest.get(key)
-        if before is not None and before.language == language and before.lines is lines:
+        if before is not None and before.language == language and before.lines == lines:
             self._newest.move_to_end(key)
             return before
         parsed = parse_lines(lines, language, before)
@@ -62,6 +62,19 @@ class Trees:
     def forget(self, key: str) -> None:
         """Drops a document's tree."""
         self._newest.pop(key, None)
+
+
+def outer_statement_end(lines: Sequence[str], row: int) -> int:
+    """The row below `row` where something new begins at the outermost level, or the number of lines.
+
+    What stands at a place is decided by then. Parsing no further is what makes a keystroke cheap: a parser reuses
+    what stands before a change, but not always what stands behind it (Python's indentation has a long reach: 1 ms in
+    the middle of 2,000 lines, often 5, against 0.2 without the lines behind).
+    """
+    for end in range(row + 1, len(lines)):
+        if lines[end][:1].strip() and lines[end][0] not in ")]}":
+            return end
+    return len(lines)
 
 
 def parse_lines(lines: Sequence[str], language: str, before: Parsed | None = None) -> Parsed | None:
