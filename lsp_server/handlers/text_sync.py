@@ -1,4 +1,4 @@
-"""Documents: opened, changed, saved, closed, focused (LSP 3.18 text synchronisation; `textDocument/didFocus` is Copilot's)."""
+"""Documents: opened, changed, saved, closed (LSP 3.18 text synchronisation), focused (`didFocus` is Copilot's)."""
 
 from typing import TYPE_CHECKING
 
