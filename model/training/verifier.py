@@ -7,7 +7,7 @@ tree-sitter's ERROR and MISSING nodes. Left out: unit tests, and every likelihoo
 from collections.abc import Sequence
 
 from model.syntax.trees import parse
-from model.tokenizer import Tokenizer
+from model.tokenizer import CUR, Tokenizer
 from model.training.block_runs import BlockRuns, Run
 from model.training.rollouts import ParsesWorse
 
@@ -26,12 +26,13 @@ def python_verifier(tokenizer: Tokenizer) -> ParsesWorse:
 
 
 def text_around(runs: BlockRuns, run: Run) -> tuple[list[int], list[int]]:
-    """The clean tokens of the run's sample before and behind its block; decoding drops those of the layout."""
+    """The clean tokens of the run's sample before its block, as far as they are its document's, and behind it."""
     batch = runs.batch
     owner, start = batch.noisy_sample[run.row, run.offset], int(batch.noisy_start[run.row, run.offset])
     tokens = batch.clean_tokens[run.row][batch.clean_sample[run.row] == owner].tolist()
     end = start + len(run.clean)
-    return tokens[max(0, start - NUM_TOKENS_BEFORE) : start], tokens[end : end + NUM_TOKENS_BEHIND]
+    first = max(tokens.index(CUR) + 1, start - NUM_TOKENS_BEFORE)
+    return tokens[first:start], tokens[end : end + NUM_TOKENS_BEHIND]
 
 
 def num_errors(text: str) -> int:

@@ -109,9 +109,9 @@ def test_the_verifier_counts_what_the_parser_cannot_read(toy_shards) -> None:
     assert num_errors("x = (1\n") > 0
     worse = python_verifier(toy_shards.tokenizer)
     runs = draw_runs(toy_shards, seed=1, number=0, copies=1, **SIZES)
-    run = max(runs.runs, key=lambda run: len(run.clean))
-    assert not worse(runs, run, run.clean)
-    assert worse(runs, run, toy_shards.tokenizer.encode(")]}" * 3))
+    assert not any(worse(runs, run, run.clean) for run in runs.runs)
+    # Not everywhere: text that a window cuts in the middle is broken already.
+    assert sum(worse(runs, run, toy_shards.tokenizer.encode(")]}" * 3)) for run in runs.runs) >= 3
 
 
 def test_a_small_stage(toy_folder, toy_shards, checkpoint, tmp_path) -> None:
