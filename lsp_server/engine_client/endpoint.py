@@ -12,6 +12,7 @@ import msgspec
 
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.paths import EnginePaths
+from lsp_server.user_settings import chosen_engine
 from model.engine.api import Health
 
 if TYPE_CHECKING:
@@ -35,18 +36,21 @@ class _EndpointFile(msgspec.Struct):
 
 
 def endpoint_from_environment() -> Endpoint | None:
-    """The running engine that SEEDLING_ENGINE names (unix:/path or http://127.0.0.1:port), or None if it is not set.
+    """The running engine that the user has named (unix:/path or http://127.0.0.1:port), or None if there is none.
 
-    The token for an http address is read from SEEDLING_ENGINE_TOKEN. Raises EngineUnavailable on anything else.
+    SEEDLING_ENGINE names it, else the user's settings file. The token for an http address is read from
+    SEEDLING_ENGINE_TOKEN. Raises EngineUnavailable on anything else.
     """
-    named = os.environ.get("SEEDLING_ENGINE")
+    named = chosen_engine()
     if not named:
         return None
     if named.startswith("unix:/"):
         return Endpoint(socket=named.removeprefix("unix:"))
     if named.startswith(("http://", "https://")):
         return Endpoint(url=named.rstrip("/"), token=os.environ.get("SEEDLING_ENGINE_TOKEN"))
-    raise EngineUnavailable("bad_address", "SEEDLING_ENGINE must be unix:/path or http://host:port.")
+    raise EngineUnavailable(
+        "bad_address", "SEEDLING_ENGINE (or engine in settings.toml) must be unix:/path or http://host:port."
+    )
 
 
 def local_endpoint(paths: EnginePaths) -> Endpoint | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from lsp_server.engine_client.errors import EngineUnavailable
+from lsp_server.user_settings import chosen_model
 from model.engine.api import API_VERSION
 
 MAX_SOCKET_PATH_BYTES = 103
@@ -33,8 +34,8 @@ class EnginePaths(msgspec.Struct, frozen=True):
 
 
 def default_model() -> Path:
-    """The checkpoint folder in use: SEEDLING_MODEL, else the embedded model of this installation."""
-    named = os.environ.get("SEEDLING_MODEL")
+    """The checkpoint folder in use: the user's choice (environment or file), else this installation's own."""
+    named = chosen_model()
     if named:
         return Path(named).expanduser().resolve()
     return Path(__file__).resolve().parents[2] / "model" / "embedded"
