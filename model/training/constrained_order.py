@@ -85,7 +85,7 @@ def _learn(tuner: FineTuner, found: Sequence[FoundOrders], say: Callable[[str], 
     """Passes over the orders, each time in another sequence, until the time is over."""
     rng = Random(tuner.options.seed)
     waiting: list[FoundOrders] = []
-    while tuner.share() < 1.0:
+    while tuner.num_steps == 0 or tuner.share() < 1.0:
         if tuner.num_steps % REPLAY_EVERY == REPLAY_EVERY - 1:
             kind, batch = "edit", tuner.replay(tuner.num_steps)
         else:

@@ -78,7 +78,7 @@ def train_on_policy(
     beta, updates = options.first_beta, 0
     curve = [measure(tuner, development, options, parses_worse, 0, beta)]
     say(_line(curve[-1]))
-    while tuner.share() < 1.0:
+    while updates == 0 or tuner.share() < 1.0:
         update(tuner, reference, options, parses_worse, updates, beta)
         updates += 1
         if updates % BETA_EVERY == 0:
