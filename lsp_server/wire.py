@@ -86,8 +86,9 @@ def read_inline_completion(params: Any) -> CompletionRequest:
 
 
 def read_completion(params: Any) -> CompletionRequest:
-    """Reads a plain completion request; its `triggerKind` 1 is typing and the completion key alike: not kept."""
-    return _completion_request(_mapping(params, "params"), None, {})
+    """Reads a plain completion request; its `triggerKind` 1 is typing and the completion key alike."""
+    fields = _mapping(params, "params")
+    return _completion_request(fields, _optional_int(_optional_mapping(fields.get("context")).get("triggerKind")), {})
 
 
 def trigger_of(trigger_kind: int | None, *, counts_from_zero: bool) -> Trigger:

@@ -17,6 +17,8 @@ PREFIX_SHARE = 0.70
 SUFFIX_SHARE = 0.25
 ANCHOR_STEP = 8
 MAX_TAIL_CHARS = 240
+# Some clients leave it in the text. There it counts as a character of the first line; to the model it means nothing.
+BYTE_ORDER_MARK = "\ufeff"
 _AVERAGE_LINE_CHARS = 32
 _STEPS = (32, 16, 8, 4, 2, 1)
 
@@ -38,9 +40,11 @@ def prompt_window(snapshot: Snapshot, context_tokens: int) -> api.Prompt:
     return api.Prompt(
         path=snapshot.path,
         language=snapshot.document.language,
-        prefix=_join(lines[start:row]),
-        line=snapshot.line_before,
-        tail=snapshot.line_after + ("" if is_last else "\n") + _join(lines[row + 1 : anchor]),
+        prefix=_join(lines[start:row]).removeprefix(BYTE_ORDER_MARK),
+        line=snapshot.line_before.removeprefix(BYTE_ORDER_MARK),
+        tail=snapshot.line_after.removeprefix(BYTE_ORDER_MARK)
+        + ("" if is_last else "\n")
+        + _join(lines[row + 1 : anchor]),
         suffix=_join(lines[anchor:end]),
     )
 

@@ -3,9 +3,11 @@
 Left out: being a completion engine; the language's own server lists names.
 """
 
+import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from lsprotocol import types
 
 from lsp_server.handlers.answering import complete
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from lsp_server.server import SeedlingServer
 
 MAX_LABEL_CHARS = 60
+TYPING_PAUSE_S = 1.0
+_INVOKED, _AUTOMATIC = 1, 2  # InlineCompletionTriggerKind
 _KIND_SNIPPET = 15
 _AS_IS = 1
 
@@ -28,7 +32,8 @@ def register(server: "SeedlingServer") -> None:
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "(", " ", "="]))
     def completion(params: CompletionRequest) -> Coroutine[Any, Any, dict]:
-        ticket, arrived = session.arrive(params)
+        since_change_s = asyncio.get_running_loop().time() - session.changed_at_s
+        ticket, arrived = session.arrive(as_inline(params, since_change_s))
         document = session.document(params.uri)
         lines = () if document is None else document.lines
 
@@ -38,6 +43,16 @@ def register(server: "SeedlingServer") -> None:
             return {"isIncomplete": True, "items": items}
 
         return answer()
+
+
+def as_inline(request: CompletionRequest, since_change_s: float) -> CompletionRequest:
+    """The request with the trigger kind that it would have as one for inline completion.
+
+    `CompletionTriggerKind` says 1 for a letter that was typed and for the completion key alike (2 and 3 are a trigger
+    character and a list that goes on): editors ask within a second of typing, so later it was the key.
+    """
+    by_hand = request.trigger_kind == 1 and since_change_s >= TYPING_PAUSE_S
+    return msgspec.structs.replace(request, trigger_kind=_INVOKED if by_hand else _AUTOMATIC)
 
 
 def to_wire(item: Item, lines: tuple[str, ...], encoding: Encoding) -> dict[str, Any]:
