@@ -116,18 +116,14 @@ async def _reach_given(endpoint: Endpoint, options: ReachOptions, on_progress: O
     while time.monotonic() < load_until_s:
         health = await read_health(endpoint)
         if health is None or health.status == "draining":
-            raise EngineUnavailable(
-                "not_running", "No engine answers at the address in SEEDLING_ENGINE (or settings.toml)."
-            )
+            raise EngineUnavailable("not_running", "No engine answers at the address in SEEDLING_ENGINE.")
         _check(health)
         if health.status == "ready":
             return endpoint
         if on_progress is not None:
             on_progress(health)
         await asyncio.sleep(POLL_S)
-    raise EngineUnavailable(
-        "model_failed", "The engine named in SEEDLING_ENGINE (or settings.toml) did not finish loading."
-    )
+    raise EngineUnavailable("model_failed", "The engine named in SEEDLING_ENGINE did not finish loading its model.")
 
 
 def _check(health: Health) -> None:

@@ -49,14 +49,14 @@ class StatusReporter:
 
     def answered(self, uri: str, outcome: Outcome) -> None:
         """A request was answered."""
-        if outcome.reason not in _UNSEEN:
-            self._last_outcome = outcome
+        if outcome.reason in _UNSEEN:
+            return
+        self._last_outcome = outcome
         is_other = self._uri is None or document_key(uri) != document_key(self._uri)
         if self._client_tells_focus and is_other:
             return
-        shown = (self._last_sent or {}).get("reason")
-        is_lasting = outcome.reason in LASTING and outcome.reason is not None and outcome.reason.slug != shown
-        if is_other or is_lasting or (outcome.items and shown is not None):
+        lasting = outcome.reason.slug if outcome.reason is not None and outcome.reason in LASTING else None
+        if is_other or lasting != (self._last_sent or {}).get("reason"):
             self._uri = uri
             self.refresh()
 
