@@ -1,6 +1,7 @@
 """`seedling doctor`: what is installed, what is missing, and what to do about each problem.
 
-Checks in order: Python, the installation, the engine's packages, the checkpoint, the engine, one timed step, editors.
+Checks in order: Python, the installation, the user's settings file, the engine's packages, the checkpoint, the engine,
+one timed step, editors.
 torch is looked up, never imported: this process stays small, and the engine tells which device it really uses.
 Left out: repairing anything; every problem names the command that does.
 """
@@ -20,6 +21,7 @@ from lsp_server.engine_client.connect import connect
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.launch import check_extras
 from lsp_server.engine_client.paths import default_model
+from lsp_server.user_settings import read_user_settings
 from model.engine import api
 
 State = Literal["ok", "note", "problem"]
@@ -52,6 +54,17 @@ def check_installation() -> Check:
             "seedling", "problem", f"not installed, only on the search path: {home}", "Run pip install seedling-lsp."
         )
     return Check("seedling", "ok", f"{version} in {home}")
+
+
+def check_settings() -> Check:
+    user = read_user_settings()
+    if user.sentences:
+        return Check("settings", "problem", str(user.path), " ".join(user.sentences))
+    if user.stamp is None:
+        return Check("settings", "ok", f"no file of yours; it would be {user.path}")
+    own = {"engine": user.engine, "model": user.model}
+    names = [*user.values, *(name for name, value in own.items() if value)]
+    return Check("settings", "ok", f"{user.path} sets {', '.join(names) or 'nothing'}")
 
 
 def check_packages() -> Check:
@@ -140,8 +153,8 @@ def _first_line(words: list[str]) -> str:
 
 def all_checks() -> list[Check]:
     """Every check; the engine is asked only where its packages and its checkpoint are there."""
-    checks = [check_python(), check_installation(), check_packages(), check_checkpoint()]
-    if all(check.state == "ok" for check in checks[2:]):
+    checks = [check_python(), check_installation(), check_settings(), check_packages(), check_checkpoint()]
+    if all(check.state == "ok" for check in checks[-2:]):
         checks += check_engine()
     return checks + check_editors()
 

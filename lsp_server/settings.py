@@ -160,9 +160,9 @@ def field_name(key: str) -> str | None:
 def _nearest(key: str, known: Iterable[str]) -> str:
     import difflib  # only where somebody has mistyped
 
-    spelled_alike = [name for name in known if ("_" in name) == ("_" in key) or name.islower()]
-    close = difflib.get_close_matches(key, spelled_alike, 1) or difflib.get_close_matches(key, list(known), 1)
-    return f" (the nearest is {close[0]})" if close else ""
+    by_plain_name = {_plain(name): name for name in known if "_" not in name or "_" in key}
+    close = difflib.get_close_matches(_plain(key), by_plain_name, 1)
+    return f" (the nearest is {by_plain_name[close[0]]})" if close else ""
 
 
 def section_of(layer: Any) -> Mapping[str, Any]:
@@ -179,5 +179,9 @@ def _refuse_foreign_hands(key: str) -> str | None:
 
 def is_forbidden(key: str) -> bool:
     """Whether `key` looks like something that only the user's own hand may choose."""
-    plain = key.lower().replace("_", "").replace("-", "").replace(".", "")
+    plain = _plain(key)
     return plain in _FORBIDDEN_KEYS or plain.startswith(_FORBIDDEN_PREFIXES)
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "").replace(".", "")

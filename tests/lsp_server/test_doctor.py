@@ -13,6 +13,7 @@ from lsp_server.doctor import Check
 def no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEEDLING_MODEL", str(tmp_path / "none"))
     monkeypatch.setenv("SEEDLING_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return tmp_path / "none"
 
 
@@ -34,6 +35,21 @@ def test_the_report_names_what_to_do(no_checkpoint: Path, capsys: pytest.Capture
     shown = capsys.readouterr().out
     assert "PROBLEM" in shown
     assert "→ Point SEEDLING_MODEL" in shown
+
+
+def test_the_users_settings_file_is_named_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "seedling" / "settings.toml"
+    check = doctor.check_settings()
+    assert (check.state, str(path) in check.found) == ("ok", True)
+    path.parent.mkdir()
+    path.write_text("manual_only = true\nmodel = '/m'\n")
+    assert doctor.check_settings() == Check("settings", "ok", f"{path} sets manual_only, model")
+    path.write_text("manual_onyl = true\nenabled = 3\n")
+    check = doctor.check_settings()
+    assert (check.state, check.found) == ("problem", str(path))
+    assert "manual_only" in check.advice
+    assert "enabled" in check.advice
 
 
 def test_missing_packages_are_named_with_the_way_to_add_them(monkeypatch: pytest.MonkeyPatch) -> None:

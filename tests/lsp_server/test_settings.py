@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from lsp_server.settings import Settings, parse_settings
+from lsp_server.settings import ParsedSettings, Settings, parse_settings
 
 
 def test_defaults_without_any_layer():
@@ -43,6 +43,23 @@ def test_unknown_keys_and_wrong_values_are_named_and_cost_only_themselves(key, v
     parsed = parse_settings({key: value, "manualOnly": True})
     assert parsed.settings == Settings(manual_only=True)
     assert list(parsed.remarks) == [key]
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [("manualonly", "manualOnly"), ("manual_onyl", "manual_only"), ("excludes", "exclude"), ("enable", "enabled")],
+)
+def test_the_nearest_key_is_named(mistyped, meant):
+    assert meant in parse_settings({mistyped: True}).remarks[mistyped]
+
+
+def test_a_key_that_resembles_nothing_gets_no_guess():
+    assert "nearest" not in parse_settings({"fontSize": 12}).remarks["fontSize"]
+
+
+def test_both_spellings_are_one_key():
+    parsed = parse_settings({"manual_only": True, "languagesOff": ["go"], "languages_off": ["rust"]})
+    assert parsed == ParsedSettings(Settings(manual_only=True, languages_off=("rust",)), {})
 
 
 def test_other_clients_keys_are_not_worth_a_word():
