@@ -142,7 +142,10 @@ def neovim(may_install: bool, strict: dict[str, str]) -> Tally:
     fetch = ["bash", "editors/tools/get-nvim.sh", str(TOOLS / "nvim")]
     if "SEEDLING_NVIM" not in os.environ and command(fetch) != 0:
         return skipped("Neovim 0.12 could not be fetched (reason above); SEEDLING_NVIM may name one")
-    return pytest("tests/editors/test_neovim.py", env=strict)
+    oldest = ["bash", "editors/tools/get-nvim-0.11.sh", str(TOOLS / "nvim-0.11"), sys.executable]
+    if "SEEDLING_NVIM_011" not in os.environ:
+        command(oldest)  # where it cannot be had, its tests are skipped and named
+    return pytest("tests/editors/neovim", env=strict)
 
 
 def vscode(may_install: bool, strict: dict[str, str]) -> Tally:
@@ -170,7 +173,7 @@ def parts(slow: bool, may_install: bool, required: set[str], pytest_arguments: l
         Part("python", "Python tests", lambda: pytest("-m", ORDINARY)),
         Part("slow", "slow Python tests", slow_tests),
         Part("wheel", "the built wheel in a fresh environment", lambda: pytest("-m", "wheel")),
-        Part("neovim", "Neovim smoke", lambda: neovim(may_install, strict("neovim"))),
+        Part("neovim", "Neovim 0.12 and 0.11", lambda: neovim(may_install, strict("neovim"))),
         Part("vscode", "VS Code smoke", lambda: vscode(may_install, strict("vscode"))),
     ]
 

@@ -125,6 +125,17 @@ def build_parser() -> argparse.ArgumentParser:
     clean.add_argument("--all", action="store_true", help="settings and downloaded models too")
     clean.add_argument("--yes", action="store_true", help="do not ask")
 
+    editor = _command(
+        commands,
+        "editor",
+        "install the plugin of an editor that comes with Seedling",
+        "Prints the plugin's folder; --install links it to where Neovim finds it. VS Code has an extension instead.",
+    )
+    editor.add_argument("editor", metavar="EDITOR", choices=["neovim"], help="neovim")
+    actions = editor.add_mutually_exclusive_group()
+    actions.add_argument("--install", action="store_true", help="link the plugin into Neovim's plugin folder")
+    actions.add_argument("--uninstall", action="store_true", help="remove that link")
+
     for name, what in MODEL_COMMANDS.items():
         _command(commands, name, what, "", takes_help=False)
     return parser
@@ -255,6 +266,12 @@ def _clean(options: argparse.Namespace) -> int:
     return clean.run(options.all, options.yes)
 
 
+def _editor(options: argparse.Namespace) -> int:
+    from lsp_server import editor_command
+
+    return editor_command.run(options.install, options.uninstall)
+
+
 def _model_command(words: list[str]) -> int:
     """Hands a command that needs torch over to the model's own command line."""
     try:
@@ -273,4 +290,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "engine": _engine,
     "doctor": _doctor,
     "clean": _clean,
+    "editor": _editor,
 }

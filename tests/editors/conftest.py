@@ -35,6 +35,12 @@ def nvim_program() -> Path:
 
 
 @pytest.fixture(scope="session")
+def nvim_011_program() -> Path:
+    """The oldest Neovim that is supported: without inline completion of its own."""
+    return tool("SEEDLING_NVIM_011", ".tools/nvim-0.11/bin/nvim", "Neovim 0.11")
+
+
+@pytest.fixture(scope="session")
 def code_server_prefix() -> Path:
     """The folder that editors/tools/get-code-server.sh filled."""
     return tool("SEEDLING_CODE_SERVER", ".tools/code-server", "code-server")

@@ -1,26 +1,43 @@
--- The optional part: ghost text where Seedling attaches, :Seedling, <Plug>(seedling-accept). No default keys.
--- Nothing of lua/seedling is loaded before it is needed. Needs Neovim 0.12 (vim.lsp.inline_completion).
+-- The optional part: ghost text where Seedling attaches, :Seedling, <Plug> mappings. No default keys.
+-- Nothing of lua/seedling is loaded before it is needed. Needs Neovim 0.11 (vim.lsp.config).
 
 if vim.g.loaded_seedling then
   return
 end
 vim.g.loaded_seedling = true
 
-if vim.fn.has('nvim-0.12') == 0 then
-  vim.notify('Seedling needs Neovim 0.12 or later: older versions cannot show ghost text.', vim.log.levels.WARN)
+if vim.fn.has('nvim-0.11') == 0 then
+  vim.notify('Seedling needs Neovim 0.11 or later: older versions have no vim.lsp.config.', vim.log.levels.WARN)
   return
 end
 
--- The server tells its state with this notification (the shape is GitHub Copilot's).
 vim.lsp.config('seedling', {
+  -- What Neovim 0.11 does not say of itself, this plugin can do. Without it the server answers plain completions.
+  capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
   handlers = {
     didChangeStatus = function(_, params)
-      require('seedling').set_status(params)
+      require('seedling.status').set(params)
     end,
   },
 })
 
 local group = vim.api.nvim_create_augroup('seedling', {})
+
+---@param events string|string[]
+---@param desc string
+---@param callback fun(event: table)
+---@param pattern? string
+local function on(events, desc, callback, pattern)
+  desc = 'Seedling: ' .. desc
+  vim.api.nvim_create_autocmd(events, { group = group, pattern = pattern, desc = desc, callback = callback })
+end
+
+---@param event table
+---@return vim.lsp.Client?
+local function client_of(event)
+  local client = vim.lsp.get_client_by_id(event.data.client_id)
+  return client and client.name == 'seedling' and client or nil
+end
 
 -- Neovim only logs that an enabled server is not there.
 vim.api.nvim_create_autocmd('FileType', {
@@ -36,29 +53,59 @@ vim.api.nvim_create_autocmd('FileType', {
   end,
 })
 
-vim.api.nvim_create_autocmd('LspAttach', {
-  group = group,
-  desc = 'Seedling: show ghost text',
-  callback = function(event)
-    local client = vim.lsp.get_client_by_id(event.data.client_id)
-    if client and client.name == 'seedling' then
-      require('seedling').attach(client, event.buf)
-    end
-  end,
-})
+on('LspAttach', 'show ghost text', function(event)
+  local client = client_of(event)
+  if not client then
+    return
+  end
+  if vim.lsp.inline_completion then
+    -- Else core's module, where the user has switched it on for other servers, would draw the same text once more.
+    vim.lsp.inline_completion.enable(false, { client_id = client.id })
+  end
+  require('seedling.draw').define_highlights()
+  require('seedling.suggest').watch(event.buf)
+  if event.buf == vim.api.nvim_get_current_buf() then
+    require('seedling').entered(event.buf)
+  end
+end)
 
-vim.keymap.set('i', '<Plug>(seedling-accept)', function()
-  vim.lsp.inline_completion.get()
-end, { desc = 'Seedling: accept the ghost text' })
+on('LspDetach', 'take ghost text away', function(event)
+  if client_of(event) then
+    require('seedling.suggest').unwatch(event.buf)
+  end
+end)
+
+on('BufEnter', 'tell the server which document has the focus', function(event)
+  if #vim.lsp.get_clients({ name = 'seedling' }) > 0 then
+    require('seedling').entered(event.buf)
+  end
+end)
+
+on('User', 'make way for the menu of blink.cmp', function()
+  if package.loaded['seedling.suggest'] then
+    vim.schedule(require('seedling.suggest').menu_changed)
+  end
+end, 'BlinkCmpMenu*')
+
+for name, call in pairs({
+  ['accept'] = 'accept',
+  ['accept-word'] = 'accept_word',
+  ['accept-line'] = 'accept_line',
+  ['next'] = 'next',
+  ['previous'] = 'previous',
+  ['dismiss'] = 'dismiss',
+  ['trigger'] = 'trigger',
+}) do
+  local run = ('<Cmd>lua require("seedling").%s()<CR>'):format(call)
+  vim.keymap.set('i', ('<Plug>(seedling-%s)'):format(name), run, { desc = 'Seedling: ' .. name:gsub('-', ' ') })
+end
 
 vim.api.nvim_create_user_command('Seedling', function(command)
-  require('seedling').command(command.fargs[1] or 'status')
+  require('seedling.command').run(command.fargs)
 end, {
-  nargs = '?',
-  desc = 'Seedling: status, toggle, restart, log',
-  complete = function(typed)
-    return vim.tbl_filter(function(name)
-      return vim.startswith(name, typed)
-    end, { 'log', 'restart', 'status', 'toggle' })
+  nargs = '*',
+  desc = 'Seedling: status, toggle, snooze, trigger, restart, log, health',
+  complete = function(typed, line)
+    return require('seedling.command').complete(typed, line)
   end,
 })

@@ -1,108 +1,77 @@
--- What :Seedling and the ghost-text switch do. The server is thin to us: a client named 'seedling' of Neovim's own LSP.
--- Leaves out: drawing ghost text (vim.lsp.inline_completion does), accepting words or lines of it (core cannot yet).
+-- What mappings, statuslines and configurations may call. Nothing else is loaded before it is needed.
+-- Leaves out: commands (command.lua), the autocommands that start it all (plugin/seedling.lua).
 
 local M = {}
 
----@class seedling.Status The parameters of the server's didChangeStatus.
----@field kind 'Normal'|'Warning'|'Error'|'Inactive'
----@field busy boolean
----@field message string
-
----@type seedling.Status?
-local status
-local ghost_text = vim.tbl_get(vim.g, 'seedling', 'ghost_text') ~= false
-
----@return vim.lsp.Client[]
-local function clients()
-  return vim.lsp.get_clients({ name = 'seedling' })
+--- Accepts the ghost text. false where there is none: the key can then do what it does else.
+---@return boolean accepted
+function M.accept()
+  return require('seedling.suggest').accept('all')
 end
 
----@param new_status seedling.Status
-function M.set_status(new_status)
-  status = new_status
-  vim.api.nvim_exec_autocmds('User', { pattern = 'SeedlingStatus', data = new_status, modeline = false })
+--- Accepts the next word of the ghost text; the rest stays.
+---@return boolean accepted
+function M.accept_word()
+  return require('seedling.suggest').accept('word')
 end
 
----@param client vim.lsp.Client
----@param buffer integer
-function M.attach(client, buffer)
-  -- Core counts a buffer as off and a client as on until told otherwise. The buffer is switched on here, once; the
-  -- user's switch is the client's, so that other servers' ghost text is left alone.
-  vim.lsp.inline_completion.enable(true, { bufnr = buffer })
-  vim.lsp.inline_completion.enable(ghost_text, { client_id = client.id })
+--- Accepts the ghost text to the end of its line; the rest stays.
+---@return boolean accepted
+function M.accept_line()
+  return require('seedling.suggest').accept('line')
 end
 
---- One line for people. Also fit for a statusline: %{v:lua.require'seedling'.status()}
+--- Whether there is ghost text to accept.
+---@return boolean
+function M.visible()
+  return require('seedling.suggest').visible()
+end
+
+--- Shows the next alternative; the first time others are asked for.
+function M.next()
+  require('seedling.suggest').cycle(1)
+end
+
+--- Shows the alternative before.
+function M.previous()
+  require('seedling.suggest').cycle(-1)
+end
+
+--- Takes the ghost text away until something else would be suggested.
+function M.dismiss()
+  require('seedling.suggest').dismiss()
+end
+
+--- Asks now, also where ghost text is switched off.
+function M.trigger()
+  require('seedling.suggest').trigger()
+end
+
+--- One line for people: what the server is doing, and why the current buffer gets no ghost text.
 ---@return string
 function M.status()
-  if #clients() == 0 then
-    return 'Seedling: not running (:checkhealth seedling may tell why)'
-  end
-  local text = status and status.message or ''
-  if text == '' then
-    text = not status and 'running' or status.kind == 'Normal' and 'ready' or status.kind:lower()
-  end
-  if status and status.busy then
-    text = text .. ' …'
-  end
-  return 'Seedling: ' .. text .. (ghost_text and '' or ' (ghost text off)')
+  return require('seedling.status').line()
 end
 
-function M.toggle()
-  ghost_text = not ghost_text
-  for _, client in ipairs(clients()) do
-    vim.lsp.inline_completion.enable(ghost_text, { client_id = client.id })
-  end
-  vim.notify('Seedling: ghost text ' .. (ghost_text and 'on' or 'off'))
-end
-
-function M.restart()
-  status = nil
-  if #clients() > 0 then
-    vim.cmd('lsp restart seedling')
-  else
-    vim.cmd('lsp enable seedling')
-  end
-end
-
---- Where the server writes its log; the same folders as Python's platformdirs.
+--- A few characters for a 'statusline' or lualine, % escaped; '' in buffers that Seedling does not serve.
 ---@return string
-function M.log_path()
-  local folder
-  if vim.fn.has('win32') == 1 then
-    folder = vim.env.LOCALAPPDATA
-  elseif vim.fn.has('mac') == 1 then
-    folder = vim.fs.joinpath(vim.uv.os_homedir(), 'Library/Application Support')
-  else
-    folder = vim.env.XDG_STATE_HOME or vim.fs.joinpath(vim.uv.os_homedir(), '.local/state')
-  end
-  return vim.fs.joinpath(folder, 'seedling/server.log')
+function M.statusline()
+  return require('seedling.status').statusline()
 end
 
---- Opens the server's log; where there is none, Neovim's LSP log, which says why a server did not start.
-function M.log()
-  local path = M.log_path()
-  vim.cmd.tabedit(vim.fn.fnameescape(vim.uv.fs_stat(path) and path or vim.lsp.log.get_filename()))
-  vim.bo.autoread = true
-  vim.cmd.normal({ 'G', bang = true })
+--- A buffer has been entered: tells the servers which document has the focus.
+---@param buffer integer
+function M.entered(buffer)
+  if #require('seedling.client').all(buffer) > 0 then
+    require('seedling.status').entered(buffer)
+  end
+  require('seedling.client').focus(buffer)
 end
 
-local commands = {
-  status = function()
-    vim.notify(M.status())
-  end,
-  toggle = M.toggle,
-  restart = M.restart,
-  log = M.log,
-}
-
----@param name string
-function M.command(name)
-  if commands[name] then
-    commands[name]()
-  else
-    vim.notify(('Seedling: no command %q; there are status, toggle, restart, log'):format(name), vim.log.levels.ERROR)
-  end
+--- The same as setting vim.g.seedling before the plugin loads; there is no need to call it.
+---@param options? seedling.Options
+function M.setup(options)
+  vim.g.seedling = vim.tbl_extend('force', vim.g.seedling or {}, options or {})
 end
 
 return M
