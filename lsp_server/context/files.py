@@ -67,7 +67,7 @@ class ProjectFiles:
         self._nested = tuple(os.path.realpath(other) for other in nested)
         self._ignores = Ignores(self._folder)
         self._kept: OrderedDict[str, FileText] = OrderedDict()
-        self._kept_bytes = 0
+        self.kept_bytes = 0
 
     def read(self, path: str, allowance: Allowance) -> FileText | None:
         """The text of a file, or None."""
@@ -145,11 +145,11 @@ class ProjectFiles:
 
     def _keep(self, text: FileText) -> None:
         old = self._kept.pop(text.path, None)
-        self._kept_bytes += text.size_bytes - (0 if old is None else old.size_bytes)
+        self.kept_bytes += text.size_bytes - (0 if old is None else old.size_bytes)
         self._kept[text.path] = text
-        while self._kept_bytes > MAX_KEPT_BYTES:
+        while self.kept_bytes > MAX_KEPT_BYTES:
             _, gone = self._kept.popitem(last=False)
-            self._kept_bytes -= gone.size_bytes
+            self.kept_bytes -= gone.size_bytes
 
 
 def is_inner_path(path: str) -> bool:

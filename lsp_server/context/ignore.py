@@ -7,11 +7,13 @@ the repository, and whether a file is tracked (an ignored file that git tracks i
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 
 import msgspec
 from pathspec import GitIgnoreSpec
+from pathspec.pattern import RegexPattern
 from pathspec.patterns.gitignore import GitIgnorePatternError
 
 NAMES = (".gitignore", ".seedlingignore")
@@ -23,9 +25,28 @@ MAX_FOLDERS_UP = 12
 MAX_KNOWN_FILES = 256
 
 
+class Pattern(msgspec.Struct, frozen=True):
+    """One line: what matches is ignored, or brought back where not `includes`. `is_inside` is the line's ending `/**`.
+
+    pathspec's expressions match whatever lies below a match, too. Here folders are asked about one by one, so a match
+    must reach to the path's end: only then `!keep` does not bring back a file in `keep` that another line ignores.
+    """
+
+    regex: re.Pattern[str]
+    includes: bool
+    is_inside: bool
+
+    def matches(self, path: str) -> bool:
+        """Whether the line means this path (a folder's ends with a slash)."""
+        if self.is_inside:
+            found = self.regex.match(path)
+            return found is not None and found.end() < len(path)
+        return any(found.end() == len(path) for found in self.regex.finditer(path))
+
+
 class _Known(msgspec.Struct, frozen=True):
     stamp: tuple[int, int]
-    spec: GitIgnoreSpec
+    patterns: tuple[Pattern, ...]
 
 
 class Ignores:
@@ -49,39 +70,45 @@ class Ignores:
         verdict = False
         parts = path.rstrip("/").split("/")
         for depth in range(len(parts)):
-            spec = self._spec(os.path.join(top, *parts[:depth], name))
-            if spec is not None:
-                below = "/".join(parts[depth:]) + ("/" if path.endswith("/") else "")
-                include = spec.check_file(below).include
-                verdict = verdict if include is None else include
+            below = "/".join(parts[depth:]) + ("/" if path.endswith("/") else "")
+            for pattern in reversed(self._patterns(os.path.join(top, *parts[:depth], name))):
+                if pattern.matches(below):
+                    verdict = pattern.includes
+                    break
         return verdict
 
-    def _spec(self, path: str) -> GitIgnoreSpec | None:
+    def _patterns(self, path: str) -> tuple[Pattern, ...]:
         try:
             status = os.stat(path)
         except (OSError, ValueError):
-            return None
+            return ()
         if not stat.S_ISREG(status.st_mode):
-            return None  # as for git
+            return ()  # as for git
         stamp = (status.st_mtime_ns, status.st_size)
         known = self._known.get(path)
         if known is None or known.stamp != stamp:
             if len(self._known) >= MAX_KNOWN_FILES:
                 self._known.clear()
-            known = self._known[path] = _Known(stamp, read_spec(_read(path)))
-        return known.spec
+            known = self._known[path] = _Known(stamp, read_patterns(_read(path)))
+        return known.patterns
 
 
-def read_spec(text: str) -> GitIgnoreSpec:
+def read_patterns(text: str) -> tuple[Pattern, ...]:
     """The patterns of an ignore file; lines that git cannot read either are left out."""
     patterns = []
     for line in text.splitlines()[:MAX_PATTERNS]:
         bounded = bounded_pattern(line)
         try:
-            patterns += GitIgnoreSpec.from_lines([bounded]).patterns
+            read = GitIgnoreSpec.from_lines([bounded]).patterns
         except (GitIgnorePatternError, ValueError):
             continue
-    return GitIgnoreSpec(patterns)
+        is_inside = bounded.rstrip().endswith("/**") and len(bounded.strip().strip("/*!")) > 0
+        patterns += [
+            Pattern(one.regex, one.include, is_inside)
+            for one in read
+            if isinstance(one, RegexPattern) and one.regex is not None and one.include is not None
+        ]
+    return tuple(patterns)
 
 
 def bounded_pattern(line: str) -> str:
