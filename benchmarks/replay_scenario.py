@@ -27,10 +27,14 @@ RECORD_AGAIN = "record again with ./dev bench manners --record"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """`answer` is the last outcome's name, `failure` why the scenario failed (empty where it passed)."""
+    """`answer` is the last outcome's name, `failure` why the scenario failed (empty where it passed).
+
+    shown: ghost text was there wherever the scenario expects some, whatever it said.
+    """
 
     name: str
     kind: Kind
+    shown: bool
     answer: str
     confidence: float | None
     failure: str
@@ -88,6 +92,7 @@ async def _play(scenario: Scenario, engine: ReplayEngine) -> Result:
     return Result(
         name=scenario.name,
         kind=scenario.kind,
+        shown=bool(player.was_shown) and all(player.was_shown),
         answer=editor.last_trace.get("reason", "not asked"),
         confidence=editor.last_trace.get("confidence"),
         failure=failure,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.scenario import File
+from model.syntax.incremental import num_equal_at_end, num_equal_at_start
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _WORD = re.compile(r"\w+")
@@ -45,7 +46,7 @@ class OpenDocument:
     @property
     def line_start(self) -> int:
         """Where the cursor's line begins."""
-        return max((end.end() for end in _LINE_END.finditer(self.text, 0, self.cursor)), default=0)
+        return _line_start(self.text[: self.cursor])
 
     @property
     def line(self) -> str:
@@ -56,25 +57,31 @@ class OpenDocument:
     def replace(self, start: int, end: int, text: str) -> dict[str, Any]:
         """Replaces a part of the text; the cursor goes behind the new text. Returns the LSP content change."""
         change = {"range": {"start": self.position(start), "end": self.position(end)}, "text": text}
-        self._before.append((self.text, self.cursor))
         self.text = self.text[:start] + text + self.text[end:]
         self.cursor = start + len(text)
         self.version += 1
         return change
 
+    def begin_step(self) -> None:
+        """What is changed from here on is undone at once."""
+        self._before.append((self.text, self.cursor))
+
     def undo(self) -> dict[str, Any]:
-        """Takes the last change back. Returns the LSP content change, which covers the whole text."""
-        text, cursor = self._before.pop()
-        change = self.replace(0, len(self.text), text)
-        self._before.pop()
+        """Takes the changes of the last step that had some back. Returns the LSP content change."""
+        text, cursor = self.text, self.cursor
+        while text == self.text:
+            text, cursor = self._before.pop()
+        start = num_equal_at_start(self.text, text)
+        num_behind = num_equal_at_end(self.text[start:], text[start:])
+        change = self.replace(start, len(self.text) - num_behind, text[start : len(text) - num_behind])
         self.cursor = cursor
         return change
 
     def position(self, index: int) -> dict[str, int]:
         """The LSP position of an index."""
-        ends = list(_LINE_END.finditer(self.text, 0, index))
-        start = ends[-1].end() if ends else 0
-        return {"line": len(ends), "character": num_utf16(self.text[start:index])}
+        head = self.text[:index]
+        num_ends = head.count("\n") + head.count("\r") - head.count("\r\n")
+        return {"line": num_ends, "character": num_utf16(head[_line_start(head) :])}
 
     def index(self, position: dict[str, int]) -> int:
         """The index of an LSP position."""
@@ -136,6 +143,10 @@ def stray_bracket(text: str) -> str | None:
         elif character in _CLOSES and (not expected or expected.pop() != character):
             return character
     return expected[-1] if expected else None
+
+
+def _line_start(head: str) -> int:
+    return max(head.rfind("\n"), head.rfind("\r")) + 1
 
 
 def _is_subsequence(part: str, whole: str) -> bool:

@@ -196,6 +196,11 @@ class Editor:
 
     # What the user does
 
+    def begin_step(self) -> None:
+        """What follows is undone at once."""
+        if self._active is not None:
+            self._active.begin_step()
+
     def type(self, text: str) -> None:
         """One keystroke; an opening bracket with its closing one leaves the cursor between the two."""
         ghost, self._ghosts = self.ghost, []

@@ -32,10 +32,13 @@ def record(scenarios: list[Scenario], say: Callable[[str], None]) -> Cassette:
         client = runner.run(connect())
         try:
             cassette = Cassette(runner.run(client.capabilities()), {})
+            used_keys: set[str] = set()
             for scenario in scenarios:
                 cassette = _with_answers(cassette, scenario, runner, client)
-                say(f"{scenario.name}: {len(cassette.replies)} questions so far")
-            return cassette
+                used_keys |= replay(scenario, cassette).used_keys
+                say(f"{scenario.name}: {len(used_keys)} questions so far")
+            # What was asked only because an answer before it was missing goes.
+            return Cassette(cassette.capabilities, {key: cassette.replies[key] for key in sorted(used_keys)})
         finally:
             runner.run(client.close())
             if is_own_engine:

@@ -36,6 +36,7 @@ class Player:
     def __init__(self, editor: Editor, engine: ReplayEngine, files: Sequence[File]) -> None:
         self._editor, self._engine, self._files = editor, engine, files
         self._settings: dict[str, Any] = {}
+        self.was_shown: list[bool] = []  # for each `expect shown`
 
     async def begin(self) -> None:
         """Opens the document with the cursor (a notebook with all its cells) when the engine has settled."""
@@ -47,6 +48,7 @@ class Player:
 
     async def play(self, step: Step) -> None:
         """Does one step. Raises Failed or Missing."""
+        self._editor.begin_step()
         try:
             await self._play(step)
         except (AssertionError, LookupError, ValueError, TypeError) as error:
@@ -145,6 +147,8 @@ class Player:
 
     async def _expect(self, step: Step) -> None:
         await self._settle()
+        if step.tokens[1].text == "shown":
+            self.was_shown.append(self._editor.ghost is not None)
         found = [self._difference(alternative) for alternative in _alternatives(step.tokens[1:])]
         if None not in found:
             raise ValueError(next(difference for difference in found if difference))
@@ -192,6 +196,9 @@ class Player:
             case ["prompt", "containing"]:
                 asked = str(engine.asked[-1].prompt) if engine.asked else ""
                 return _unless(repr(text)[1:-1] in asked, asked)
+            case ["prompt", "without"]:
+                asked = str(engine.asked[-1].prompt) if engine.asked else text
+                return _unless(repr(text)[1:-1] not in asked, asked)
             case ["status", reason]:
                 status = editor.status.get("reason") or "none"
                 return _unless(status == reason.lower(), f"the status is {status}")
