@@ -21,6 +21,8 @@ LIMITS = {
     "rate": (0.001, 1000),
     "max_steps": (1, 2**31),
     "threads": (1, 1024),
+    "tau": (0.01, 0.99),
+    "beta": (0, 100),
 }
 """Lowest and highest sensible value of an argument."""
 
@@ -30,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the run and, at its end, the checkpoint")
     parser.add_argument("--minutes", type=float, default=35.0, help="wall time of the whole run, restarts included")
     parser.add_argument("--config", choices=CONFIGS, default="small_9m", help="shape of the network")
+    parser.add_argument(
+        "--stage",
+        choices=("first", "order", "on-policy"),
+        default="first",
+        help="first = warm-up, masks and edits; order and on-policy go on from the checkpoint of --from",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument(
         "--from", dest="start_from", type=Path, help="checkpoint folder whose weights the run begins with"
@@ -46,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile (no C++ compiler needed)")
     parser.add_argument("--fp32", action="store_true", help="no bf16 (CPUs without bf16 instructions)")
+    parser.add_argument("--tau", type=float, default=0.7, help="on-policy: the threshold that is trained for")
+    parser.add_argument(
+        "--beta", type=float, default=0.2, help="on-policy: first weight of the cost, 0 = certainty only"
+    )
     parser.add_argument("--name", default="seedling-9m", help="name of the model in its preset")
 
 
@@ -77,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
             torch.set_num_threads(args.threads)
         if (args.out / "model.safetensors").exists() and not (args.out / "resume.safetensors").exists():
             raise TrainError(f"{args.out} holds a checkpoint that is no run's; name another folder")
+        if args.stage != "first":
+            return _later_stage(args)
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
         if device == "cuda" and not torch.cuda.is_available():
             raise TrainError("--device cuda was asked for, but torch sees no CUDA device")
@@ -111,3 +125,14 @@ def run(args: argparse.Namespace) -> int:
         f"{scores.masked_nats:.3f} nats per canvas token"
     )
     return 0
+
+
+def _later_stage(args: argparse.Namespace) -> int:
+    from model.training.later_stages_command import run_on_policy, run_order
+    from model.training.run_state import TrainError
+
+    if args.start_from is None:
+        raise TrainError(f"--stage {args.stage} goes on from a trained checkpoint: name its folder with --from")
+    if args.resume:
+        raise TrainError(f"--stage {args.stage} is short and begins anew: leave --resume out")
+    return (run_order if args.stage == "order" else run_on_policy)(args, args.start_from)

@@ -30,6 +30,7 @@ CLIP_NORM = 1.0
 NUM_RISE_STEPS = 20
 AVERAGE_FROM = 0.7
 EXTRA_HEAD_ROWS = 256
+LATER_RATE = 0.15  # of the first stages' rates: the weights are trained already
 
 
 class FineTuneOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ class FineTuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     out: Path
     minutes: float
     seed: int = 0
-    rate: float = 0.15
+    rate: float = LATER_RATE
     num_rows: int = 4
     clean_tokens: int = 512
     noisy_tokens: int = 512

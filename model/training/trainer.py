@@ -110,7 +110,7 @@ class _Trainer:
         self.allowed_KV = allowed_labels(options.network.vocab_size).to(options.device)
         self.forward: Forward = two_stream_hidden
         if options.compile:
-            self.forward = _compiled_or_eager()
+            self.forward = compiled_or_eager()
         self.before_s = state.counters.spent_s
         self.started_s = time.monotonic()
 
@@ -244,7 +244,7 @@ class _Trainer:
         return scores
 
 
-def _compiled_or_eager() -> Forward:
+def compiled_or_eager() -> Forward:
     """`two_stream_hidden` compiled, for its two static shapes; eager from the first time that compiling fails.
 
     A run of an hour must not end because the second shape meets a compiler bug or a missing C++ compiler.

@@ -209,6 +209,10 @@ BAD_ARGUMENTS = (
     ("--threads", "0"),
     ("--from", "nowhere"),
     ("--device", "cuda"),
+    ("--stage", "order"),
+    ("--stage", "on-policy", "--from", "nowhere"),
+    ("--stage", "on-policy", "--tau", "1"),
+    ("--stage", "order", "--from", "nowhere", "--resume"),
 )
 
 
