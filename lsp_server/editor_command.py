@@ -107,11 +107,11 @@ def _make_link(folder: Path, path: Path) -> None:
 
 def unlink(path: Path) -> int:
     """Removes what `link` made; anything else stays."""
-    if path.is_symlink():
+    if path.is_symlink() and (not path.exists() or (path / MARK).is_file()):
         path.unlink()
-    elif (path / MARK).is_file() and sys.platform == "win32":
+    elif not path.is_symlink() and (path / MARK).is_file() and sys.platform == "win32":
         shutil.rmtree(path)
-    elif path.exists():
+    elif path.is_symlink() or path.exists():
         raise EditorError(f"{path} is not what --install made and was left alone: remove it yourself.")
     else:
         print(printable(f"Nothing is installed at {path}"))
