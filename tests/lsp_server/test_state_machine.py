@@ -1,0 +1,483 @@
+"""Any session at all, step by step, against an oracle: a client's own model of its documents, in its own units.
+
+The server runs in this process with an engine whose answers come when the machine says so and a clock that moves when
+it says so, so every run can be repeated and shrunk. Each answer of the engine is numbered: the machine knows for which
+text at which cursor it was asked for. After every step it must hold that the server's documents are the client's, that
+each request has at most one answer, and that an item fits the version it was asked for, holds only what the engine
+promised for that very place, and is not shown where the user has switched it off. At the end each has exactly one.
+test_fuzz.py does less, over real pipes.
+"""
+
+import asyncio
+import itertools
+import json
+from collections import Counter
+from typing import Any, NamedTuple
+
+import pytest
+from editor_model import Edit, edit_of, num_units, places_of, position_of, unified
+from hypothesis import HealthCheck, event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from lsp_server.engine_link import EngineState, EngineTrouble
+from lsp_server.outcome import Reason
+from lsp_server.server import SeedlingServer
+from model.engine import api
+
+# Two documents; of one the client spells the URI as it likes, as VS Code and others do on Windows.
+URIS = {"a.py": ["file:///c%3A/w/a.py", "file:///C:/w/a.py", "file:///c:/w/a.py"], "b.py": ["file:///w%20x/b.py"]}
+PIECES = ["a", "(", ")", '"', " ", "    ", "\t", "\n", "\r\n", "\r", "é", "e\u0301", "😀", "\u2028", "x = ", "if a:\n"]
+BODIES = ["v{q}z", "v{q}z)", 'v{q}z")', "é😀{q}z", "({q}z)", "v{q}z\nw{q}z", "", "v{q}\x00", "  v{q}z", "{q}z  # n{q}"]
+WHICH = st.integers(0, 1_000)
+NAME = st.sampled_from(sorted(URIS))
+TEXT = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
+EDITS = st.lists(st.tuples(WHICH, st.integers(0, 3), TEXT), min_size=1, max_size=3)
+SETTINGS = [{}, {"enabled": False}, {"manualOnly": True}, {"confidence": 0.99}, {"exclude": ["a.py"]}, {"enabled": "?"}]
+CAPABILITIES = api.Capabilities(
+    api=api.API_VERSION,
+    model="scripted",
+    device="none",
+    languages=("python",),
+    complete=("line", "block"),
+    rewrite="none",
+    fix=False,
+    mend=False,
+    next_edit=False,
+    context_tokens=100_000,
+)
+FIGURES: dict[str, Any] = {
+    "reason": "stop",
+    "steps": 1,
+    "forwards": 1,
+    "num_tokens": 1,
+    "prompt_tokens": 1,
+    "cached_tokens": 1,
+    "model": "scripted",
+    "device": "none",
+    "engine_ms": 1.0,
+}
+READY = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=CAPABILITIES)
+
+
+class StillLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock stands still unless it is moved."""
+
+    now_s = 0.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class ScriptedEngine:
+    """In place of the engine link: keeps every question until it is told what to say."""
+
+    def __init__(self) -> None:
+        self.state = READY
+        self.questions: list[tuple[api.DenoiseRequest, asyncio.Future[list[api.Done]]]] = []
+
+    def start(self) -> None:
+        self.state = READY
+
+    async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
+        answer: asyncio.Future[list[api.Done]] = asyncio.get_running_loop().create_future()
+        self.questions.append((request, answer))
+        try:
+            return await answer
+        finally:
+            self.questions = [question for question in self.questions if question[1] is not answer]
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+
+class Document(NamedTuple):
+    version: int
+    text: str
+
+
+class Asked(NamedTuple):
+    name: str
+    document: Document
+    cursor: int
+    may_show: bool
+
+
+class Promise(NamedTuple):
+    """What the engine said, between the two texts it was asked about."""
+
+    before: str
+    after: str
+    text: str
+
+
+class Session(RuleBasedStateMachine):
+    @initialize(encoding=st.sampled_from(["utf-8", "utf-16", "utf-32"]), inline=st.booleans())
+    def begin(self, encoding: str, inline: bool) -> None:
+        self.loop = StillLoop()
+        self.encoding = encoding
+        self.method = "textDocument/inlineCompletion" if inline else "textDocument/completion"
+        self.server = SeedlingServer()
+        self.engine = self.server.session.engine = ScriptedEngine()
+        self.server.protocol.set_writer(self)
+        self.documents: dict[str, Document] = {}
+        self.asked: dict[int, list[Asked]] = {}
+        self.num_sent: Counter[int] = Counter()
+        self.answers: dict[int, list[dict]] = {}
+        self.promises: dict[str, list[Promise]] = {name: [] for name in URIS}
+        self.shown: tuple[Asked, list[dict]] | None = None
+        self.off: set[str] = set()
+        self.settings: dict[str, Any] = {}
+        self.is_snoozed = self.is_down = False
+        self.numbers, self.ids, self.versions = itertools.count(100), itertools.count(1), itertools.count(1)
+        capabilities = {"general": {"positionEncodings": [encoding]}}
+        if inline:
+            capabilities["textDocument"] = {"inlineCompletion": {}}
+        self.request("initialize", {"capabilities": capabilities, "initializationOptions": {"context": "none"}})
+
+    # The wire
+
+    def write(self, data: bytes) -> None:
+        message = json.loads(data.partition(b"\r\n\r\n")[2])
+        if "method" not in message:
+            self.answers.setdefault(message["id"], []).append(message)
+
+    def close(self) -> None:
+        """The protocol may close its writer."""
+
+    def send(self, message: dict) -> None:
+        async def deliver() -> None:
+            self.server.protocol.receive(json.dumps({"jsonrpc": "2.0", **message}).encode())
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(deliver())
+
+    def notify(self, method: str, params: Any) -> None:
+        self.send({"method": method, "params": params})
+
+    def request(self, method: str, params: Any, msg_id: int | None = None) -> int:
+        msg_id = next(self.ids) if msg_id is None else msg_id
+        self.num_sent[msg_id] += 1
+        self.send({"id": msg_id, "method": method, "params": params})
+        return msg_id
+
+    def command(self, name: str, *arguments: Any) -> dict:
+        """The answer to a command, which is due at once."""
+        return self.answers[self.request("workspace/executeCommand", {"command": name, "arguments": arguments})][-1]
+
+    def pass_time(self, seconds: float) -> None:
+        async def settle() -> None:
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        self.loop.now_s += seconds
+        self.loop.run_until_complete(settle())
+
+    # Documents
+
+    def uri(self, name: str, which: int = 0) -> str:
+        return URIS[name][which % len(URIS[name])]
+
+    def change(self, name: str, changes: list[dict], text: str, which: int = 0) -> None:
+        version = next(self.versions)
+        identifier = {"uri": self.uri(name, which), "version": version}
+        self.documents[name] = Document(version, text)
+        self.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": changes})
+
+    @rule(name=NAME, text=TEXT, which=WHICH)
+    def open(self, name: str, text: str, which: int) -> None:
+        """Also of a document that is open: a reload."""
+        document = self.documents[name] = Document(next(self.versions), text)
+        fields = {"uri": self.uri(name, which), "languageId": "python", "version": document.version, "text": text}
+        self.notify("textDocument/didOpen", {"textDocument": fields})
+        if self.is_down:
+            del self.documents[name]
+
+    @rule(name=NAME, which=WHICH)
+    def close_document(self, name: str, which: int) -> None:
+        self.documents.pop(name, None)
+        self.notify("textDocument/didClose", {"textDocument": {"uri": self.uri(name, which)}})
+
+    @precondition(lambda self: self.documents and not self.is_down)
+    @rule(name=NAME, edits=EDITS, which=WHICH)
+    def edit(self, name: str, edits: list[tuple[int, int, str]], which: int) -> None:
+        if name not in self.documents:
+            return
+        text, changes = self.documents[name].text, []
+        for place, length, new in edits:
+            places = places_of(text)
+            first = place % len(places)
+            edit = Edit(places[first], places[min(first + length, len(places) - 1)], new)
+            changes.append(edit.to_wire(text, self.encoding))
+            text = edit.applied(text)
+        self.change(name, changes, text, which)
+
+    @precondition(lambda self: self.documents and not self.is_down)
+    @rule(name=NAME, text=TEXT)
+    def replace_all(self, name: str, text: str) -> None:
+        if name in self.documents:
+            self.change(name, [{"text": text}], text)
+
+    @rule(name=NAME)
+    def change_without_open(self, name: str) -> None:
+        if name not in self.documents:
+            identifier = {"uri": self.uri(name), "version": next(self.versions)}
+            self.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [{"text": "ghost"}]})
+
+    # Requests
+
+    @rule(name=NAME, place=WHICH, kind=st.sampled_from([0, 1, 2, 2, 2]), which=WHICH, reuse=st.integers(0, 9))
+    def ask(self, name: str, place: int, kind: int, which: int, reuse: int) -> None:
+        document = self.documents.get(name, Document(0, ""))
+        places = places_of(document.text)
+        # Mostly at the end, where typing happens.
+        self.ask_at(name, places[-1 - place % len(places)] if place % 3 else places[-1], kind, which, reuse)
+
+    def ask_at(self, name: str, cursor: int, kind: int = 2, which: int = 0, reuse: int = 9) -> int:
+        document = self.documents.get(name, Document(0, ""))
+        msg_id = next(self.ids)
+        if reuse == 0 and self.asked:
+            msg_id = list(self.asked)[which % len(self.asked)]
+        switched_on = self.settings.get("enabled") is not False and name not in self.off
+        unasked = kind == 2 or self.method.endswith("/completion")
+        excluded = name in self.settings.get("exclude", ())
+        quiet = unasked and (self.is_snoozed or self.settings.get("manualOnly", False))
+        may_show = name in self.documents and switched_on and not excluded and not quiet and not self.is_down
+        self.asked.setdefault(msg_id, []).append(Asked(name, document, cursor, may_show))
+        params = {
+            "textDocument": {"uri": self.uri(name, which)},
+            "position": position_of(document.text, cursor, self.encoding),
+            "context": {"triggerKind": kind},
+        }
+        return self.request(self.method, params, msg_id)
+
+    @precondition(lambda self: self.documents)
+    @rule(name=NAME)
+    def ask_for_an_old_version(self, name: str) -> None:
+        if name in self.documents and not self.is_down:
+            params = {
+                "textDocument": {"uri": self.uri(name), "version": self.documents[name].version - 1},
+                "position": {"line": 0, "character": 0},
+                "context": {"triggerKind": 1},
+            }
+            answer = self.answers[self.request(self.method, params)][-1]
+            assert answer["result"]["items"] == []
+
+    @rule(which=WHICH)
+    def cancel(self, which: int) -> None:
+        known = [*self.asked, 10_000_000, "never sent"]
+        self.notify("$/cancelRequest", {"id": known[which % len(known)]})
+
+    @rule(seconds=st.sampled_from([0.01, 0.5, 3.0, 700.0]))
+    def wait(self, seconds: float) -> None:
+        self.pass_time(seconds)
+
+    # The engine
+
+    @precondition(lambda self: self.engine.questions)
+    @rule(which=WHICH, body=st.sampled_from(BODIES), confidence=st.sampled_from([1.0, 1.0, 0.9, 0.01]))
+    def engine_answers(self, which: int, body: str, confidence: float) -> None:
+        request, answer = self.engine.questions[which % len(self.engine.questions)]
+        prompt = request.prompt
+        done = []
+        for index in range(request.n):
+            text = body.format(q=next(self.numbers))
+            name = prompt.path.rpartition("/")[2]
+            self.promises[name].append(
+                Promise(unified(prompt.prefix + prompt.line), unified(prompt.tail + prompt.suffix), unified(text))
+            )
+            done.append(api.Done(text=text, index=index, confidence=confidence, **FIGURES))
+        answer.set_result(done)
+        self.pass_time(0.001)
+
+    @precondition(lambda self: self.engine.questions)
+    @rule(which=WHICH, reason=st.sampled_from([Reason.ENGINE_ERROR, Reason.NO_ENGINE, Reason.DEADLINE]))
+    def engine_fails(self, which: int, reason: Reason) -> None:
+        _, answer = self.engine.questions[which % len(self.engine.questions)]
+        answer.set_exception(EngineTrouble(reason, "As told."))
+        self.pass_time(0.001)
+
+    @rule(lost=st.booleans())
+    def engine_changes(self, lost: bool) -> None:
+        self.engine.state = EngineState(kind="failed", sentence="Gone.") if lost else READY
+
+    # What the user does with an item
+
+    def items_now(self) -> tuple[Asked, list[dict]] | None:
+        """The last items, if the document is still what they were made for."""
+        if self.shown is None or self.is_down:
+            return None
+        asked, items = self.shown
+        return (asked, items) if self.documents.get(asked.name) == asked.document else None
+
+    @precondition(lambda self: self.items_now())
+    @rule(which=WHICH)
+    def accept(self, which: int) -> None:
+        asked, items = self.items_now()
+        item = items[which % len(items)]
+        if "range" in item:
+            self.notify("textDocument/didShowCompletion", {"item": item})
+        edit = edit_of(item, asked.document.text, asked.cursor, self.encoding)
+        before = asked.document.text
+        after = edit.applied(before)
+        self.change(asked.name, [edit.to_wire(before, self.encoding)], after, which)
+        assert self.command(item["command"]["command"], *item["command"]["arguments"]).get("result", 0) is None
+        event("accepted")
+
+    @precondition(lambda self: self.items_now())
+    @rule(length=st.integers(1, 6), reports=st.booleans())
+    def accept_a_part_and_ask_again(self, length: int, reports: bool) -> None:
+        """Or type it: the rest is then offered at once, or nothing, but never anything else."""
+        asked, items = self.items_now()
+        item, text = items[0], asked.document.text
+        edit = edit_of(item, text, asked.cursor, self.encoding)
+        if edit.start != asked.cursor or edit.end != asked.cursor:
+            return
+        part = edit.text[:length]
+        typed = Edit(edit.start, edit.start, part)
+        self.change(asked.name, [typed.to_wire(text, self.encoding)], typed.applied(text))
+        if reports:
+            accepted = {"item": item, "acceptedLength": num_units(part, "utf-16")}
+            self.notify("textDocument/didPartiallyAcceptCompletion", accepted)
+        msg_id = self.ask_at(asked.name, edit.start + len(part))
+        answers = self.answers.get(msg_id)
+        if answers and answers[0]["result"]["items"]:
+            (again,) = answers[0]["result"]["items"]
+            rest = edit_of(again, self.documents[asked.name].text, edit.start + len(part), self.encoding)
+            assert rest.text.endswith(edit.text[length:])
+            event("typed along")
+
+    # Switches
+
+    @precondition(lambda self: not self.is_down)
+    @rule(minutes=st.sampled_from([0, 10]))
+    def snooze(self, minutes: int) -> None:
+        assert "result" in self.command("seedling.snooze", minutes)
+        self.is_snoozed = minutes > 0
+
+    @precondition(lambda self: not self.is_down)
+    @rule(name=NAME, on=st.booleans(), which=WHICH)
+    def set_document(self, name: str, on: bool, which: int) -> None:
+        assert "result" in self.command("seedling.setDocument", self.uri(name, which), on)
+        (self.off.discard if on else self.off.add)(name)
+
+    @precondition(lambda self: not self.is_down)
+    @rule(
+        bad=st.sampled_from([["seedling.snooze", "soon"], ["seedling.setDocument"], ["seedling.accepted", {}], ["?"]])
+    )
+    def odd_command(self, bad: list) -> None:
+        answer = self.command(*bad)
+        assert "error" in answer or answer["result"] is None
+
+    @precondition(lambda self: not self.is_down)
+    @rule(values=st.sampled_from(SETTINGS))
+    def configure(self, values: dict) -> None:
+        self.settings = values
+        self.notify("workspace/didChangeConfiguration", {"settings": {"seedling": {"context": "none", **values}}})
+
+    @rule(name=NAME, focused=st.booleans())
+    def focus(self, name: str, focused: bool) -> None:
+        self.notify("textDocument/didFocus", {"textDocument": {"uri": self.uri(name)}} if focused else {})
+
+    @precondition(lambda self: not self.is_down and next(self.numbers) > 112)
+    @rule()
+    def shut_down(self) -> None:
+        answer = self.request("shutdown", None)
+        assert self.answers[answer] == [{"jsonrpc": "2.0", "id": answer, "result": None}]
+        self.is_down = True
+        self.documents.clear()
+        assert self.answers[self.request("initialize", {"capabilities": {}})][0]["error"]["code"] == -32600
+
+    # What must hold
+
+    @invariant()
+    def documents_are_the_clients(self) -> None:
+        if not hasattr(self, "server") or self.is_down:
+            return
+        for name, uris in URIS.items():
+            document = self.server.session.document(uris[-1])
+            assert (None if document is None else (document.version, document.text)) == self.documents.get(name)
+
+    @invariant()
+    def answers_fit(self) -> None:
+        if not hasattr(self, "server"):
+            return
+        for msg_id, answers in list(self.answers.items()):
+            assert len(answers) <= self.num_sent[msg_id]
+            for asked, answer in zip(self.asked.get(msg_id, []), answers, strict=False):
+                if len(self.asked[msg_id]) == 1:
+                    self.check(asked, answer)
+            if len(answers) == self.num_sent[msg_id] == 1:
+                del self.answers[msg_id], self.num_sent[msg_id]
+
+    def check(self, asked: Asked, answer: dict) -> None:
+        if "error" in answer:
+            assert answer["error"]["code"] in (-32800, -32600, -32601)
+            assert (answer["error"]["code"] == -32600) <= self.is_down
+            return
+        items = answer["result"]["items"]
+        assert asked.may_show or not items
+        for item in items:
+            edit = edit_of(item, asked.document.text, asked.cursor, self.encoding)
+            assert self.was_promised(asked, edit), (asked, edit)
+            event("shown")
+        if items:
+            self.shown = asked, items
+
+    def was_promised(self, asked: Asked, edit: Edit) -> bool:
+        """Whether the engine said this, for this document, before it or while this was typed of it."""
+        text = asked.document.text
+        before, after = unified(text[: asked.cursor]), unified(text[asked.cursor :])
+        new = squashed(edit.text[asked.cursor - edit.start :])
+        for promise in self.promises[asked.name]:
+            if not before.startswith(promise.before):
+                continue
+            typed, whole = squashed(before[len(promise.before) :]), squashed(promise.text)
+            same_behind = after.endswith(promise.after) or promise.after.endswith(after)
+            if same_behind and whole.startswith(typed) and whole[len(typed) :].startswith(new):
+                return True
+        return False
+
+    def teardown(self) -> None:
+        if not hasattr(self, "server"):
+            return
+        try:
+            for _ in range(50):
+                while self.engine.questions and not self.engine.questions[0][1].done():
+                    self.engine_answers(0, "v{q}z", 1.0)
+                self.pass_time(1.0)
+                self.answers_fit()
+                if all(len(self.answers.get(msg_id, ())) == num for msg_id, num in self.num_sent.items()):
+                    break
+            unanswered = {msg_id: num for msg_id, num in self.num_sent.items() if len(self.answers[msg_id]) != num}
+            assert not unanswered
+            late = self.server.protocol.shut_down
+            assert late == self.is_down
+        finally:
+            self.loop.run_until_complete(self.server.session.close())
+            self.loop.close()
+
+
+def squashed(text: str) -> str:
+    """`text` without white space, which shaping may change."""
+    return "".join(text.split())
+
+
+COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
+
+
+def test_any_session():
+    run_state_machine_as_test(Session, settings=settings(max_examples=60, stateful_step_count=40, **COMMON))
+
+
+@pytest.mark.slow
+def test_many_sessions():
+    run_state_machine_as_test(Session, settings=settings(max_examples=1_000, stateful_step_count=80, **COMMON))
