@@ -6,6 +6,7 @@ document. Why not urllib: it cuts `file:///w/a#b/.env` at the `#`, which some cl
 name would be lost. Left out: cases that only a file system knows (links, upper and lower case beyond drive letters).
 """
 
+import functools
 import re
 import sys
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ class _Uri(NamedTuple):
     rest: str
 
 
+@functools.lru_cache(maxsize=2048)  # a keystroke asks for the same few again and again
 def _split(uri: str) -> _Uri:
     match = _PARTS.fullmatch(uri)
     assert match is not None, "every part of the pattern is optional"
