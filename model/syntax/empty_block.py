@@ -15,7 +15,7 @@ from model.syntax.trees import grammar
 from model.syntax.windows import width
 
 _HEADER = re.compile(r"\s*(?:\)|(?:async|class|def|for|if|match|try|while|with|else|elif|except|finally|case)\b)")
-_BEFORE_A_BLOCK = re.compile(r"(?<!\breturn)(?<!\byield)(?<!\bdefault)[\w)>]\Z")
+_BEFORE_A_BLOCK = re.compile(r"[\w)>](?<!\breturn)(?<!\byield)(?<!\bdefault)\Z")
 
 
 def begins_empty_block(parsed: Parsed, row: int) -> bool:

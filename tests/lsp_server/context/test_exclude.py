@@ -56,3 +56,25 @@ def test_sizes_are_measured_in_bytes():
 def test_minified_lines():
     assert refused("file:///w/a.py", "x" * 1_001) is Reason.MINIFIED
     assert refused("file:///w/a.py", "x = 1\n" + "x" * 5_000) is None
+    assert refused("file:///w/a.py", f"{'x' * 200}\n" * 100) is Reason.MINIFIED
+    assert refused("file:///w/a.py", f"{'x' * 200}\n" * 10) is None  # a small table
+    assert refused("file:///w/a.py", "x = 1\n" * 2_000) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("x = '\0'\n", True),
+        ("x\0=\0 \0" * 50, True),  # UTF-16 read as bytes
+        ("\ufffd" * 30 + "x" * 60, True),  # an encoding that is not UTF-8
+        ("# caf\ufffd\n" + "x = 1\n" * 20, False),
+        ("\x1b[31m" * 100, True),
+        ("\ufeffx = 1\n", False),
+        ("x = 1\n\x0c\ny = '\u2028\x85'\n", False),  # form feed, line separator, NEL: old sources hold them
+        ("x = 1\ry = 2\r", False),
+        ("é𝒳" * 100, False),
+        ("", False),
+    ],
+)
+def test_what_is_no_text_is_left_alone(text, is_refused):
+    assert (refused("file:///w/a.py", text) is Reason.BINARY) is is_refused

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,3 +93,16 @@ def test_the_last_line_has_no_line_end_and_a_crlf_document_reads_as_lf():
     assert (prompt.prefix, prompt.line, prompt.tail, prompt.suffix) == ("a\n", "b = ", "\nc", "")
     assert prompt_window(snapshot_at("a", 0, 1), 100).tail == ""
     assert Position(0, 1) == snapshot_at("a", 0, 1).cursor
+
+
+@pytest.mark.parametrize(("column", "line", "tail"), [(4, "im ", "x\ny\n"), (1, "", "im x\ny\n"), (0, "", "im x\ny\n")])
+def test_a_byte_order_mark_is_not_in_the_prompt(column, line, tail):
+    prompt = prompt_window(snapshot_at("\ufeffim x\ny\n", 0, column), 100)
+    assert (prompt.prefix, prompt.line, prompt.tail + prompt.suffix) == ("", line, tail)
+    below = prompt_window(snapshot_at("\ufeffim x\ny\n", 1, 1), 100)
+    assert (below.prefix, below.line) == ("im x\n", "y")
+
+
+def test_separators_that_are_no_line_ends_stay_in_their_line():
+    prompt = prompt_window(snapshot_at("a\x0c\u2028\x85b\rc = |", 1, 4), 100)
+    assert (prompt.prefix, prompt.line) == ("a\x0c\u2028\x85b\n", "c = ")

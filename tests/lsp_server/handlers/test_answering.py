@@ -8,6 +8,7 @@ import pytest
 
 from lsp_server import in_flight
 from lsp_server.engine_link import EngineLink, EngineState, EngineTrouble
+from lsp_server.handlers import answering, asking
 from lsp_server.handlers.answering import complete
 from lsp_server.handlers.asking import prefetch
 from lsp_server.outcome import Outcome, Reason
@@ -340,3 +341,147 @@ async def test_enter_joins_what_is_asked_ahead():
     outcome = await own
     assert ([item.text for item in outcome.items], outcome.name) == (["y = 2"], "joined")
     assert len(editor.engine.requests) == 2
+
+
+async def test_what_is_shown_may_be_taken_back_letter_by_letter_and_nothing_else_comes_then():
+    editor = Editor(Engine("foo(1)", "bar"))
+    assert (await editor.ask()).items
+    assert await editor.texts("x = fo|\n") == ["o(1)"]
+    assert await editor.texts("x = f|\n") == ["oo(1)"]  # a deletion, into what is there
+    editor.write("x =|\n")
+    assert (await editor.ask()).reason is Reason.JUST_DELETED
+    assert len(editor.engine.requests) == 1
+    editor.write("x =y|\n")
+    assert (await editor.ask()).items
+
+
+async def test_what_was_accepted_and_undone_is_not_shown_again():
+    editor = Editor(Engine("foo(1)", "bar"))
+    assert (await editor.ask()).items
+    editor.write("x = foo(1)|\n")
+    editor.write("x = |\n")
+    assert (await editor.ask()).reason is Reason.UNDONE
+    assert (await editor.ask(trigger_kind=1)).items
+
+
+async def test_the_prompt_is_not_built_where_the_answer_is_there(monkeypatch):
+    editor = Editor(Engine("foo(1)"))
+    assert (await editor.ask()).items
+    monkeypatch.setattr(answering, "build_request", None)
+    assert await editor.texts("x = f|\n") == ["oo(1)"]
+
+
+class VirtualTime(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer when nothing else is to be done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now_s = 1_000.0
+
+    def time(self) -> float:
+        return self._now_s
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:  # pyright: ignore[reportAttributeAccessIssue]
+            self._now_s = max(self._now_s, self._scheduled[0].when())  # pyright: ignore[reportAttributeAccessIssue]
+        super()._run_once()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class SlowEngine(Engine):
+    """An engine that takes `seconds` for each answer."""
+
+    seconds = 0.3
+
+    async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
+        answers = await super().ask(request)
+        await asyncio.sleep(self.seconds)
+        return answers
+
+
+def type_quickly(expected_s: float, gap_s: float, editors_pause_s: float = 0.0) -> tuple[list[str], int]:
+    """Types a line at an engine of 0.3 s: what the last request is answered, and how many questions there were."""
+
+    async def typing() -> tuple[list[str], int]:
+        editor = Editor(SlowEngine(*["!"] * 30), "|\n")
+        editor.session.flights._measure = lambda seconds: None  # its clock is the real one
+        editor.session.flights.expected_s = expected_s
+        request = None
+        for end in range(1, 21):
+            editor.write("value = compute(everything)"[:end] + "|\n")
+            await asyncio.sleep(editors_pause_s)
+            request = editor.ask()
+            await asyncio.sleep(gap_s - editors_pause_s)
+        assert request is not None
+        outcome = await request
+        return [item.text for item in outcome.items], len(editor.engine.requests)
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        return runner.run(typing())
+
+
+def test_a_burst_of_keys_asks_a_slow_engine_once():
+    assert type_quickly(expected_s=0.3, gap_s=0.12) == (["!"], 1)
+    assert type_quickly(expected_s=0.3, gap_s=0.12, editors_pause_s=0.05) == (["!"], 1)
+
+
+def test_an_engine_believed_fast_and_slow_typing_are_asked_at_each_key():
+    assert type_quickly(expected_s=0.01, gap_s=0.12)[1] > 10
+    assert type_quickly(expected_s=0.3, gap_s=0.6)[1] == 20
+
+
+def test_asked_by_hand_nothing_waits():
+    async def by_hand() -> float:
+        editor = Editor(SlowEngine("foo"))
+        editor.session.flights.expected_s = 5.0
+        editor.write("x = y + |\n")
+        started_s = asyncio.get_running_loop().time()
+        assert (await editor.ask(trigger_kind=1)).items
+        return asyncio.get_running_loop().time() - started_s
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        assert runner.run(by_hand()) == pytest.approx(0.3)
+
+
+class LateAlternatives(Engine):
+    """An engine whose alternatives come `late_s` behind the first answer."""
+
+    late_s = 1.0
+
+    async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
+        answers = await super().ask(request)
+        try:
+            await asyncio.sleep(0.0 if request.n == 1 else self.late_s)
+        except asyncio.CancelledError:
+            self.num_cancelled += 1
+            raise
+        return answers
+
+
+def test_late_alternatives_do_not_hold_the_first_answer_up_but_come_when_asked_for_again():
+    async def cycling() -> None:
+        editor = Editor(LateAlternatives("foo", "bar", "baz", "foo", "bar", "baz"))
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        assert [item.text for item in (await editor.ask(trigger_kind=1)).items] == ["foo"]
+        assert loop.time() - started_s == pytest.approx(asking.ALTERNATIVES_PATIENCE_S)
+        assert editor.engine.num_cancelled == 1
+        # Now one is shown: whoever asks at the same place wants another one.
+        outcome = await editor.ask(trigger_kind=1)
+        assert [item.text for item in outcome.items] == ["foo", "bar", "baz"]
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        runner.run(cycling())
+
+
+def test_alternatives_that_fail_cost_nothing():
+    class Failing(Engine):
+        async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
+            if request.n > 1:
+                raise EngineTrouble(Reason.ENGINE_ERROR, "No.")
+            return await super().ask(request)
+
+    async def ask() -> list[str]:
+        return [item.text for item in (await Editor(Failing("foo")).ask(trigger_kind=1)).items]
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        assert runner.run(ask()) == ["foo"]
