@@ -30,6 +30,7 @@ def register(server: "SeedlingServer") -> None:
         document = session.document(params.uri)
         if document is not None:
             session.context.saved(document.uri)
+        configuration.refresh(server)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: Closed) -> None:
