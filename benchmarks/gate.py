@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SEED, TYPED_SEED = 0, 1
 PLACES_PER_TYPED_LINE = 3
+PLACES, KEYSTROKES = "places", "keystrokes"
 AIM = 2.0
 MEAN_UNTIL_NOW = 0.4
 THRESHOLDS = (0.0, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -39,11 +40,11 @@ NUM_SAMPLES = 1000
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """One question. `line`: which line it belongs to (keystrokes of one line share it); `num_left`: characters of the
-    line that are still missing; of the proposal no text, only figures (proposals.py).
+    """One question. `group`: PLACES or KEYSTROKES; `line`: which line it belongs to (keystrokes of one line share it);
+    `num_left`: characters of the line that are still missing; of the proposal no text, only figures (proposals.py).
     """
 
-    group: str  # "places" or "keystrokes"
+    group: str
     kind: str  # "new", "rest" or "typed"
     is_test: bool
     line: int
@@ -162,13 +163,13 @@ def places_of(documents: Sequence[tuple[str, str]], num: int) -> Iterator[tuple[
 
     line = 0
     for place in line_places(documents, kind="rest", num=num, seed=SEED):
-        yield "places", "rest", (line := line + 1), place
+        yield PLACES, "rest", (line := line + 1), place
     for place in line_places(documents, kind="whole", num=num, seed=SEED):
-        yield "places", "new", (line := line + 1), typed_up_to(place, _indent(place.gold))
+        yield PLACES, "new", (line := line + 1), typed_up_to(place, _indent(place.gold))
     for place in line_places(documents, kind="whole", num=max(1, num // PLACES_PER_TYPED_LINE), seed=TYPED_SEED):
         line += 1
         for column in range(_indent(place.gold), len(place.gold.rstrip())):
-            yield "keystrokes", "typed", line, typed_up_to(place, column)
+            yield KEYSTROKES, "typed", line, typed_up_to(place, column)
 
 
 def typed_up_to(place: "Place", column: int) -> "Place":
@@ -204,7 +205,7 @@ def main() -> None:
 def report(tries: Sequence[Tried]) -> dict:
     """Prints the tables; gives what stands in them."""
     result: dict = {"default": Settings().confidence, "aim": AIM}
-    for group in ("places", "keystrokes"):
+    for group in (PLACES, KEYSTROKES):
         halves = [[t for t in tries if t.group == group and t.is_test == is_test] for is_test in (False, True)]
         if not all(halves):
             raise EvalError("these shards do not hold both the projects to calibrate on and others to test on")
@@ -235,17 +236,17 @@ def _report_group(group: str, calibration: list[Tried], test: list[Tried]) -> di
         f"{'whole text, from':22}{'shown':>8}{'precision':>11}{'times all':>11}{'right kept':>12}{'wrong hidden':>14}",
         end="",
     )
-    print(f"{'saved':>8}" if group == "keystrokes" else "")
+    print(f"{'saved':>8}" if group == KEYSTROKES else "")
     result["curve"] = []
     for threshold in THRESHOLDS:
         at = shown_at(test, shipped, threshold)
-        saved = characters_saved(test, shipped, threshold) if group == "keystrokes" else None
+        saved = characters_saved(test, shipped, threshold) if group == KEYSTROKES else None
         _print_row(f"{threshold:.2f}", at, saved)
         result["curve"].append(msgspec.to_builtins(at) | ({} if saved is None else {"saved": saved}))
     mean = gates()["mean of the tokens"]
     for name, score, threshold in (("default", shipped, Settings().confidence), ("mean 0.4", mean, MEAN_UNTIL_NOW)):
         at, interval = shown_at(test, score, threshold), ratio_interval(test, score, threshold)
-        saved = characters_saved(test, score, threshold) if group == "keystrokes" else None
+        saved = characters_saved(test, score, threshold) if group == KEYSTROKES else None
         _print_row(f"{name}", at, saved)
         print(f"{'':22}times all: {interval[0]:.2f} to {interval[1]:.2f}")
         result[name] = msgspec.to_builtins(at) | {"ratio_low": interval[0], "ratio_high": interval[1], "saved": saved}

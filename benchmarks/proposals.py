@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.writers import as_in_engine
 from lsp_server.engine_link import EngineState
-from lsp_server.features.complete import plan_completion, surroundings, with_guess
+from lsp_server.features.complete import has_guess, plan_completion, surroundings
 from lsp_server.outcome import Outcome, Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
@@ -49,7 +49,7 @@ class Proposal(msgspec.Struct, frozen=True):
     """`outcome`: "proposed", a reason of shaping, or the reason why nothing was asked. `text` is the shaped one.
 
     is_exact: the cursor's line with the text in it is the true line, blanks at its end aside. confidence, num_tokens,
-    end and forwards are the engine's (`api.Done`).
+    end and forwards are the engine's (`api.Done`). is_guessed: the server had a guess.
     """
 
     outcome: str
@@ -60,6 +60,7 @@ class Proposal(msgspec.Struct, frozen=True):
     end: str = ""
     forwards: int = 0
     tokens: Tokens | None = None
+    is_guessed: bool = False
 
 
 def capabilities_of(checkpoint: Checkpoint) -> api.Capabilities:
@@ -101,15 +102,22 @@ class Proposer:
         self._caches = PrefixCache(preset.network, capacity=capacity, device=weight.device, dtype=weight.dtype)
         self._banned_V = ~allowed_labels(preset.network.vocab_size)[CLEAN].to(weight.device)
 
-    def propose(self, place: Place, *, snippets: Sequence[api.Snippet] = (), guess: str = "") -> Proposal:
-        """The server's proposal at the place. guess: what the hole may begin with."""
+    def propose(
+        self, place: Place, *, snippets: Sequence[api.Snippet] = (), guesses: bool = True, doubt: float | None = None
+    ) -> Proposal:
+        """The server's proposal at the place. guesses: as the server makes them, or none; doubt: in place of the
+        checkpoint's.
+        """
         snapshot = snapshot_at(place)
         request = plan_completion(snapshot, self._settings, self._engine, "benchmark")
         if isinstance(request, Outcome):
             return Proposal(request.name)
         prompt = msgspec.structs.replace(request.prompt, snippets=tuple(snippets))
-        request = with_guess(msgspec.structs.replace(request, prompt=prompt), guess)
+        canvas = request.canvas if guesses else (api.Masked(),)
+        request = msgspec.structs.replace(request, prompt=prompt, canvas=canvas)
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
+        if doubt is not None:
+            prepared = msgspec.structs.replace(prepared, policy=msgspec.structs.replace(prepared.policy, doubt=doubt))
         result, text = self._write(request, prepared)
         shaped = shape(text, surroundings(snapshot, single_line=request.stop == "line"))
         outcome, text, num_replaced = "proposed", "", 0
@@ -127,6 +135,7 @@ class Proposer:
             end=result.reason,
             forwards=result.forwards,
             tokens=self._read(prepared, result),
+            is_guessed=has_guess(request),
         )
 
     def _write(self, request: api.DenoiseRequest, prepared: Prepared) -> tuple[Result, str]:

@@ -34,13 +34,13 @@ def rest_of_similar_line(snapshot: Snapshot) -> str:
     if len(begun) >= MIN_BEGUN_CHARS:
         rows = _rows_with(lines, begun, row)
     elif len(above) >= MIN_BEGUN_CHARS:
-        rows = (below for found in _rows_with(lines, above, row) if (below := _row_below(lines, found, above)) != row)
+        rows = _rows_below(lines, above, row)
     else:
         return ""
     best, best_likeness = "", (-1.0, 0)
     words = frozenset(_WORD.findall(above))
     for found in rows:
-        line = lines[found].strip() if found < len(lines) else ""
+        line = lines[found].strip()
         if not line.startswith(begun) or len(line) == len(begun) or len(line) > MAX_LINE_CHARS:
             continue
         likeness = _likeness(words, _line_above(lines, found)), -abs(found - row)
@@ -57,11 +57,14 @@ def _rows_with(lines: tuple[str, ...], text: str, row: int) -> Iterator[int]:
             yield index
 
 
-def _row_below(lines: tuple[str, ...], row: int, text: str) -> int:
-    """The first row below `row` that is not blank, where `row` holds nothing but `text`; else behind the last one."""
-    if lines[row].strip() != text:
-        return len(lines)
-    return next((below for below in range(row + 1, len(lines)) if lines[below].strip()), len(lines))
+def _rows_below(lines: tuple[str, ...], text: str, row: int) -> Iterator[int]:
+    """The first rows that are not blank below those that hold nothing but `text`."""
+    for found in _rows_with(lines, text, row):
+        if lines[found].strip() == text:
+            below = next((index for index in range(found + 1, len(lines)) if lines[index].strip()), None)
+            # What stands below the cursor stands below the line above it too, and is no guess.
+            if below is not None and not found < row <= below:
+                yield below
 
 
 def _line_above(lines: tuple[str, ...], row: int) -> str:

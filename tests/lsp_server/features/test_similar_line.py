@@ -61,6 +61,8 @@ def test_no_similar_line_is_no_guess(typed):
 
 
 def test_the_cursors_own_line_is_none():
+    assert rest("def f(a):\n    |\n    return a\n") == ""
+    assert rest("def f(a):\n|\n    return a\n") == ""
     assert rest("print(a, b)\nprint(|") == "a, b)\n"
     assert rest("a = 1\nprint(|\n") == ""
 
