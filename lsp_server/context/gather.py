@@ -21,7 +21,6 @@ from lsp_server.context.exclude import MAX_LINE_CHARS
 from lsp_server.context.files import ProjectFiles
 from lsp_server.context.near import best_windows, hits_of, names_near, rarity, window_at
 from lsp_server.context.reach import Reach, reached
-from lsp_server.context.ring import similarity
 from lsp_server.context.scene import Scene
 from lsp_server.context.texts import Origin, Text, texts_of
 from lsp_server.context.window import prompt_window
@@ -179,7 +178,11 @@ def _is_known(lines: tuple[str, ...], chosen: list[Candidate], window: _Window) 
     own = {line.strip() for line in lines} - {""}
     if not own or len(own & window.lines) > SAME_LINES * len(own):
         return True
-    return any(similarity(lines, other.lines) > SAME_LINES for other in chosen)
+    return any(_num_shared(own, other) > SAME_LINES * min(len(own), len(other.lines)) for other in chosen)
+
+
+def _num_shared(own: set[str], other: Candidate) -> int:
+    return len(own & {line.strip() for line in other.lines})
 
 
 def _path_chars(path: str) -> int:

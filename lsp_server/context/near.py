@@ -16,6 +16,7 @@ LINES_BELOW = 8
 FADE = 0.93
 BELOW_WEIGHT = 0.4
 LEAD_LINES = 2
+TRAIL_LINES = 3
 MAX_LINE_CHARS = 400
 MAX_ANCHORS = 400
 
@@ -86,6 +87,8 @@ def best_windows(
     windows = []
     for start in sorted({max(0, row - LEAD_LINES) for row in anchors}):
         row, end = window_at(lines, start, max_chars)
+        last = max((inside for inside in range(row, end) if inside in hits), default=row)
+        end = min(end, last + 1 + TRAIL_LINES)
         if end > row:
             shared = frozenset().union(*(hits.get(inside, frozenset()) for inside in range(row, end)))
             windows.append(Window(row, end, sum(weights[name] for name in shared) / whole))

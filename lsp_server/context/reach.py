@@ -36,6 +36,10 @@ class Reach:
         self._known: OrderedDict[tuple[str, str], tuple[Definition, ...]] = OrderedDict()
         self._num_definitions = 0
 
+    @property
+    def num_texts(self) -> int:
+        return len(self._known)
+
     def definitions(self, text: Text) -> tuple[Definition, ...]:
         """Those of `text`."""
         key = (text.path, text.stamp)
