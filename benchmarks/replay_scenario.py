@@ -73,7 +73,7 @@ def _alone(engine: ReplayEngine) -> Iterator[None]:
 async def _play(scenario: Scenario, engine: ReplayEngine) -> Result:
     server = SeedlingServer()
     server.session.switches.now_s = time.time  # its default is the clock that the import has seen
-    editor = Editor(server)
+    editor = Editor(server, scenario.client)
     player = Player(editor, engine, scenario.files)
     failure = ""
     try:

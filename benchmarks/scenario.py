@@ -66,13 +66,16 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """`engine`: how the engine is when the editor starts: `recorded`, `loading` or `dead`."""
+    """`engine`: how the engine is when the editor starts: `recorded`, `loading` or `dead`. `client`: whose habits the
+    editor has, `vscode` or `neovim`.
+    """
 
     name: str
     title: str
     files: tuple[File, ...]
     steps: tuple[Step, ...]
     engine: str = "recorded"
+    client: str = "vscode"
 
     @property
     def kind(self) -> Kind:
@@ -111,6 +114,7 @@ def read_scenario(name: str, text: str) -> Scenario:
         files=files,
         steps=tuple(step for step in steps if step is not None),
         engine=settings.get("engine", "recorded"),
+        client=settings.get("client", "vscode"),
     )
 
 
@@ -131,7 +135,7 @@ def _sections(name: str, text: str) -> list[list[str]]:
 
 def _setting(name: str, line: str) -> tuple[str, str]:
     key, colon, value = line.partition(": ")
-    if not colon or key not in ("engine", "language", "line ends", "uri"):
+    if not colon or key not in ("client", "engine", "language", "line ends", "uri"):
         raise ScenarioError(f"{name}: {line!r} is no setting of a scenario.")
     return key, value.strip()
 

@@ -1,7 +1,8 @@
 """An editor without a screen: it speaks LSP to a server in this process, byte by byte, and shows ghost text.
 
 Source: VS Code's inline suggestions: it asks 50 ms after the last keystroke, takes back the question before it with
-every keystroke, keeps showing what the typed characters continue, and hides what does not fit. Left out: drawing.
+every keystroke, keeps showing what the typed characters continue, and hides what does not fit. Neovim's client waits
+200 ms and takes nothing back. Left out: drawing, and Neovim's encoding of positions.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from lsp_server.server import SeedlingServer
 from lsp_server.snapshot import detect_indent
 
 FOLDER = "file:///project"
-DEBOUNCE_S = 0.05
+DEBOUNCE_S = {"vscode": 0.05, "neovim": 0.2}
 REQUEST_CANCELLED = -32800
 INVOKED, AUTOMATIC = 1, 2
 CAPABILITIES = {
@@ -51,8 +52,10 @@ class _Question(msgspec.Struct, frozen=True):
 class Editor:
     """The client's half of a session. `faults` collects what no server may do, whatever the scenario is about."""
 
-    def __init__(self, server: SeedlingServer) -> None:
+    def __init__(self, server: SeedlingServer, client: str = "vscode") -> None:
         self._server = server
+        self._debounce_s = DEBOUNCE_S[client]
+        self._takes_back = client == "vscode"
         server.protocol.set_writer(self)  # pyright: ignore[reportArgumentType]
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future] = {}
@@ -67,6 +70,7 @@ class Editor:
         self._ghosts: list[Ghost] = []
         self.status: dict[str, Any] = {}
         self.traces: dict[int, dict[str, Any]] = {}
+        self.num_flickers = 0
         self.faults: list[str] = []
 
     # What is seen
@@ -314,14 +318,14 @@ class Editor:
 
     def _ask_soon(self) -> None:
         self._take_back()
-        self._debounce = asyncio.get_running_loop().call_later(DEBOUNCE_S, self._ask, AUTOMATIC)
+        self._debounce = asyncio.get_running_loop().call_later(self._debounce_s, self._ask, AUTOMATIC)
 
     def _take_back(self) -> None:
         if self._debounce is not None:
             self._debounce.cancel()
             self._debounce = None
         question, self._question = self._question, None
-        if question is not None and not question.future.done():
+        if question is not None and not question.future.done() and self._takes_back:
             self.notify("$/cancelRequest", {"id": question.number})
 
     def _forget_ghost(self) -> None:
@@ -353,8 +357,12 @@ class Editor:
             self._ghosts = []
             return
         self._look_at_ranges(items, document)
+        before = self.ghost
         ghosts = [ghost_of(item, document, question.selected) for item in items]
         self._ghosts = [ghost for ghost in ghosts if ghost is not None]
+        # What still stood there, typed along by the editor alone, goes or says something else.
+        if before is not None and (self.ghost is None or self._rest(before) != self._rest(self.ghost)):
+            self.num_flickers += 1
         if self._ghosts:
             self.notify("textDocument/didShowCompletion", {"item": self._ghosts[0].item})
 

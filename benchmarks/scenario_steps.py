@@ -196,6 +196,8 @@ class Player:
             case ["prompt", "containing"]:
                 asked = str(engine.asked[-1].prompt) if engine.asked else ""
                 return _unless(repr(text)[1:-1] in asked, asked)
+            case ["no", "flicker"]:
+                return _unless(editor.num_flickers == 0, f"{editor.num_flickers} times")
             case ["prompt", "without"]:
                 asked = str(engine.asked[-1].prompt) if engine.asked else text
                 return _unless(repr(text)[1:-1] not in asked, asked)

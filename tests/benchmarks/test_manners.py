@@ -176,6 +176,13 @@ def test_all_quiet_is_worth_nothing() -> None:
     assert harmonic_mean(0.6, 0.8) == 0.6857
 
 
+def test_ghost_text_that_changes_under_the_fingers_fails() -> None:
+    text = SHOWN.replace(
+        'type "return"\n', 'type "return"\nexpect shown\nsetting confidence 0.99\nreply ""\ntype " "\n'
+    )
+    assert "1 times" in play(f"{text}expect no flicker\n").failure
+
+
 # A server that breaks the protocol
 
 
