@@ -87,6 +87,10 @@ def code_server(sandbox, code_server_prefix, chromium_program, playwright, wait_
     settings = data / "User" / "settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(SETTINGS))
+    # The key that the extension's README proposes for those who keep Tab for indenting.
+    proposed = re.search(r'{ "key": "ctrl\+l".*?}', (EXTENSION / "README.md").read_text(), re.DOTALL)
+    assert proposed
+    settings.with_name("keybindings.json").write_text(f"[{proposed[0]}]")
     # VS Code takes PATH from a login shell: there the extension has to find the server, as on a person's machine.
     (sandbox.folder / "home" / ".profile").write_text(f"export PATH='{sandbox.env['PATH']}'\n")
     env = sandbox.env | {"SHELL": "/bin/bash"}

@@ -16,7 +16,7 @@ await inVsCode(plan, async (hands) => {
   const menu = async () => {
     await hands.status.click();
     const rows = page.locator('.quick-input-list .monaco-list-row');
-    await rows.filter({ hasText: 'Restart the server' }).waitFor();
+    await rows.filter({ hasText: 'Snooze' }).waitFor();
     return rows.allTextContents();
   };
   // Whether ghost text comes for a line that has it otherwise: the server is asked, and answers, within the wait.
@@ -58,9 +58,9 @@ await inVsCode(plan, async (hands) => {
   await shot('line');
   hands.mark('parts');
 
-  // The command for a whole suggestion, dismissing, asking by hand, cycling.
+  // The command for a whole suggestion (on a key of the user's), dismissing, asking by hand, cycling.
   await comes();
-  await command('Seedling: Accept Suggestion');
+  await press('Control+l');
   await gone();
   seen.accepted = await hands.lastLine();
   await comes();
@@ -79,7 +79,7 @@ await inVsCode(plan, async (hands) => {
   seen.accessibleView = (await view.textContent()).replaceAll('\u00a0', ' ');
   await shot('accessible-view');
   await press('Escape');
-  await view.waitFor({ state: 'detached' }).catch(() => {});
+  await view.waitFor({ state: 'hidden' });
   hands.mark('asked');
 
   // Switched off everywhere: nothing comes, the status says so, asking works.
@@ -152,7 +152,7 @@ await inVsCode(plan, async (hands) => {
   await press('Tab');
   await gone();
   await press('Control+s');
-  await page.waitForFunction(() => document.querySelector('.tab.dirty') === null);
+  await page.waitForFunction(() => document.querySelector('.tab.active.dirty') === null);
   hands.mark('notebook');
 
   // The walkthrough opens and holds its steps.

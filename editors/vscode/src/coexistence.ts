@@ -48,7 +48,7 @@ export async function mentionOthers(context: vscode.ExtensionContext): Promise<v
   const show = `Show ${others[0]!.name}`;
   const never = "Don't Show Again";
   const message = `${names} may offer ghost text too. VS Code shows one suggestion at a time, and Tab takes the one you see.`;
-  const choice = await vscode.window.showInformationMessage(message, whenAsked, show, never);
+  const choice = await vscode.window.showInformationMessage(message, show, whenAsked, never);
   if (choice === whenAsked) {
     await vscode.workspace.getConfiguration('seedling').update('enable', false, vscode.ConfigurationTarget.Global);
   } else if (choice === show) {

@@ -21,7 +21,7 @@ export async function showStatus(server: Server, status: StatusItem): Promise<vo
         .catch(() => undefined)
     : undefined;
   const choice = await vscode.window.showQuickPick(actions(status, told, document), {
-    title: status.sentence,
+    title: status.quiet ?? status.sentence,
     placeHolder: 'What to do?',
   });
   if (choice?.command !== undefined) {
