@@ -73,6 +73,15 @@ class LiveContext:
         self._is_wanted = False
         self._bench = _Bench()
 
+    @property
+    def num_chunks(self) -> int:
+        return len(self._ring)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being gathered, or will be after the pause."""
+        return self._timer is not None or self._task is not None
+
     # What happens
 
     def opened(self, document: Document) -> None:
@@ -113,13 +122,14 @@ class LiveContext:
         spot.row, spot.asked = snapshot.cursor.line, snapshot
         is_far = spot.gathered_row is None or abs(spot.gathered_row - spot.row) > FAR_LINES
         is_outdated = is_far or spot.gathered_by != self._view(uri)
-        if is_outdated and self._timer is None and self._task is None:
+        if is_outdated and not self.is_busy:
             self._gather_in(min(SETTLE_S, self._pause_s))
 
     async def close(self) -> None:
         self._spots.clear()
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
