@@ -57,6 +57,7 @@ class Tried(msgspec.Struct, frozen=True):
     least_p: float
     first_p: float
     entropy: float
+    agrees: bool | None = None
 
 
 Score = Callable[[Tried], float]
@@ -65,6 +66,7 @@ Score = Callable[[Tried], float]
 def gates() -> dict[str, Score]:
     """The shipped gate first; the last one is a floor that knows nothing of the model."""
     return {
+        "whole text, witness": lambda tried: certainty(tried.confidence, tried.num_tokens, agrees=tried.agrees),
         "whole text": lambda tried: certainty(tried.confidence, tried.num_tokens),
         "mean of the tokens": lambda tried: tried.confidence,
         "least token": lambda tried: tried.least_p,
@@ -232,11 +234,8 @@ def _report_group(group: str, calibration: list[Tried], test: list[Tried]) -> di
             figures += f"{threshold:11.3f}{at.shown:8.0%}{at.precision:11.1%}{at.ratio:11.2f}"
             result[f"calibrated {name}"] = msgspec.to_builtins(at)
         print(f"{name:22}{figures}")
-    print(
-        f"{'whole text, from':22}{'shown':>8}{'precision':>11}{'times all':>11}{'right kept':>12}{'wrong hidden':>14}",
-        end="",
-    )
-    print(f"{'saved':>8}" if group == KEYSTROKES else "")
+    columns = f"{'shown':>8}{'precision':>11}{'times all':>11}{'right kept':>12}{'wrong hidden':>14}"
+    print(f"{'shipped gate, from':22}{columns}" + (f"{'saved':>8}" if group == KEYSTROKES else ""))
     result["curve"] = []
     for threshold in THRESHOLDS:
         at = shown_at(test, shipped, threshold)

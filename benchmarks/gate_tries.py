@@ -43,4 +43,5 @@ def tried(group: str, kind: str, is_test: bool, line: int, place: Place, proposa
         least_p=math.exp(tokens.least_log_p) if tokens else 1.0,
         first_p=math.exp(tokens.first_log_p) if tokens else 1.0,
         entropy=tokens.entropy if tokens else 0.0,
+        agrees=proposal.agrees,
     )

@@ -16,6 +16,8 @@ import torch
 from benchmarks.writers import as_in_engine
 from lsp_server.engine_link import EngineState
 from lsp_server.features.complete import has_guess, plan_completion, surroundings
+from lsp_server.features.gate import agreement
+from lsp_server.features.similar_line import rest_of_similar_line
 from lsp_server.outcome import Outcome, Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
@@ -49,7 +51,8 @@ class Proposal(msgspec.Struct, frozen=True):
     """`outcome`: "proposed", a reason of shaping, or the reason why nothing was asked. `text` is the shaped one.
 
     is_exact: the cursor's line with the text in it is the true line, blanks at its end aside. confidence, num_tokens,
-    end and forwards are the engine's (`api.Done`). is_guessed: the server had a guess.
+    end and forwards are the engine's (`api.Done`). is_guessed: the server had a guess;
+    agrees: as in the gate (lsp_server/features/gate.py).
     """
 
     outcome: str
@@ -61,6 +64,7 @@ class Proposal(msgspec.Struct, frozen=True):
     forwards: int = 0
     tokens: Tokens | None = None
     is_guessed: bool = False
+    agrees: bool | None = None
 
 
 def capabilities_of(checkpoint: Checkpoint) -> api.Capabilities:
@@ -136,6 +140,7 @@ class Proposer:
             forwards=result.forwards,
             tokens=self._read(prepared, result),
             is_guessed=has_guess(request),
+            agrees=agreement(text, rest_of_similar_line(snapshot)),
         )
 
     def _write(self, request: api.DenoiseRequest, prepared: Prepared) -> tuple[Result, str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from lsp_server.context.window import prompt_window
 from lsp_server.engine_link import EngineState
-from lsp_server.features.gate import certainty
+from lsp_server.features.gate import agreement, certainty
 from lsp_server.features.one_or_many_lines import is_line_completion
 from lsp_server.features.quiet import Asked, why_quiet
 from lsp_server.features.similar_line import rest_of_similar_line
@@ -104,7 +104,8 @@ def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, req
     if isinstance(shaped, tuple):
         return nothing(shaped[0], shaped[1], figures)
     # Asked for by hand, any answer is better than none; unasked, a doubtful one is an interruption.
-    certain = certainty(done.confidence, done.num_tokens)
+    agrees = agreement(shaped.text, rest_of_similar_line(snapshot))
+    certain = certainty(done.confidence, done.num_tokens, agrees=agrees)
     if snapshot.trigger == "automatic" and certain < settings.confidence:
         return nothing(Reason.LOW_CONFIDENCE, f"{certain:.2f}", figures)
     item = _item(snapshot, request.id, shaped.text, shaped.num_replaced)

@@ -77,8 +77,9 @@ def test_the_area_is_the_chance_that_right_ranks_above_wrong():
 
 
 def test_the_shipped_gate_prefers_short_answers_that_are_as_sure():
-    score = gates()["whole text"]
+    score = next(iter(gates().values()))
     assert score(tried(0.8, True, num_tokens=2)) > score(tried(0.8, True, num_tokens=9))
+    assert score(tried(0.8, True, agrees=True)) > score(tried(0.8, True)) > score(tried(0.8, True, agrees=False))
 
 
 def test_the_interval_holds_the_ratio_and_knows_that_keystrokes_of_a_line_belong_together():

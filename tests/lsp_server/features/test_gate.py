@@ -2,7 +2,7 @@
 
 import pytest
 
-from lsp_server.features.gate import MAX_COUNTED_TOKENS, certainty
+from lsp_server.features.gate import MAX_COUNTED_TOKENS, agreement, certainty
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,18 @@ def test_a_block_need_not_be_right_to_its_end():
 
 def test_an_engine_that_counts_no_tokens_is_taken_by_its_mean():
     assert certainty(0.3, 0) == 0.3
+
+
+def test_a_similar_line_makes_what_it_says_likelier_and_everything_else_less_likely():
+    assert certainty(0.5, 2, agrees=True) == pytest.approx(0.5)
+    assert certainty(0.5, 2, agrees=None) == pytest.approx(0.25)
+    assert certainty(0.5, 2, agrees=False) == pytest.approx(0.0625)
+    assert certainty(1.0, 2, agrees=False) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "similar", "expected"),
+    [("sum(a)", "sum(a)\n", True), ("sum(b)", "sum(a)\n", False), ("sum(a)", "", None), ("a\nb", "a\n", True)],
+)
+def test_agreement(text, similar, expected):
+    assert agreement(text, similar) is expected
