@@ -84,6 +84,12 @@ class ProjectFiles:
         excluded = matching_pattern(path, SECRETS) or matching_pattern(path, self._exclude)
         return excluded is not None or self._ignores.is_ignored(path)
 
+    def is_unwanted(self, path: str) -> bool:
+        """`is_ignored` for the path and for what it leads to, if that lies in the folder."""
+        real = os.path.realpath(os.path.join(self._folder, *path.split("/")))
+        target = os.path.relpath(real, self._folder).replace(os.sep, "/") if is_below(real, self._folder) else path
+        return self.is_ignored(path) or (target != path and self.is_ignored(target))
+
     def siblings(self, path: str) -> list[str]:
         """The other files in the folder of `path`, the newest first. Links to files count, hidden files do not."""
         inner = str(PurePosixPath(path).parent)

@@ -116,6 +116,14 @@ def test_open_documents_that_the_project_ignores_are_not_quoted(tmp_path):
         assert gather(on_disk(tmp_path, document), files) == ()
 
 
+def test_an_open_link_to_what_may_not_be_quoted_is_not_quoted(tmp_path):
+    files = put(tmp_path, {".gitignore": "local/\n", "local/l.py": PRICE, ".env": PRICE, "ok.py": PRICE})
+    for name, target in (("a.py", "local/l.py"), ("b.py", ".env"), ("c.py", "ok.py")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        scene = on_disk(tmp_path, opened((tmp_path / name).as_uri(), PRICE), settings=Settings(context="open"))
+        assert (gather(scene, files) != ()) == (target == "ok.py"), target
+
+
 def test_other_languages_are_not_quoted():
     scene = scene_of(HERE, "file:///w/here.py", opened("file:///w/a.js", "function price_of(cart) {}\n", "javascript"))
     assert gather(scene, None) == ()
