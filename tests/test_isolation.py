@@ -185,3 +185,16 @@ async def ask_for_completion(
         if server.returncode is None:
             server.kill()
             await server.wait()
+
+
+def test_the_neovim_plugin_is_in_the_wheel_complete(
+    installed: Path, environment: dict[str, str], hostile_folder: Path
+) -> None:
+    command = [str(installed / "seedling"), "editor", "neovim"]
+    done = subprocess.run(command, env=environment, cwd=hostile_folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder, source = Path(done.stdout.strip()), ROOT / "editors" / "neovim"
+    listed = subprocess.run(["git", "ls-files", "."], cwd=source, capture_output=True, text=True, check=True).stdout
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        name for name in listed.split() if name != ".luacheckrc"
+    }

@@ -237,6 +237,18 @@ def terminal(tmux_program, sandbox) -> Iterator[Terminal]:
     terminal.end()
 
 
+@pytest.fixture
+def seen(sandbox, any_nvim, terminal, make_init, make_editor, wait_for) -> Editor:
+    """As `editor`, in `terminal`, with nothing on the screen but the text."""
+    bare = "vim.o.laststatus, vim.o.showmode, vim.o.ruler, vim.o.tabstop = 0, false, false, 4"
+    init, script, told = make_init(INIT + bare)
+    path = sandbox.folder / "nvim.sock"
+    editor = make_editor(path, script, told)
+    terminal([str(any_nvim), "-n", "-u", str(init), "--listen", str(path), "shapes.py"], editor)
+    wait_for("Neovim and the scripted server", editor.attached, 30)
+    return editor
+
+
 REAL_INIT = """
 vim.o.termguicolors = true
 vim.opt.rtp:prepend({plugin})

@@ -67,35 +67,34 @@ def test_log_opens_a_log(editor):
     editor.wait_for("a log", lambda: editor.lua("vim.api.nvim_buf_get_name(0)").endswith(".log"))
 
 
-@pytest.mark.parametrize(
-    ("typed", "sentence"),
-    [
-        ("fly", "there is no :Seedling fly; there are health, log, restart, snooze, status, toggle, trigger"),
-        ("snooze soon", '"soon" is not a number of minutes'),
-        ("snooze -1", '"-1" is not a number of minutes'),
-        ("toggle everything", "there is no :Seedling toggle everything; there are buffer and language"),
-        ("restart now", ":Seedling restart takes no argument"),
-        ("snooze 1 2", ":Seedling snooze takes one argument"),
-        ("snooze 5", "there is no command seedling.snooze"),
-    ],
-)
-def test_wrong_use_gets_one_sentence(editor, typed, sentence):
-    editor.keys(f":Seedling {typed}<CR>")
-    editor.wait_for("the sentence", lambda: editor.note() == f"Seedling: {sentence}")
+WRONG = {
+    "fly": "there is no :Seedling fly; there are health, log, restart, snooze, status, toggle, trigger",
+    "snooze soon": '"soon" is not a number of minutes',
+    "snooze -1": '"-1" is not a number of minutes',
+    "toggle everything": "there is no :Seedling toggle everything; there are buffer and language",
+    "restart now": ":Seedling restart takes no argument",
+    "snooze 1 2": ":Seedling snooze takes one argument",
+    "snooze 5": "there is no command seedling.snooze",
+}
 
 
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("Seedling s", ["snooze", "status"]),
-        ("Seedling toggle ", ["buffer", "language"]),
-        ("Seedling snooze 3", ["30"]),
-        ("Seedling restart ", []),
-        ("Seedling toggle buffer ", []),
-    ],
-)
-def test_arguments_are_completed(editor, typed, offered):
-    assert editor.lua(f"vim.fn.getcompletion('{typed}', 'cmdline')") == offered
+def test_wrong_use_gets_one_sentence(editor):
+    for typed, sentence in WRONG.items():
+        editor.keys(f":Seedling {typed}<CR>")
+        editor.wait_for("the sentence", lambda sentence=sentence: editor.note() == f"Seedling: {sentence}")
+    assert len(editor.lua("vim.g.notes")) == len(WRONG)
+
+
+def test_arguments_are_completed(editor):
+    offered = {
+        "Seedling s": ["snooze", "status"],
+        "Seedling toggle ": ["buffer", "language"],
+        "Seedling snooze 3": ["30"],
+        "Seedling restart ": [],
+        "Seedling toggle buffer ": [],
+    }
+    for typed, expected in offered.items():
+        assert editor.lua(f"vim.fn.getcompletion('{typed}', 'cmdline')") == expected, typed
 
 
 def test_status_tells_why_the_document_in_focus_is_quiet(editor):

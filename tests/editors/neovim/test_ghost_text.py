@@ -156,20 +156,18 @@ def test_columns_are_counted_in_the_servers_units(editor):
     assert position == {"line": 0, "character": 6}, "UTF-16 units: 2 + 1 + 1 + 2"
 
 
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        ("vim.bo.readonly = true", "the buffer is read-only"),
-        ("vim.bo.modifiable = false", "the buffer is read-only"),
-        ("vim.bo.buftype = 'nofile'", "only ordinary files get ghost text, and this is a nofile buffer"),
-        ("vim.bo.buftype = 'prompt'", "only ordinary files get ghost text, and this is a prompt buffer"),
-    ],
-)
-def test_some_buffers_get_none_and_say_why(editor, make, reason):
+def test_some_buffers_get_none_and_say_why(editor):
     editor.suggest("range(10):")
-    editor.run(make)
-    editor.keys("ifor<Esc>:Seedling<CR>")
-    editor.wait_for("the reason", lambda: editor.note() == f"Seedling: {reason}")
+    reasons = {
+        "readonly": "the buffer is read-only",
+        "nomodifiable": "the buffer is read-only",
+        "buftype=nofile": "only ordinary files get ghost text, and this is a nofile buffer",
+        "buftype=prompt": "only ordinary files get ghost text, and this is a prompt buffer",
+    }
+    for option, reason in reasons.items():
+        editor.keys(f":set {option}<CR>ifor <Esc>:Seedling<CR>")
+        editor.wait_for(f"the reason for {option}", lambda reason=reason: editor.note() == f"Seedling: {reason}")
+        editor.keys(":set noreadonly modifiable buftype=<CR>:let g:notes = []<CR>")
     assert editor.messages("textDocument/inlineCompletion") == []
 
 

@@ -40,4 +40,4 @@ def test_neovims_own_manager_installs_it(published, sandbox, nvim_program):
         env=sandbox.env, capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr.split()[-2:] == ["2", "seedling.txt"], done.stderr
+    assert "\n2\nseedling.txt\n" in done.stderr.replace("\r", "")

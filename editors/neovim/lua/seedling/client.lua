@@ -46,6 +46,17 @@ function M.accepted_part(client, item, num_units)
   client:notify('textDocument/didPartiallyAcceptCompletion', { item = item, acceptedLength = num_units })
 end
 
+--- JSON's null is a value of its own in Neovim, and true in a condition.
+---@generic T
+---@param value T
+---@return T?
+local function without_nulls(value)
+  if value == vim.NIL then
+    return nil
+  end
+  return type(value) == 'table' and vim.tbl_map(without_nulls, value) or value
+end
+
 --- Has the server run one of its commands. Not Client:exec_cmd, which tells a failure only to the log.
 ---@param client vim.lsp.Client
 ---@param command string
@@ -54,7 +65,7 @@ end
 function M.execute(client, command, arguments, on_answer)
   client:request('workspace/executeCommand', { command = command, arguments = arguments }, function(err, result)
     if on_answer then
-      on_answer(result ~= vim.NIL and result or nil, err and (err.message or vim.inspect(err)))
+      on_answer(without_nulls(result), err and (err.message or vim.inspect(err)))
     end
   end)
 end
@@ -74,7 +85,8 @@ function M.status(client, buffer, timeout_ms)
   if answer.err then
     return nil, answer.err.message
   end
-  return type(answer.result) == 'table' and answer.result or nil, 'the server answered nothing'
+  local told = without_nulls(answer.result)
+  return type(told) == 'table' and told or nil, 'the server answered nothing'
 end
 
 return M

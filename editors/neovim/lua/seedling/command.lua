@@ -91,7 +91,8 @@ local function snooze(given)
     complain(('%q is not a number of minutes'):format(given))
     return
   end
-  local sentence = minutes == 0 and 'awake again' or ('quiet for %g minutes (:Seedling snooze 0 ends it)'):format(minutes)
+  local quiet = ('quiet for %g minutes (:Seedling snooze 0 ends it)'):format(minutes)
+  local sentence = minutes == 0 and 'awake again' or quiet
   order('seedling.snooze', { minutes }, sentence, function()
     if minutes > 0 then
       require('seedling.suggest').leave()

@@ -97,8 +97,8 @@ function M.explain(buffer)
   end
   clients.execute(client, 'seedling.status', { vim.uri_from_bufnr(buffer) }, function(told)
     local why = type(told) == 'table' and (told.last or told.document) or nil
-    local sentence = type(why) == 'table' and type(why.sentence) == 'string' and why.sentence
-    vim.notify('Seedling: ' .. (sentence or 'nothing to suggest here'))
+    local sentence = why and why.sentence or ''
+    vim.notify('Seedling: ' .. (sentence ~= '' and sentence or 'nothing to suggest here'))
   end)
 end
 
