@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
@@ -54,7 +55,10 @@ class SeedlingServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Logs a failure of ours. pygls' default shows a message box for each."""
-        log.error("%s", stack_without_values(error))
+        if isinstance(error, JsonRpcInvalidParams):
+            log.warning("a request was refused, its parameters do not fit")  # the client was told; no fault of ours
+        else:
+            log.error("%s", stack_without_values(error))
 
     def log_feedback(self, what: str, item_id: str | None, num_units: int | None) -> None:
         """Logs what the user did with an item."""

@@ -20,6 +20,7 @@ def refused(uri: str, text: str = "x = 1\n", **settings) -> Reason | None:
 SECRET_URIS = """
 file:///w/.env file:///w/.env.local file:///w/prod.env file:///w/keys/server.PEM file:///h/.ssh/config
 file:///h/.aws/x.py file:///w/id_rsa untitled:.env file:///w/secrets.py file:///c%3A/u/.netrc
+file:///w/c#/.env file://server/share/.env vscode-remote://ssh-remote%2Bbox/w/.env file:///c%3A%5Cw%5C.env file:///w/%2Eenv
 """
 
 
