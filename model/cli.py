@@ -27,6 +27,9 @@ class Command(msgspec.Struct, frozen=True):
 COMMANDS = (
     Command(("corpus", "build"), "model.training.corpus.command", "build shards from package archives"),
     Command(("tokenizer", "train"), "model.training.tokenizer_command", "train a tokenizer"),
+    Command(
+        ("tokenizer", "convert"), "model.training.tokenizer_convert_command", "take over a foreign model's tokenizer"
+    ),
     Command(("train",), "model.training.command", "train a model on shards"),
     Command(("quantize",), "model.checkpoints.quantize_command", "store a model's weights as 8-bit integers"),
     Command(("eval", "infill"), "model.evaluation.infill", "write the missing lines or spans of a benchmark file"),

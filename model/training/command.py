@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="start_from", type=Path, help="checkpoint folder whose weights the run begins with"
     )
+    parser.add_argument(
+        "--init",
+        type=Path,
+        metavar="HF_DIR",
+        help="begin with a Llama, Qwen2 or Qwen3 model of the Hugging Face format, in its shape",
+    )
     parser.add_argument("--warm-up", type=float, default=0.5, help="share of the time for next-token loss only, 0 to 1")
     parser.add_argument("--clean-tokens", type=int, default=512, help="clean tokens of a row")
     parser.add_argument("--noisy-tokens", type=int, default=512, help="noisy tokens of a row in the diffusion stages")
@@ -67,11 +73,13 @@ def run(args: argparse.Namespace) -> int:
     import msgspec
     import torch
 
+    from model.checkpoints.from_hf import read_config
+    from model.checkpoints.load import CheckpointError
     from model.network import config as shapes
     from model.training.run_state import TrainError
     from model.training.schedule import Schedule
     from model.training.shards import ShardError, open_shards
-    from model.training.trainer import TrainOptions, train
+    from model.training.trainer import TrainOptions, foreign_tokenizer, train
 
     schedule = Schedule()
     schedule = msgspec.structs.replace(
@@ -94,11 +102,18 @@ def run(args: argparse.Namespace) -> int:
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
         if device == "cuda" and not torch.cuda.is_available():
             raise TrainError("--device cuda was asked for, but torch sees no CUDA device")
-        vocab_size = open_shards(args.shards).tokenizer.vocab_size
+        shards = open_shards(args.shards)
+        vocab_size = shards.tokenizer.vocab_size
+        if args.init is not None and args.start_from is not None:
+            raise TrainError("--init and --from both say what the run begins with: give one of them")
+        if args.init is not None:
+            network = read_config(args.init, len(foreign_tokenizer(args.init, shards).foreign_ids))
+        else:
+            network = getattr(shapes, args.config)(vocab_size)
         options = TrainOptions(
             shards=args.shards,
             out=args.out,
-            network=getattr(shapes, args.config)(vocab_size),
+            network=network,
             minutes=args.minutes,
             max_steps=args.max_steps,
             seed=args.seed,
@@ -107,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
             clean_tokens=args.clean_tokens,
             noisy_tokens=args.noisy_tokens,
             start_from=args.start_from,
+            init=args.init,
             schedule=schedule,
             resume=args.resume,
             device=device,
@@ -115,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
             name=args.name,
         )
         scores = train(options)
-    except (TrainError, ShardError) as error:
+    except (TrainError, ShardError, CheckpointError) as error:
         print(f"seedling train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -29,18 +29,23 @@ def run(args: argparse.Namespace) -> int:
     else:
         texts = _folder_texts(args.corpus)
     data = train_tokenizer(sample_texts(texts, args.max_bytes), vocab_size=args.vocab)
+    write_tokenizer(data, args.out)
+    print(f"wrote {args.out}: {args.vocab} tokens")
+    return 0
+
+
+def write_tokenizer(text: str, path: Path) -> None:
+    """Writes a tokenizer.json whole or not at all. Raises CorpusError."""
+    part = path.with_name(path.name + ".part")
     try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        part = args.out.with_name(args.out.name + ".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            part.write_text(data, encoding="utf-8")
-            part.replace(args.out)
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise CorpusError(f"cannot write the tokenizer to {args.out}: {error.strerror or error}") from None
-    print(f"wrote {args.out}: {args.vocab} tokens")
-    return 0
+        raise CorpusError(f"cannot write the tokenizer to {path}: {error.strerror or error}") from None
 
 
 def _folder_texts(folder: Path) -> Iterator[str]:

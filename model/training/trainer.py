@@ -6,6 +6,7 @@ that is not finite is skipped. Source: Seed Diffusion (arXiv 2508.02193), sectio
 Left out: the later stages (constrained order, on-policy) and more than one device.
 """
 
+import hashlib
 import math
 import os
 import sys
@@ -17,6 +18,8 @@ import msgspec
 import torch
 from torch import Tensor
 
+from model.checkpoints.from_hf import converted_tokenizer, network_from
+from model.checkpoints.hf_tokenizer import ConvertedTokenizer, ForeignTokenizer
 from model.checkpoints.load import CheckpointError, load_checkpoint, save_checkpoint
 from model.checkpoints.presets import Preset, Sampling
 from model.diffusion.objective import allowed_labels, batch_loss, choose_rows
@@ -43,7 +46,7 @@ class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
     diffusion stages all noisy tokens of a row and `extra_head_rows` clean ones pass the head.
 
     `max_steps` ends the run after that many steps and then also drives the schedule (tests). `start_from` = checkpoint
-    folder whose weights a new run begins with.
+    folder whose weights a new run begins with; `init` = a next-token model of the Hugging Face format instead.
     """
 
     shards: Path
@@ -64,6 +67,7 @@ class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
     eval_batches: int = 2
     resume: bool = False
     start_from: Path | None = None
+    init: Path | None = None
     device: str = "cpu"
     compile: bool = True
     bf16: bool = True
@@ -299,7 +303,30 @@ def _begin(options: TrainOptions, shards: Shards) -> RunState:
         load_run(state, options.out, options.ema_decay)
     elif options.start_from is not None:
         _take_weights(network, options.start_from, shards.tokenizer.sha256)
+    elif options.init is not None:
+        _take_foreign(network, options.init, shards)
     return state
+
+
+def foreign_tokenizer(folder: Path, shards: Shards) -> ConvertedTokenizer:
+    """The converted tokenizer of a Hugging Face checkpoint; TrainError unless the shards were made with it."""
+    try:
+        tokenizer = converted_tokenizer(folder, shards.tokenizer.vocab_size)
+    except (CheckpointError, ForeignTokenizer) as error:
+        raise TrainError(str(error).rstrip(".")) from None
+    if hashlib.sha256(tokenizer.text.encode()).hexdigest() != shards.tokenizer.sha256:
+        raise TrainError(
+            f"the shards were not made with the tokenizer of {folder}: make it with seedling tokenizer convert, "
+            "and the shards with seedling corpus build --tokenizer"
+        )
+    return tokenizer
+
+
+def _take_foreign(network: Transformer, folder: Path, shards: Shards) -> None:
+    try:
+        network.load_state_dict(network_from(folder, foreign_tokenizer(folder, shards)).state_dict())
+    except CheckpointError as error:
+        raise TrainError(str(error).rstrip(".")) from None
 
 
 def _take_weights(network: Transformer, folder: Path, tokenizer_sha256: str) -> None:

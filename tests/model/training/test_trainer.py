@@ -1,7 +1,10 @@
 """Training end to end on the toy corpus: the loss falls, a killed run goes on as if nothing had happened."""
 
 import argparse
+import hashlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from safetensors.torch import load_file
 from model.checkpoints.load import load_checkpoint
 from model.network.config import tiny_test
 from model.network.transformer import Transformer
+from model.tokenizer import byte_chars, tokenizer_json
 from model.training import command, run_state
 from model.training.optimizers import make_optimizers
 from model.training.progress import read_records
@@ -239,3 +243,26 @@ def test_a_checkpoint_is_not_overwritten(toy_folder, tmp_path, capsys):
 def test_missing_shards_are_one_sentence(tmp_path, capsys):
     assert run_command("--shards", str(tmp_path / "no"), "--out", str(tmp_path / "o")) == 2
     assert "no shard folder" in capsys.readouterr().err
+
+
+def test_a_run_begins_with_a_foreign_model(toy_folder, tmp_path, write_hf_checkpoint, capsys):
+    vocab = {char: i for i, char in enumerate(byte_chars())}  # no merges: the toy corpus' own tokenizer
+    weights = write_hf_checkpoint(tmp_path / "hf", "qwen3", vocab, [], tied=False)
+    common = ("--shards", str(toy_folder), "--init", str(tmp_path / "hf"), "--no-compile", "--fp32")
+    small = ("--max-steps", "1", "--rows", "2", "--micro-rows", "2", "--clean-tokens", "128", "--noisy-tokens", "64")
+    assert run_command(*common, *small, "--rate", "0.001", "--out", str(tmp_path / "o")) == 0
+    trained = load_checkpoint(tmp_path / "o", dtype=torch.float32).network
+    assert (trained.config.qk_norm, trained.config.tied_head, trained.config.num_layers) == (True, False, 2)
+    began = weights["model.layers.1.mlp.down_proj.weight"]
+    assert float((trained.layers[1].mlp_out.weight - began).abs().max()) < 0.02  # bf16, and one tiny step
+
+    assert run_command(*common, *small, "--from", str(tmp_path / "o"), "--out", str(tmp_path / "p")) == 2
+    assert "give one of them" in capsys.readouterr().err
+    merged = tokenizer_json([("d", "e")])
+    shutil.copytree(toy_folder, tmp_path / "shards")
+    (tmp_path / "shards" / "tokenizer.json").write_text(merged, encoding="utf-8")
+    meta = {"vocab_size": 321, "tokenizer_sha256": hashlib.sha256(merged.encode()).hexdigest()}
+    (tmp_path / "shards" / "meta.json").write_text(json.dumps(meta))
+    others = ("--shards", str(tmp_path / "shards"), *common[2:])
+    assert run_command(*others, *small, "--out", str(tmp_path / "p")) == 2
+    assert "were not made with the tokenizer" in capsys.readouterr().err
