@@ -12,6 +12,7 @@ from lsp_server.engine_client.paths import MAX_SOCKET_PATH_BYTES, default_model,
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # a model in the developer's own settings
     for name in ("SEEDLING_RUNTIME_DIR", "XDG_RUNTIME_DIR", "SEEDLING_MODEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
