@@ -164,7 +164,7 @@ class LiveContext:
     def _pick(self, uri: str) -> None:
         """Keeps the lines around where the user is in a document."""
         spot, document = self._spots.get(uri), self._documents.get(uri)
-        if spot is None or document is None:
+        if spot is None or document is None or self._view(uri).settings.context == "none":
             return
         chunk = chunk_around(document, spot.row)
         if chunk is not None:
@@ -202,7 +202,7 @@ class LiveContext:
     async def _gather(self, uri: str) -> None:
         spot, document = self._spots[uri], self._documents[uri]
         view = self._view(uri)
-        if view.capabilities is None:
+        if view.capabilities is None or not _is_completed(document, view.settings, view.capabilities):
             return  # without a model there is no budget; the next pause tries again
         row = min(spot.row, len(document.lines) - 1)
         scene = Scene(
@@ -228,6 +228,13 @@ class _Bench:
         self.reach: Reach | None = None
         self.files: ProjectFiles | None = None
         self.files_by: tuple[str, tuple[str, ...], tuple[str, ...], int] | None = None
+
+
+def _is_completed(document: Document, settings: Settings, capabilities: api.Capabilities) -> bool:
+    """Whether anything is ever asked here: for the others no file is read."""
+    language = document.language
+    is_on = language not in settings.languages_off and (settings.languages is None or language in settings.languages)
+    return settings.enabled and is_on and language in capabilities.languages
 
 
 def _gather_in_thread(bench: _Bench, scene: Scene) -> tuple[api.Snippet, ...]:

@@ -145,6 +145,24 @@ async def test_without_a_model_nothing_is_gathered_until_there_is_one(desk):
     await desk.until(lambda: desk.snippets(HERE))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(enabled=False),
+        Settings(languages=("go",)),
+        Settings(languages_off=("python",)),
+        Settings(context="none"),
+    ],
+)
+async def test_where_nothing_is_asked_nothing_is_gathered(desk, settings):
+    desk.view = msgspec.structs.replace(desk.view, settings=settings)
+    desk.open(PRICE, DEFINITION)
+    desk.open(HERE, CODE)
+    await desk.until(lambda: not desk.context.is_busy)
+    assert desk.snippets(HERE) == ()
+    assert desk.context.num_chunks == (0 if settings.context == "none" else 2)
+
+
 async def test_a_closed_document_leaves_a_chunk(desk):
     desk.open(PRICE, DEFINITION)
     desk.context.closed(PRICE)
