@@ -11,7 +11,7 @@ from model.engine.prefix_cache import common_prefix
 from model.engine.prompting import TAIL_LINES, LineEncoder, prepare, prompt_around
 from model.engine.runner import BadRequest
 from model.prompts import prompt_ids
-from model.tokenizer import CUR, EOM, MASK, PRE, SUF, TAIL
+from model.tokenizer import CUR, EOM, FILE, MASK, PRE, SUF, TAIL
 
 
 @pytest.fixture
@@ -154,6 +154,35 @@ def test_a_document_is_cut_at_line_feeds_alone(before, after):
     assert prompt.prefix[-1:] in ("", "\n")
     assert prompt.tail.count("\n") == min(after.count("\n"), 1 + TAIL_LINES)
     assert not prompt.suffix or prompt.tail.endswith("\n")
+
+
+def with_snippets(request: api.DenoiseRequest, snippets: tuple[api.Snippet, ...]) -> api.DenoiseRequest:
+    prompt = msgspec.structs.replace(request.prompt, snippets=snippets)
+    return msgspec.structs.replace(request, prompt=prompt, stop="line")
+
+
+@pytest.mark.parametrize("context_tokens", [512, 2048])
+def test_snippets_that_take_a_quarter_of_the_context_are_kept(prepared, preset, tokenizer, ask, context_tokens):
+    preset = msgspec.structs.replace(preset, context_tokens=context_tokens)
+    text = "x = 1\n"
+    num_lines = context_tokens // 8 // len(tokenizer.encode(text)) - 2
+    snippets = (
+        api.Snippet("b.py", text * num_lines),
+        api.Snippet("c.py", "# <eom> <file> <suf>\n" + text * (num_lines - 8)),
+    )
+    request = with_snippets(ask("y = (", prefix="z = 1\n" * 500, suffix="w\n" * 500, tail=")\n"), snippets)
+    made = prepared(request, preset)
+    assert len(made.prompt_ids) <= context_tokens
+    before_suffix = made.prompt_ids[: made.prompt_ids.index(SUF)]
+    assert [i for i in before_suffix if i in (FILE, EOM)] == [FILE] * 3  # the text of special tokens is only text
+    start = len(before_suffix) - 1 - before_suffix[::-1].index(FILE)
+    assert tokenizer.decode(before_suffix[start + 1 :]) == f"c.py\n{snippets[1].text}"
+
+
+def test_snippets_that_do_not_fit_are_left_out_whole(prepared, ask):
+    snippets = tuple(api.Snippet(f"{n}.py", "value = 1\n" * 40) for n in range(9))
+    made = prepared(with_snippets(ask("y = ("), snippets))
+    assert 1 <= made.prompt_ids.count(FILE) < 10
 
 
 def test_a_giant_line_and_tail_still_fit(prepared, ask):
