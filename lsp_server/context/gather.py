@@ -65,7 +65,8 @@ def choose(scene: Scene, texts: list[Text], reach: Reach) -> tuple[api.Snippet, 
     window = _Window.of(scene)
     own = scene.snapshot.document
     names = names_near(own.lines, scene.snapshot.cursor.line)
-    candidates = [*_definitions(scene, texts, names, window, reach), *_similar(scene, texts, names, window)]
+    definitions = _definitions(scene, texts, names, window, reach) if scene.budget.has_definitions else []
+    candidates = [*definitions, *_similar(scene, texts, names, window)]
     return _filled(candidates, scene.budget, window)
 
 
@@ -131,7 +132,7 @@ def _filled(candidates: list[Candidate], budget: Budget, window: _Window) -> tup
     chosen: list[Candidate] = []
     total = budget.total_chars
     for only_its_share in (True, False):
-        turns = list(CLASSES)
+        turns = _turns(waiting, budget)
         while turns and len(chosen) < budget.num_snippets:
             kind = turns.pop(0)
             room = min(total, budget.snippet_chars, left[kind] if only_its_share else total)
@@ -142,6 +143,13 @@ def _filled(candidates: list[Candidate], budget: Budget, window: _Window) -> tup
                 left[kind] -= _num_chars(best)
                 turns.append(kind)  # its next turn comes after the others'
     return tuple(_snippet(candidate) for candidate in chosen)
+
+
+def _turns(waiting: dict[Class, list[Candidate]], budget: Budget) -> list[Class]:
+    """The classes by priority; where only one snippet is wanted, by their best candidates."""
+    if budget.num_snippets > 1:
+        return list(CLASSES)
+    return sorted((kind for kind in CLASSES if waiting[kind]), key=lambda kind: -waiting[kind][0].score)
 
 
 def _best_first(candidates: list[Candidate], kind: Class) -> list[Candidate]:

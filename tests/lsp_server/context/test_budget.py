@@ -34,6 +34,12 @@ def test_larger_models_get_more():
     assert large.snippet_chars > small.snippet_chars
 
 
+def test_a_small_context_takes_one_snippet_and_no_definitions():
+    small, large = snippet_budget(capabilities(512)), snippet_budget(capabilities(8192))
+    assert (small.num_snippets, small.has_definitions) == (1, False)
+    assert large.has_definitions
+
+
 def test_a_path_is_one_short_line():
     assert shown_path("src/a.py") == "src/a.py"
     assert shown_path("a\nimport os\r\u2028\x1b[2J.py") == "a_import os___[2J.py"

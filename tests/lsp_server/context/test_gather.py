@@ -228,3 +228,11 @@ def test_the_window_is_that_of_the_prompt():
     scene = scene_of(HERE)
     assert prompt_window(scene.snapshot, scene.context_tokens).prefix.startswith("from shop")
     assert set(CLASSES) == {"definition", "recent", "open", "file"}
+
+
+def test_where_one_snippet_fits_it_is_the_most_similar_of_all_and_no_definition():
+    one = Budget(num_snippets=1, snippet_chars=200, total_chars=200, has_definitions=False)
+    similar = opened("file:///w/price.py", "amount = price_of(Invoice(cart).cart)\ntotal(invoice)\n")
+    vague = chunk("file:///w/recent.py", "cart = 1\n")
+    found = gather(scene_of(HERE, "file:///w/here.py", similar, ring=(vague,), budget=one), None)
+    assert [snippet.path for snippet in found] == ["price.py"]
