@@ -127,7 +127,7 @@ def _similar(scene: Scene, texts: list[Text], names: dict[str, float], window: _
 
 def _filled(candidates: list[Candidate], budget: Budget, window: _Window) -> tuple[api.Snippet, ...]:
     """The best of each class in turn; in a first pass no class takes more than its share."""
-    waiting = {kind: _best_first(candidates, kind) for kind in CLASSES}
+    waiting: dict[Class, list[Candidate]] = {kind: _best_first(candidates, kind) for kind in CLASSES}
     left = dict.fromkeys(CLASSES, int(budget.total_chars * CLASS_SHARE))
     chosen: list[Candidate] = []
     total = budget.total_chars
