@@ -23,6 +23,7 @@ from benchmarks.scenario_document import (
     num_utf16,
 )
 from lsp_server.features.prefetch import indent_below
+from lsp_server.positions import split_lines
 from lsp_server.server import SeedlingServer
 from lsp_server.snapshot import detect_indent
 
@@ -224,7 +225,7 @@ class Editor:
     def enter(self) -> None:
         """Enter, with the indentation that editors give the next line."""
         document = self.document
-        style = detect_indent(tuple(document.text.splitlines(keepends=True)))
+        style = detect_indent(split_lines(document.text))
         before = document.text[document.line_start : document.cursor]
         self.type(document.line_end + indent_below(before, style))
 

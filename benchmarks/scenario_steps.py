@@ -196,6 +196,9 @@ class Player:
             case ["prompt", "containing"]:
                 asked = str(engine.asked[-1].prompt) if engine.asked else ""
                 return _unless(repr(text)[1:-1] in asked, asked)
+            case ["once", name]:
+                answers = [trace["reason"] for trace in editor.traces.values()]
+                return _unless(name.lower() in answers, " ".join(answers))
             case ["no", "flicker"]:
                 return _unless(editor.num_flickers == 0, f"{editor.num_flickers} times")
             case ["prompt", "without"]:
