@@ -14,7 +14,8 @@ import tree_sitter
 
 from model.syntax.trees import encode, grammar, language_of
 
-MAX_TREES = 8
+# About 6 MB each for 5,000 lines.
+MAX_TREES = 4
 # The first parse of more than this would hold a keystroke up for longer than 0.1 s.
 MAX_CHARS = 400_000
 # Reparsing after a larger change saves little and keeps the old tree's memory.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.syntax.at_cursor import place_at
-from model.syntax.incremental import Trees, parse_lines
+from model.syntax.incremental import MAX_CHARS, MAX_TREES, Trees, num_equal_at_end, num_equal_at_start, parse_lines
 
 SOURCES = {
     "python": 'import os\n\n\ndef f(x):\n    """Doc."""\n    if x:\n        return "𝒳é"\n    return {"a": [1, 2]}\n',
@@ -58,3 +58,41 @@ def test_any_edits_give_what_a_fresh_parse_gives(language, newline, edits):
         for row, line in enumerate(lines):
             for column in (0, len(line.rstrip("\r\n")) // 2, len(line.rstrip("\r\n"))):
                 assert place_at(parsed, row, column) == place_at(fresh, row, column)
+
+
+def test_few_trees_are_kept_and_the_newest_ones():
+    trees = Trees()
+    for number in range(3 * MAX_TREES):
+        assert trees.of(f"{number}", ("x\n", ""), "python") is not None
+    assert len(trees) == MAX_TREES
+    trees.forget(f"{3 * MAX_TREES - 1}")
+    trees.forget("unknown")
+    assert len(trees) == MAX_TREES - 1
+
+
+def test_the_same_lines_are_not_parsed_twice_and_another_language_is_parsed_anew():
+    trees = Trees()
+    lines = ("f(x)\n", "")
+    first = trees.of("a", lines, "python")
+    assert trees.of("a", tuple(list(lines)), "python") is first
+    other = trees.of("a", lines, "javascript")
+    assert other is not None
+    assert other.tree.root_node.type == "program"
+
+
+def test_without_a_grammar_and_for_huge_texts_there_is_no_tree():
+    trees = Trees()
+    assert trees.of("a", ("x",), "cobol") is None
+    assert trees.of("a", ("x" * (MAX_CHARS + 1),), "python") is None
+    assert trees.of("a", ("x",), "python") is not None
+    assert trees.of("a", ("x" * (MAX_CHARS + 1),), "python") is None
+    assert len(trees) == 0
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_what_two_texts_have_in_common(old, new):
+    start, end = num_equal_at_start(old, new), num_equal_at_end(old, new)
+    assert old[:start] == new[:start]
+    assert old[start : start + 1] != new[start : start + 1] or start in (len(old), len(new))
+    assert old[len(old) - end :] == new[len(new) - end :]
+    assert end in (len(old), len(new)) or old[-end - 1] != new[-end - 1]
