@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 )
 
 from lsp_server.engine_link import EngineState, EngineTrouble
+from lsp_server.log import quiet_libraries
 from lsp_server.outcome import Reason
 from lsp_server.server import SeedlingServer
 from model.engine import api
@@ -119,8 +120,11 @@ class Promise(NamedTuple):
 
 
 class Session(RuleBasedStateMachine):
-    @initialize(encoding=st.sampled_from(["utf-8", "utf-16", "utf-32"]), inline=st.booleans())
-    def begin(self, encoding: str, inline: bool) -> None:
+    @initialize(encoding=st.sampled_from(["utf-8", "utf-16", "utf-32"]), client=WHICH, is_short=st.booleans())
+    def begin(self, encoding: str, client: int, is_short: bool) -> None:
+        """`is_short`: it ends by `shutdown` while requests run."""
+        quiet_libraries()
+        inline = client % 4 > 0
         self.loop = StillLoop()
         self.encoding = encoding
         self.method = "textDocument/inlineCompletion" if inline else "textDocument/completion"
@@ -132,15 +136,16 @@ class Session(RuleBasedStateMachine):
         self.num_sent: Counter[int] = Counter()
         self.answers: dict[int, list[dict]] = {}
         self.promises: dict[str, list[Promise]] = {name: [] for name in URIS}
-        self.shown: tuple[Asked, list[dict]] | None = None
         self.off: set[str] = set()
         self.settings: dict[str, Any] = {}
-        self.is_snoozed = self.is_down = False
+        self.is_snoozed, self.is_short = False, is_short
         self.numbers, self.ids, self.versions = itertools.count(100), itertools.count(1), itertools.count(1)
         capabilities = {"general": {"positionEncodings": [encoding]}}
         if inline:
             capabilities["textDocument"] = {"inlineCompletion": {}}
         self.request("initialize", {"capabilities": capabilities, "initializationOptions": {"context": "none"}})
+        self.open("a.py", "x = \n", 0)
+        self.open("b.py", "if a:\r\n\t", 0)
 
     # The wire
 
@@ -186,32 +191,42 @@ class Session(RuleBasedStateMachine):
     def uri(self, name: str, which: int = 0) -> str:
         return URIS[name][which % len(URIS[name])]
 
-    def change(self, name: str, changes: list[dict], text: str, which: int = 0) -> None:
-        version = next(self.versions)
-        identifier = {"uri": self.uri(name, which), "version": version}
-        self.documents[name] = Document(version, text)
-        self.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": changes})
+    def text(self, name: str) -> str:
+        """The text of a document, which is opened if it is not open."""
+        if name not in self.documents:
+            self.open(name, "y = 1\r\n", 1)
+        return self.documents[name].text
 
-    @rule(name=NAME, text=TEXT, which=WHICH)
+    def changed(self, name: str, changes: list[dict], which: int = 0) -> dict:
+        identifier = {"uri": self.uri(name, which), "version": next(self.versions)}
+        return {"textDocument": identifier, "contentChanges": changes}
+
+    def change(self, name: str, changes: list[dict], text: str, which: int = 0) -> None:
+        params = self.changed(name, changes, which)
+        self.documents[name] = Document(params["textDocument"]["version"], text)
+        self.notify("textDocument/didChange", params)
+
     def open(self, name: str, text: str, which: int) -> None:
-        """Also of a document that is open: a reload."""
         document = self.documents[name] = Document(next(self.versions), text)
         fields = {"uri": self.uri(name, which), "languageId": "python", "version": document.version, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": fields})
-        if self.is_down:
-            del self.documents[name]
+
+    @rule(name=NAME, text=TEXT, which=WHICH, closes=st.booleans())
+    def reload(self, name: str, text: str, which: int, closes: bool) -> None:
+        """Opened again, perhaps without having been closed."""
+        if closes:
+            self.close_document(name, which)
+            self.notify("textDocument/didChange", self.changed(name, [{"text": "ghost"}]))
+        self.open(name, text, which)
 
     @rule(name=NAME, which=WHICH)
     def close_document(self, name: str, which: int) -> None:
         self.documents.pop(name, None)
         self.notify("textDocument/didClose", {"textDocument": {"uri": self.uri(name, which)}})
 
-    @precondition(lambda self: self.documents and not self.is_down)
     @rule(name=NAME, edits=EDITS, which=WHICH)
     def edit(self, name: str, edits: list[tuple[int, int, str]], which: int) -> None:
-        if name not in self.documents:
-            return
-        text, changes = self.documents[name].text, []
+        text, changes = self.text(name), []
         for place, length, new in edits:
             places = places_of(text)
             first = place % len(places)
@@ -220,17 +235,20 @@ class Session(RuleBasedStateMachine):
             text = edit.applied(text)
         self.change(name, changes, text, which)
 
-    @precondition(lambda self: self.documents and not self.is_down)
     @rule(name=NAME, text=TEXT)
     def replace_all(self, name: str, text: str) -> None:
-        if name in self.documents:
-            self.change(name, [{"text": text}], text)
+        self.text(name)
+        self.change(name, [{"text": text}], text)
 
-    @rule(name=NAME)
-    def change_without_open(self, name: str) -> None:
-        if name not in self.documents:
-            identifier = {"uri": self.uri(name), "version": next(self.versions)}
-            self.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [{"text": "ghost"}]})
+    @rule(name=NAME, piece=st.sampled_from(PIECES), times=st.integers(1, 3))
+    def type_at_the_end(self, name: str, piece: str, times: int) -> None:
+        """And ask after each key, as editors do."""
+        for _ in range(times):
+            text = self.text(name)
+            edit = Edit(len(text), len(text), piece)
+            if len(text) in places_of(text):
+                self.change(name, [edit.to_wire(text, self.encoding)], edit.applied(text))
+            self.ask_at(name, places_of(self.text(name))[-1])
 
     # Requests
 
@@ -250,7 +268,7 @@ class Session(RuleBasedStateMachine):
         unasked = kind == 2 or self.method.endswith("/completion")
         excluded = name in self.settings.get("exclude", ())
         quiet = unasked and (self.is_snoozed or self.settings.get("manualOnly", False))
-        may_show = name in self.documents and switched_on and not excluded and not quiet and not self.is_down
+        may_show = name in self.documents and switched_on and not excluded and not quiet
         self.asked.setdefault(msg_id, []).append(Asked(name, document, cursor, may_show))
         params = {
             "textDocument": {"uri": self.uri(name, which)},
@@ -259,17 +277,27 @@ class Session(RuleBasedStateMachine):
         }
         return self.request(self.method, params, msg_id)
 
-    @precondition(lambda self: self.documents)
     @rule(name=NAME)
     def ask_for_an_old_version(self, name: str) -> None:
-        if name in self.documents and not self.is_down:
-            params = {
-                "textDocument": {"uri": self.uri(name), "version": self.documents[name].version - 1},
-                "position": {"line": 0, "character": 0},
-                "context": {"triggerKind": 1},
-            }
-            answer = self.answers[self.request(self.method, params)][-1]
-            assert answer["result"]["items"] == []
+        self.text(name)
+        params = {
+            "textDocument": {"uri": self.uri(name), "version": self.documents[name].version - 1},
+            "position": {"line": 0, "character": 0},
+            "context": {"triggerKind": 1},
+        }
+        answer = self.answers[self.request(self.method, params)][-1]
+        assert answer["result"]["items"] == []
+
+    def items_at_the_end(self, name: str, kind: int, body: str) -> tuple[Asked, list[dict]]:
+        """Asks, lets the engine answer, and takes what is shown."""
+        text = self.text(name)
+        msg_id = self.ask_at(name, places_of(text)[-1], kind)
+        for _ in range(4):
+            if self.engine.questions and msg_id not in self.answers:
+                self.engine_answers(len(self.engine.questions) - 1, body, 1.0)
+        (asked,) = self.asked[msg_id]
+        answers = self.answers.get(msg_id, [{}])
+        return asked, answers[0].get("result", {}).get("items", [])
 
     @rule(which=WHICH)
     def cancel(self, which: int) -> None:
@@ -311,96 +339,79 @@ class Session(RuleBasedStateMachine):
 
     # What the user does with an item
 
-    def items_now(self) -> tuple[Asked, list[dict]] | None:
-        """The last items, if the document is still what they were made for."""
-        if self.shown is None or self.is_down:
-            return None
-        asked, items = self.shown
-        return (asked, items) if self.documents.get(asked.name) == asked.document else None
-
-    @precondition(lambda self: self.items_now())
-    @rule(which=WHICH)
-    def accept(self, which: int) -> None:
-        asked, items = self.items_now()
+    @rule(name=NAME, which=WHICH, kind=st.integers(0, 2), body=st.sampled_from(BODIES))
+    def accept(self, name: str, which: int, kind: int, body: str) -> None:
+        asked, items = self.items_at_the_end(name, kind, body)
+        if not items:
+            return
         item = items[which % len(items)]
         if "range" in item:
             self.notify("textDocument/didShowCompletion", {"item": item})
-        edit = edit_of(item, asked.document.text, asked.cursor, self.encoding)
         before = asked.document.text
-        after = edit.applied(before)
-        self.change(asked.name, [edit.to_wire(before, self.encoding)], after, which)
+        edit = edit_of(item, before, asked.cursor, self.encoding)
+        self.change(name, [edit.to_wire(before, self.encoding)], edit.applied(before), which)
         assert self.command(item["command"]["command"], *item["command"]["arguments"]).get("result", 0) is None
         event("accepted")
 
-    @precondition(lambda self: self.items_now())
-    @rule(length=st.integers(1, 6), reports=st.booleans())
-    def accept_a_part_and_ask_again(self, length: int, reports: bool) -> None:
+    @rule(name=NAME, kind=st.integers(0, 2), body=st.sampled_from(BODIES), length=st.integers(1, 6), told=st.booleans())
+    def accept_a_part_and_ask_again(self, name: str, kind: int, body: str, length: int, told: bool) -> None:
         """Or type it: the rest is then offered at once, or nothing, but never anything else."""
-        asked, items = self.items_now()
+        asked, items = self.items_at_the_end(name, kind, body)
+        if not items:
+            return
         item, text = items[0], asked.document.text
         edit = edit_of(item, text, asked.cursor, self.encoding)
         if edit.start != asked.cursor or edit.end != asked.cursor:
             return
         part = edit.text[:length]
         typed = Edit(edit.start, edit.start, part)
-        self.change(asked.name, [typed.to_wire(text, self.encoding)], typed.applied(text))
-        if reports:
+        self.change(name, [typed.to_wire(text, self.encoding)], typed.applied(text))
+        if told:
             accepted = {"item": item, "acceptedLength": num_units(part, "utf-16")}
             self.notify("textDocument/didPartiallyAcceptCompletion", accepted)
-        msg_id = self.ask_at(asked.name, edit.start + len(part))
+        msg_id = self.ask_at(name, edit.start + len(part))
         answers = self.answers.get(msg_id)
         if answers and answers[0]["result"]["items"]:
             (again,) = answers[0]["result"]["items"]
-            rest = edit_of(again, self.documents[asked.name].text, edit.start + len(part), self.encoding)
+            rest = edit_of(again, self.text(name), edit.start + len(part), self.encoding)
             assert rest.text.endswith(edit.text[length:])
             event("typed along")
 
     # Switches
 
-    @precondition(lambda self: not self.is_down)
-    @rule(minutes=st.sampled_from([0, 10]))
-    def snooze(self, minutes: int) -> None:
-        assert "result" in self.command("seedling.snooze", minutes)
-        self.is_snoozed = minutes > 0
+    @rule(name=NAME, on=st.booleans(), which=WHICH, values=st.sampled_from(SETTINGS))
+    def switch(self, name: str, on: bool, which: int, values: dict) -> None:
+        if which % 3 == 0:
+            assert "result" in self.command("seedling.snooze", 0 if on else 10)
+            self.is_snoozed = not on
+        elif which % 3 == 1:
+            assert "result" in self.command("seedling.setDocument", self.uri(name, which), on)
+            (self.off.discard if on else self.off.add)(name)
+        else:
+            self.settings = values
+            changed = {"seedling": {"context": "none", **values}}
+            self.notify("workspace/didChangeConfiguration", {"settings": changed})
 
-    @precondition(lambda self: not self.is_down)
-    @rule(name=NAME, on=st.booleans(), which=WHICH)
-    def set_document(self, name: str, on: bool, which: int) -> None:
-        assert "result" in self.command("seedling.setDocument", self.uri(name, which), on)
-        (self.off.discard if on else self.off.add)(name)
-
-    @precondition(lambda self: not self.is_down)
-    @rule(
-        bad=st.sampled_from([["seedling.snooze", "soon"], ["seedling.setDocument"], ["seedling.accepted", {}], ["?"]])
-    )
-    def odd_command(self, bad: list) -> None:
-        answer = self.command(*bad)
-        assert "error" in answer or answer["result"] is None
-
-    @precondition(lambda self: not self.is_down)
-    @rule(values=st.sampled_from(SETTINGS))
-    def configure(self, values: dict) -> None:
-        self.settings = values
-        self.notify("workspace/didChangeConfiguration", {"settings": {"seedling": {"context": "none", **values}}})
-
-    @rule(name=NAME, focused=st.booleans())
-    def focus(self, name: str, focused: bool) -> None:
-        self.notify("textDocument/didFocus", {"textDocument": {"uri": self.uri(name)}} if focused else {})
-
-    @precondition(lambda self: not self.is_down and next(self.numbers) > 112)
     @rule()
-    def shut_down(self) -> None:
-        answer = self.request("shutdown", None)
-        assert self.answers[answer] == [{"jsonrpc": "2.0", "id": answer, "result": None}]
-        self.is_down = True
-        self.documents.clear()
-        assert self.answers[self.request("initialize", {"capabilities": {}})][0]["error"]["code"] == -32600
+    def switch_everything_on(self) -> None:
+        for name in URIS:
+            self.switch(name, True, 1, {})
+        self.switch("a.py", True, 0, {})
+        self.switch("a.py", True, 2, {})
+        self.engine.state = READY
+
+    @rule(name=NAME, which=WHICH)
+    def say_something_odd(self, name: str, which: int) -> None:
+        known = [["seedling.snooze", "soon"], ["seedling.setDocument"], ["seedling.accepted", {}], ["unknown"]]
+        answer = self.command(*known[which % len(known)])
+        assert "error" in answer or answer["result"] is None
+        self.notify("textDocument/didFocus", {"textDocument": {"uri": self.uri(name)}} if which % 2 else {})
 
     # What must hold
 
     @invariant()
     def documents_are_the_clients(self) -> None:
-        if not hasattr(self, "server") or self.is_down:
+        if not hasattr(self, "server"):
             return
         for name, uris in URIS.items():
             document = self.server.session.document(uris[-1])
@@ -420,8 +431,7 @@ class Session(RuleBasedStateMachine):
 
     def check(self, asked: Asked, answer: dict) -> None:
         if "error" in answer:
-            assert answer["error"]["code"] in (-32800, -32600, -32601)
-            assert (answer["error"]["code"] == -32600) <= self.is_down
+            assert answer["error"]["code"] == -32800  # cancelled, and nothing else goes wrong
             return
         items = answer["result"]["items"]
         assert asked.may_show or not items
@@ -429,8 +439,6 @@ class Session(RuleBasedStateMachine):
             edit = edit_of(item, asked.document.text, asked.cursor, self.encoding)
             assert self.was_promised(asked, edit), (asked, edit)
             event("shown")
-        if items:
-            self.shown = asked, items
 
     def was_promised(self, asked: Asked, edit: Edit) -> bool:
         """Whether the engine said this, for this document, before it or while this was typed of it."""
@@ -450,20 +458,28 @@ class Session(RuleBasedStateMachine):
         if not hasattr(self, "server"):
             return
         try:
+            if self.is_short:
+                self.shut_down()
+            self.engine.state = READY
             for _ in range(50):
-                while self.engine.questions and not self.engine.questions[0][1].done():
-                    self.engine_answers(0, "v{q}z", 1.0)
+                for _, answer in self.engine.questions:
+                    answer.cancel()
                 self.pass_time(1.0)
                 self.answers_fit()
-                if all(len(self.answers.get(msg_id, ())) == num for msg_id, num in self.num_sent.items()):
-                    break
-            unanswered = {msg_id: num for msg_id, num in self.num_sent.items() if len(self.answers[msg_id]) != num}
-            assert not unanswered
-            late = self.server.protocol.shut_down
-            assert late == self.is_down
+            assert {msg_id: (num, self.answers.get(msg_id)) for msg_id, num in self.num_sent.items()} == {}
         finally:
             self.loop.run_until_complete(self.server.session.close())
             self.loop.close()
+
+    def shut_down(self) -> None:
+        """What runs is answered; what comes later is refused, and changes nothing."""
+        msg_id = self.request("shutdown", None)
+        assert self.answers.pop(msg_id) == [{"jsonrpc": "2.0", "id": msg_id, "result": None}]
+        self.notify("textDocument/didChange", self.changed("a.py", [{"text": "late"}]))
+        late = [self.request(method, {}) for method in ("initialize", self.method, "workspace/executeCommand")]
+        assert [self.answers.pop(refused)[0]["error"]["code"] for refused in late] == [-32600] * 3
+        for answered in [msg_id, *late]:
+            del self.num_sent[answered]
 
 
 def squashed(text: str) -> str:
