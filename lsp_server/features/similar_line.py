@@ -16,6 +16,7 @@ from lsp_server.snapshot import Snapshot
 MIN_BEGUN_CHARS = 4
 MAX_LINE_CHARS = 200
 MAX_LINES = 20_000
+MAX_COMPARED = 200
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -37,16 +38,18 @@ def rest_of_similar_line(snapshot: Snapshot) -> str:
         rows = _rows_below(lines, above, row)
     else:
         return ""
-    best, best_likeness = "", (-1.0, 0)
+    similar = [found for found in rows if _goes_on(lines[found].strip(), begun)]
+    similar.sort(key=lambda found: abs(found - row))
+    if not similar:
+        return ""
     words = frozenset(_WORD.findall(above))
-    for found in rows:
-        line = lines[found].strip()
-        if not line.startswith(begun) or len(line) == len(begun) or len(line) > MAX_LINE_CHARS:
-            continue
-        likeness = _likeness(words, _line_above(lines, found)), -abs(found - row)
-        if likeness > best_likeness:
-            best, best_likeness = line[len(begun) :] + "\n", likeness
-    return best if best.strip() else ""
+    # Of equals `max` takes the first.
+    best = max(similar[:MAX_COMPARED], key=lambda found: _likeness(words, _line_above(lines, found)))
+    return lines[best].strip()[len(begun) :] + "\n"
+
+
+def _goes_on(line: str, begun: str) -> bool:
+    return len(line) <= MAX_LINE_CHARS and line.startswith(begun) and bool(line[len(begun) :].strip())
 
 
 def _rows_with(lines: tuple[str, ...], text: str, row: int) -> Iterator[int]:
