@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
+EXTENSION = ROOT / "dist" / "seedling.vsix"  # where the VS Code tests leave what they packaged
 PART_NAMES = ("lint", "types", "python", "slow", "wheel", "neovim", "vscode")
 ORDINARY = "not slow and not wheel and not editors"
 
@@ -154,7 +155,10 @@ def vscode(may_install: bool, strict: dict[str, str]) -> Tally:
         return skipped(missing)
     if command(["bash", "editors/tools/get-code-server.sh", str(TOOLS / "code-server")]) != 0:
         return skipped("code-server could not be fetched (reason above)")
-    return pytest("tests/editors/test_vscode.py", env=strict)
+    tally = pytest("tests/editors/test_vscode.py", env=strict)
+    if EXTENSION.exists():
+        print(f"the extension: {EXTENSION.relative_to(ROOT)}", flush=True)
+    return tally
 
 
 def parts(slow: bool, may_install: bool, required: set[str], pytest_arguments: list[str]) -> list[Part]:

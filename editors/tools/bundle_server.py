@@ -24,6 +24,8 @@ CONSTRAINTS = ROOT / "ci" / "constraints.txt"
 # What the wheel is made of (pyproject.toml says what goes in).
 FILES = {"pyproject.toml", "README.md", "LICENSE", "NOTICE", "seedling_lsp.py"}
 FOLDERS = ("lsp_server/", "model/", "kernels/", "editors/neovim/")
+# PyTorch's own index of builds without CUDA, which are several GB smaller.
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NODE_SYSTEMS = {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}
 NODE_MACHINES = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64", "arm64": "arm64", "ARM64": "arm64"}
 
@@ -47,9 +49,10 @@ def digest_of(paths: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def pip_wheel(folder: Path, *arguments: str) -> None:
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--wheel-dir", str(folder)]
-    if subprocess.run([*pip, *arguments], check=False).returncode != 0:
+def pip(*arguments: str, must: bool = True) -> None:
+    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", *arguments]
+    done = subprocess.run(words, check=False, stdout=sys.stderr, stderr=None if must else subprocess.DEVNULL)
+    if must and done.returncode != 0:
         sys.exit("bundle_server.py: pip could not build or fetch a wheel; its message is above.")
 
 
@@ -58,7 +61,17 @@ def build_wheel(paths: list[Path]) -> None:
         for path in paths:
             (Path(copy) / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / path, Path(copy) / path)
-        pip_wheel(SERVER, "--no-deps", copy)
+        pip("--no-deps", "--wheel-dir", str(SERVER), copy)
+
+
+def fetch_dependencies(wheel: Path, folder: Path) -> None:
+    """The wheels of all that the server needs; torch without CUDA where PyTorch's own index answers within seconds."""
+    torch = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))
+    into = ("--wheel-dir", str(folder))
+    if platform.system() == "Linux":
+        pip("--no-deps", "--retries", "0", "--timeout", "5", "--index-url", CPU_INDEX, *into, torch, must=False)
+    pip("--find-links", str(folder), "--constraint", str(CONSTRAINTS), *into, f"{wheel}[engine]")
+    (folder / wheel.name).unlink(missing_ok=True)
 
 
 def main() -> None:
@@ -77,8 +90,7 @@ def main() -> None:
     bundle = {"digest": digest, "version": wheel.name.split("-")[1], "wheel": wheel.name, "offline": None}
     shutil.rmtree(SERVER / "wheels", ignore_errors=True)
     if offline:
-        pip_wheel(SERVER / "wheels", "--constraint", str(CONSTRAINTS), f"{wheel}[engine]")
-        (SERVER / "wheels" / wheel.name).unlink(missing_ok=True)
+        fetch_dependencies(wheel, SERVER / "wheels")
         machine = NODE_MACHINES.get(platform.machine(), platform.machine())
         target = f"{NODE_SYSTEMS.get(platform.system(), sys.platform)}-{machine}"
         python = f"{sys.version_info.major}.{sys.version_info.minor}"

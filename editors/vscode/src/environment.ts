@@ -143,7 +143,9 @@ export class OwnedEnvironment {
   }
 
   private pip(args: readonly string[], work: Work) {
-    const always = ['-I', '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--progress-bar', 'off'];
+    // Python compiles what is imported when it is; pip would compile all of PyTorch, which takes longer than unpacking it.
+    const quiet = ['--disable-pip-version-check', '--no-input', '--progress-bar', 'off', '--no-compile'];
+    const always = ['-I', '-m', 'pip', 'install', ...quiet];
     const onLine = (line: string) => {
       work.onLine(line);
       const download = /^\s*Downloading (\S+?)-\d.*?(\([\d.]+ [kMG]B\))/.exec(line);

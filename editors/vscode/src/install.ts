@@ -17,6 +17,7 @@ export class Installer {
     private readonly context: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
     private readonly onStep: (step: string) => void,
+    private readonly onAgain: () => Promise<void>,
   ) {
     const bundle = readBundle(context.extensionPath);
     this.owned = bundle && new OwnedEnvironment(context.globalStorageUri.fsPath, bundle);
@@ -35,28 +36,25 @@ export class Installer {
     return choice === install;
   }
 
-  /** Installs, with progress; false if it was cancelled or failed, which the user then knows. */
+  /** Installs, with progress; false if it was cancelled or failed, which the user is told. */
   async install(): Promise<boolean> {
     const { owned } = this;
     if (owned === undefined) {
       return false;
     }
-    for (;;) {
-      try {
-        await this.installOnce(owned);
-        owned.removeOthers();
-        return true;
-      } catch (error) {
-        if (error instanceof Cancelled) {
-          this.log.info('The installation was cancelled; nothing of it is left.');
-          return false;
-        }
+    try {
+      await this.installOnce(owned);
+    } catch (error) {
+      if (error instanceof Cancelled) {
+        this.log.info('The installation was cancelled; nothing of it is left.');
+      } else {
         this.log.error((error as Error).message);
-        if (!(await this.again((error as Error).message))) {
-          return false;
-        }
+        void this.offerAgain((error as Error).message);
       }
+      return false;
     }
+    owned.removeOthers();
+    return true;
   }
 
   private async installOnce(owned: OwnedEnvironment): Promise<void> {
@@ -97,24 +95,25 @@ export class Installer {
     });
   }
 
-  private async again(sentence: string): Promise<boolean> {
+  /** Not awaited by anybody: the message may stand unanswered. */
+  private async offerAgain(sentence: string): Promise<void> {
     const retry = 'Retry';
     const choose = 'Choose Python…';
     const showLog = 'Show Log';
     const choice = await vscode.window.showErrorMessage(sentence, retry, choose, showLog);
     if (choice === showLog) {
       this.log.show();
-    }
-    if (choice === choose) {
+    } else if (choice === choose) {
       const [program] = (await vscode.window.showOpenDialog({ title: 'A Python 3.11 or newer' })) ?? [];
-      await this.context.globalState.update(PYTHON, program?.fsPath);
-      return program !== undefined;
-    }
-    if (choice === retry) {
+      if (program !== undefined) {
+        await this.context.globalState.update(PYTHON, program.fsPath);
+        await this.onAgain();
+      }
+    } else if (choice === retry) {
       // A choice that did not fit is forgotten: the search is free again.
       await this.context.globalState.update(PYTHON, undefined);
+      await this.onAgain();
     }
-    return choice === retry;
   }
 }
 

@@ -27,7 +27,7 @@ export class Server {
     private readonly onState: (state: State) => void,
     private readonly onRunning: () => void,
   ) {
-    this.installer = new Installer(context, log, (step) => onState(installing(step)));
+    this.installer = new Installer(context, log, (step) => onState(installing(step)), () => this.reinstall());
   }
 
   start(): Promise<void> {
@@ -53,8 +53,11 @@ export class Server {
         this.cannotStart(new Error('This package of the extension carries no server: install Seedling, or set its path.'));
         return;
       }
-      await this.installer.install();
-      await this.startNow();
+      if (await this.installer.install()) {
+        await this.startNow();
+      } else {
+        this.onState(NOT_INSTALLED);
+      }
     });
   }
 
@@ -131,7 +134,7 @@ export class Server {
     }
   }
 
-  /** The user's program, else our own environment, which is made or renewed if need be; undefined: not wanted now. */
+  /** The user's program, else our own environment, renewed if need be; undefined: there is none yet, the user is asked. */
   private async find(): Promise<CommandLine | undefined> {
     const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
     const found = findServer(serverCommand(), process.env['PATH'] ?? '', folders);
@@ -143,9 +146,12 @@ export class Server {
       throw new Error('Seedling cannot start: there is no program "seedling" on PATH. Install it, or set its path.');
     }
     if (!owned.isComplete) {
-      this.onState(NOT_INSTALLED);
-      const agreed = owned.existed || (await this.installer.agreed());
-      if (!agreed || !(await this.installer.install())) {
+      if (!owned.existed) {
+        // Not awaited: the question may stand unanswered, and meanwhile every command has to work.
+        void this.installer.agreed().then((yes) => (yes ? this.reinstall() : undefined));
+        return undefined;
+      }
+      if (!(await this.installer.install())) {
         return undefined;
       }
     }
@@ -158,9 +164,10 @@ export class Server {
     if (command.source === 'extension' && owned !== undefined && !(await owned.runs(process.env))) {
       this.log.warn('The installed server does not run any more; it is installed anew.');
       if (await this.installer.install()) {
-        this.onState(STARTING);
         return this.startNow();
       }
+      this.onState(NOT_INSTALLED);
+      return;
     }
     const message = `Seedling cannot start: ${command.program} failed. The log says why.`;
     this.cannotStart(new Error(message, { cause: error }));
