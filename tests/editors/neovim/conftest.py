@@ -171,7 +171,7 @@ def make_init(sandbox) -> Callable[..., tuple[Path, Path, Path]]:
     def make(init_lua: str) -> tuple[Path, Path, Path]:
         script, told, init = (sandbox.folder / name for name in ("script.json", "told.jsonl", "init.lua"))
         script.write_text("{}")
-        server = "{ " + ", ".join(f"'{word}'" for word in (sys.executable, SERVER, script, told)) + " }"
+        server = "{ " + ", ".join(f"'{word}'" for word in (sys.executable, "-IS", SERVER, script, told)) + " }"
         init.write_text(init_lua.format(plugin=f"'{PLUGIN}'", server=server))
         (sandbox.workspace / ".git").mkdir()
         (sandbox.workspace / "shapes.py").write_text("")

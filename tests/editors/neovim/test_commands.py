@@ -144,7 +144,8 @@ def test_health_asks_the_server_about_the_file_one_came_from(editor):
     report = "\n".join(editor.lines())
     for line in (
         "engine: ready", "model tiny on cpu", "languages: python", "shapes.py gets no ghost text: Ghost text is off",
-        "the last answer: The cursor stood inside a word.", "the last 1 answers took", "1 of them held text",
+        "the last answer: The cursor stood inside a word.", "latency of the last answers (1): median",
+        "1 of them held text",
     ):  # fmt: skip
         assert line in report, line
     assert orders(editor, "seedling.status") == [[f"file://{editor.lua('vim.uv.cwd()')}/shapes.py"]]
@@ -157,4 +158,6 @@ def test_health_names_options_that_are_wrong(editor):
     report = "\n".join(editor.lines())
     assert 'vim.g.seedling has no option "ghost_txt"; there are delay_ms, ghost_text' in report
     assert 'vim.g.seedling.delay_ms must be a number, not "long"' in report
+    editor.run("package.loaded['seedling.suggest'] = nil; require('seedling.suggest')")
+    assert len(editor.lua("vim.g.notes")) == 2, "each is named when the plug-in loads"
     assert "the server does not tell its state: there is no command seedling.status" in report

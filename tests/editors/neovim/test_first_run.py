@@ -16,10 +16,10 @@ def first_run_block(readme: str) -> str:
     return match[1]
 
 
-def test_the_printed_steps_reach_ghost_text(sandbox, real, terminal, nvim_program, wait_for, artifacts):
+def test_the_printed_steps_reach_ghost_text(sandbox, real, terminal, any_nvim, wait_for, artifacts):
     # An empty home, and nothing of ours in the environment but where the programs are.
     kept = {name: value for name, value in sandbox.env.items() if not name.startswith("XDG_")}
-    kept["PATH"] = f"{nvim_program.parent}:{kept['PATH']}"
+    kept["PATH"] = f"{any_nvim.parent}:{kept['PATH']}"
     commands = first_run_block((real.plugin / "README.md").read_text())
     done = subprocess.run(
         ["bash", "-euc", commands], env=kept, cwd=sandbox.workspace, capture_output=True, text=True, check=False

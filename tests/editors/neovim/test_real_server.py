@@ -36,6 +36,12 @@ def test_ghost_text_of_the_engine_in_a_terminal(real, terminal, artifacts, sandb
     wait_for("the status", lambda: any("Seedling: " in line for line in terminal.screen()))
     terminal.keep("status", artifacts)
 
+    for order, sentence in (("toggle buffer", "off"), ("toggle buffer", "Ready"), ("snooze 5", "noozed")):
+        terminal.press(f":Seedling {order}", "Enter")
+        wait_for(f"the status after {order}", lambda sentence=sentence: sentence in status_line(neovim), 10)
+        terminal.keep(order.replace(" ", "-"), artifacts)
+    terminal.press(":Seedling snooze 0", "Enter")
+
     terminal.press(":checkhealth seedling", "Enter")
     wait_for("the health report", lambda: "log of the LSP client" in "\n".join(neovim.lines()), 60)
     report = "\n".join(neovim.lines())
@@ -43,7 +49,13 @@ def test_ghost_text_of_the_engine_in_a_terminal(real, terminal, artifacts, sandb
     terminal.keep("checkhealth", artifacts)
     assert "ERROR" not in report
     assert f"root {sandbox.workspace}" in report
-    for told in ("engine: ", "model ", "languages: python", "shapes.py may get ghost text", "answers took"):
+    for told in (
+        "engine: ",
+        "model ",
+        "languages: python",
+        "shapes.py may get ghost text",
+        "latency of the last answers",
+    ):
         assert told in report, told
 
     # The help file makes tags without complaint: malformed and duplicate ones are errors.
@@ -53,6 +65,10 @@ def test_ghost_text_of_the_engine_in_a_terminal(real, terminal, artifacts, sandb
     neovim.keys(f"<Esc>:helptags {doc}<CR>")
     tags = wait_for("help tags", lambda: (doc / "tags").exists() and (doc / "tags").read_text())
     assert {"seedling", "seedling-keys", ":Seedling"} <= {line.split("\t")[0] for line in tags.splitlines()}
+
+
+def status_line(neovim) -> str:
+    return neovim.lua("require('seedling').status()") or ""
 
 
 def colour_of(neovim, group: str) -> str:

@@ -108,7 +108,7 @@ local function report_latencies()
   end
   table.sort(times_ms)
   local median_ms, slowest_ms = times_ms[math.ceil(#times_ms / 2)], times_ms[#times_ms]
-  local line = 'the last %d answers took %.0f ms (median; slowest %.0f ms), %d of them held text'
+  local line = 'latency of the last answers (%d): median %.0f ms, slowest %.0f ms; %d of them held text'
   health.info(line:format(#latencies, median_ms, slowest_ms, num_with_text))
 end
 

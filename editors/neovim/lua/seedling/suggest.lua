@@ -14,7 +14,11 @@ local text = require('seedling.text')
 local M = {}
 
 local group = vim.api.nvim_create_augroup('seedling.ghost', {})
-local unasked = options.read().ghost_text
+local at_start, sentences = options.read()
+local unasked = at_start.ghost_text
+for _, sentence in ipairs(sentences) do
+  vim.notify('Seedling: ' .. sentence, vim.log.levels.WARN)
+end
 ---@type seedling.Ghost?
 local ghost
 ---@class seedling.Dismissed A line that was not wanted, as it would have become.
