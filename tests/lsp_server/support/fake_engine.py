@@ -7,6 +7,7 @@ middle of an answer); only the denoising is scripted.
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -142,6 +143,7 @@ class FakeEngine:
         self.requests.append(request)
         self.connections.add(receive.__self__.transport)  # uvicorn's; kept, so that no two share an identity
         script = self.script(request)
+        started_s = time.perf_counter()
         cancelled = self._running[request.id] = asyncio.Event()
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
@@ -164,7 +166,8 @@ class FakeEngine:
                     await asyncio.sleep(0)
                 await send({"type": "http.response.body", "body": script.raw, "more_body": False})
                 return
-            events = [_done(script, index) for index in range(request.n)]
+            elapsed_ms = (time.perf_counter() - started_s) * 1000
+            events = [_done(script, index, elapsed_ms) for index in range(request.n)]
             if script.error is not None:
                 events = [*events[: script.num_before_error], script.error]
             body = b"".join(map(api.encode_event, events))
@@ -175,7 +178,7 @@ class FakeEngine:
             del self._running[request.id]
 
 
-def _done(script: Script, index: int) -> api.Done:
+def _done(script: Script, index: int, elapsed_ms: float) -> api.Done:
     return api.Done(
         text=script.more[index - 1] if index and script.more else script.text,
         index=index,
@@ -188,7 +191,7 @@ def _done(script: Script, index: int) -> api.Done:
         cached_tokens=40,
         model="fake",
         device="none",
-        engine_ms=script.delay_s * 1000,
+        engine_ms=elapsed_ms,
     )
 
 
