@@ -106,12 +106,8 @@ class Proposer:
         self._caches = PrefixCache(preset.network, capacity=capacity, device=weight.device, dtype=weight.dtype)
         self._banned_V = ~allowed_labels(preset.network.vocab_size)[CLEAN].to(weight.device)
 
-    def propose(
-        self, place: Place, *, snippets: Sequence[api.Snippet] = (), guesses: bool = True, doubt: float | None = None
-    ) -> Proposal:
-        """The server's proposal at the place. guesses: as the server makes them, or none; doubt: in place of the
-        checkpoint's.
-        """
+    def propose(self, place: Place, *, snippets: Sequence[api.Snippet] = (), guesses: bool = True) -> Proposal:
+        """The server's proposal at the place. guesses: as the server makes them, or none."""
         snapshot = snapshot_at(place)
         request = plan_completion(snapshot, self._settings, self._engine, "benchmark")
         if isinstance(request, Outcome):
@@ -120,8 +116,6 @@ class Proposer:
         canvas = request.canvas if guesses else (api.Masked(),)
         request = msgspec.structs.replace(request, prompt=prompt, canvas=canvas)
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
-        if doubt is not None:
-            prepared = msgspec.structs.replace(prepared, policy=msgspec.structs.replace(prepared.policy, doubt=doubt))
         result, text = self._write(request, prepared)
         shaped = shape(text, surroundings(snapshot, single_line=request.stop == "line"))
         outcome, text, num_replaced = "proposed", "", 0
