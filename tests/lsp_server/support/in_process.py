@@ -10,8 +10,10 @@ from typing import Any
 
 from raw_client import RawClient
 
+from lsp_server.engine_link import EngineState
 from lsp_server.server import SeedlingServer
 from lsp_server.transport import Framer
+from model.engine import api
 
 
 class InProcess(RawClient):
@@ -47,3 +49,38 @@ class _Writer:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+class InstantEngine:
+    """In place of the engine link: ready at once, and answers at once. `text` is what, `prompts` what was asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.prompts: list[api.Prompt] = []
+        capabilities = api.Capabilities(
+            api=api.API_VERSION,
+            model="instant",
+            device="none",
+            languages=("python",),
+            complete=("line", "block"),
+            rewrite="none",
+            fix=False,
+            mend=False,
+            next_edit=False,
+            context_tokens=100_000,
+        )
+        self.state = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=capabilities)
+
+    def start(self) -> None:
+        """It has started."""
+
+    async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
+        self.prompts.append(request.prompt)
+        figures: dict[str, Any] = {"steps": 1, "forwards": 1, "num_tokens": 1, "prompt_tokens": 1, "cached_tokens": 1}
+        done = api.Done(
+            text=self.text, reason="stop", confidence=1.0, model="instant", device="none", engine_ms=1.0, **figures
+        )
+        return [done] * request.n
+
+    async def close(self) -> None:
+        """Nothing to let go."""
