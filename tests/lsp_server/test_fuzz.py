@@ -3,19 +3,20 @@
 The client keeps its own model of every version of every document, in the client's units, and knows nothing of the
 server's code. It must find: each request answered exactly once; each range valid for the version that was asked about,
 on one line, around the cursor, never half a character; and a server that is alive at the end and leaves cleanly.
+test_state_machine.py looks closer, without the pipes.
 """
 
 import asyncio
 import random
 
 import pytest
+from editor_model import edit_of, lines_of, num_units, offset_of
 from fake_engine import Script
 from raw_client import NEOVIM, VSCODE, framed
 
 ALPHABET = ["a", "b", "(", ")", " ", "\t", "é", "漢", "😀", "🧑🏽", "\r\n", "\n", "\r", "\f", "\u2028", '"', "x = 1\n"]
 ANSWERS = ["a", "b)", '"', "", "😀", "x\ny", "  z", ")", "a\x00", "\tq\r\n\tr"]
 NUM_STEPS = 300
-UNIT_CODECS = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2)}
 
 
 class Model:
@@ -31,16 +32,12 @@ class Model:
     def lines(self) -> list[str]:
         return lines_of(self.text)
 
-    def units(self, text: str) -> int:
-        codec, num_bytes = UNIT_CODECS[self.encoding]
-        return len(text.encode(codec)) // num_bytes
-
     def place(self) -> tuple[int, dict]:
         """A random place between two characters, not inside a line end: its offset and its LSP position."""
         lines = self.lines()
         row = self.rng.randrange(len(lines))
         column = self.rng.randint(0, len(lines[row].rstrip("\r\n")))
-        position = {"line": row, "character": self.units(lines[row][:column])}
+        position = {"line": row, "character": num_units(lines[row][:column], self.encoding)}
         return sum(map(len, lines[:row])) + column, position
 
     def change(self) -> dict:
@@ -59,27 +56,6 @@ class Model:
             self.text = self.text[:start] + text + self.text[end:]
             changes.append({"range": {"start": first, "end": last}, "text": text})
         return {"textDocument": document, "contentChanges": changes}
-
-
-def lines_of(text: str) -> list[str]:
-    lines, line = [], ""
-    for index, character in enumerate(text):
-        line += character
-        if character == "\n" or (character == "\r" and text[index + 1 : index + 2] != "\n"):
-            lines.append(line)
-            line = ""
-    return [*lines, line]
-
-
-def offset_of(text: str, position: dict, encoding: str) -> int:
-    """The exact offset of a position; fails where it is not between two characters of the line's own text."""
-    lines = lines_of(text)
-    assert 0 <= position["line"] < len(lines)
-    body = lines[position["line"]].rstrip("\r\n")
-    codec, num_bytes = UNIT_CODECS[encoding]
-    taken = body.encode(codec)[: position["character"] * num_bytes]
-    assert len(taken) == position["character"] * num_bytes, "beyond the line"
-    return sum(map(len, lines[: position["line"]])) + len(taken.decode(codec))  # strict: fails on half a character
 
 
 @pytest.mark.parametrize(("profile", "encoding"), [(VSCODE, "utf-16"), (NEOVIM, "utf-8")], ids=["vscode", "neovim"])
@@ -150,12 +126,5 @@ def check_answer(answer: dict, text: str, position: dict, encoding: str) -> int:
         return 0
     cursor = offset_of(text, position, encoding)
     for item in answer["result"]["items"]:
-        start, end = item["range"]["start"], item["range"]["end"]
-        assert start["line"] == end["line"] == position["line"]
-        assert offset_of(text, start, encoding) <= cursor <= offset_of(text, end, encoding)
-        assert "\r" not in item["insertText"]
-        assert "\x00" not in item["insertText"]
-        replaced = iter(item["insertText"])
-        covered = text[offset_of(text, start, encoding) : offset_of(text, end, encoding)]
-        assert all(character in replaced for character in covered)  # VS Code shows nothing else
+        edit_of(item, text, cursor, encoding)
     return len(answer["result"]["items"])
