@@ -230,12 +230,7 @@ def test_first_steps(code_server, vsix, sandbox):
     stand_in = f'#!/bin/bash\ncase $1 in -*) exec {install} "$@" ;; *) echo "$PWD/$1" > {opened} ;; esac\n'
     (programs / "code").write_text(stand_in)
     (programs / "code").chmod(0o755)
-    # Nothing of the environment that runs the tests: no `seedling`, and the system's Python.
-    bare = os.pathsep.join(
-        part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "seedling").exists()
-    )
-    code_server.env.update(PATH=bare)
-    (sandbox.folder / "home" / ".profile").write_text(f"export PATH='{bare}'\n")
+    bare = without_seedling(code_server, sandbox)
     run(["bash", "-ec", commands], 300, code_server.env | {"PATH": f"{programs}{os.pathsep}{bare}"})
 
     file = sandbox.workspace / Path(opened.read_text().strip()).name
@@ -249,9 +244,35 @@ def test_first_steps(code_server, vsix, sandbox):
     assert [(folder / "complete").exists() for folder in made] == [True]
 
 
+def test_an_installation_that_fails(code_server, vsix, sandbox):
+    """One sentence, ways back, and nothing is blocked: here no Python fits, since the package is made to want a 3.1."""
+    (sandbox.workspace / "hello.py").touch()
+    without_seedling(code_server, sandbox)
+    code_server.install(vsix)
+    bundle = next((sandbox.folder / "extensions").glob("seedling.seedling-lsp-*/server/bundle.json"))
+    platform = run([code_server.command[0], "-p", "process.platform + '-' + process.arch"], 30).strip()
+    wants = {"offline": {"python": "3.1", "platform": platform}}
+    bundle.write_text(json.dumps(json.loads(bundle.read_text()) | wants))
+    with code_server.serve(sandbox.workspace) as url:
+        texts = {"question": "language server", "button": "Install", "failure": "needs a Python 3.1"}
+        seen = code_server.drive("vscode_failed_install.mjs", {"url": url, "file": "hello.py", **texts})
+    assert seen["sentence"].startswith("Seedling needs a Python 3.1 ")
+    assert [button for button in seen["buttons"] if button] == ["Retry", "Choose Python…", "Show Log"]
+    assert seen["again"]
+
+
 def test_parts_without_vscode(npm_program, vsix):
     """The extension's unit tests, with node's own runner: the environment that it makes, whose program runs, pip."""
     run([npm_program, "test", "--silent"], 600, cwd=EXTENSION)
+
+
+def without_seedling(code_server: CodeServer, sandbox) -> str:
+    """Takes the environment that runs the tests off PATH, which is returned: no `seedling`, and the system's Python."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    bare = os.pathsep.join(folder for folder in folders if not (Path(folder) / "seedling").exists())
+    code_server.env.update(PATH=bare)
+    (sandbox.folder / "home" / ".profile").write_text(f"export PATH='{bare}'\n")
+    return bare
 
 
 def notebook(text: str, code: str) -> str:

@@ -35,6 +35,8 @@ await inVsCode(plan, async (hands) => {
   await hands.openFile(plan.file);
   await page.locator('.monaco-editor .view-lines').first().click();
   await hands.untilReady(plan.readyMs);
+  await hands.openFile(plan.foreign);
+  await hands.openFile(plan.file);
   const toast = page.locator('.notification-toast', { hasText: 'may offer ghost text too' });
   await toast.waitFor();
   seen.others = await toast.locator('.notification-list-item-message').textContent();

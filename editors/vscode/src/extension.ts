@@ -17,7 +17,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const status = new StatusItem();
   const onState = (state: State) => {
     status.show(state);
-    void vscode.commands.executeCommand('setContext', 'seedling.ready', state.kind === 'Normal' && !state.busy);
+    const ready = state.kind === 'Normal' && !state.busy;
+    void vscode.commands.executeCommand('setContext', 'seedling.ready', ready);
+    if (ready) {
+      void mentionOthers(context);
+    }
   };
   const running: Server = new Server(context, log, onState, () => void tellFocus(running));
   server = running;
@@ -31,11 +35,13 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       }
     }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => running.restart()),
-    vscode.window.onDidChangeActiveTextEditor(() => tellFocus(running)),
-    vscode.extensions.onDidChange(() => mentionOthers(context)),
+    vscode.window.onDidChangeActiveTextEditor(async () => {
+      await tellFocus(running);
+      await mentionOthers(context); // that another extension has come to life is told by no event
+    }),
   );
-  // Not awaited: a question that waits for an answer must not keep the extension from being active.
-  void running.start().then(() => mentionOthers(context));
+  // Not awaited: installing may take minutes, and meanwhile the commands have to work.
+  void running.start();
 }
 
 export function deactivate(): Promise<void> | undefined {

@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { focusedDocument } from './focus';
 import type { Server } from './server';
 import { ghostTextEnabled } from './settings';
-import type { ServerStatus } from './state';
+import { NOT_INSTALLED, type ServerStatus } from './state';
 import type { StatusItem } from './status';
 import { isSnoozed } from './switches';
 
@@ -34,7 +34,9 @@ function actions(status: StatusItem, told: ServerStatus | undefined, document?: 
   const isOff = told?.document?.reason === 'document_off';
   const last = told?.last?.sentence;
   const language = document?.languageId ?? '';
+  const missing = { label: '$(cloud-download) Install the language server', command: 'seedling.installServer' };
   return [
+    ...(status.state === NOT_INSTALLED ? [missing] : []),
     { label: 'Ghost text in this file', kind: vscode.QuickPickItemKind.Separator },
     {
       label: why ? '$(circle-slash) None comes unasked, because:' : '$(sparkle) Comes as you type',
@@ -63,9 +65,6 @@ function actions(status: StatusItem, told: ServerStatus | undefined, document?: 
     { label: '$(output) Show the log', command: 'seedling.showLog' },
     { label: '$(clippy) Copy diagnostics for a report', command: 'seedling.copyDiagnostics' },
     { label: '$(debug-restart) Restart the server', command: 'seedling.restart' },
-    ...(status.state.message === 'The language server is not installed yet.'
-      ? [{ label: '$(cloud-download) Install the language server', command: 'seedling.installServer' }]
-      : []),
   ];
 }
 
