@@ -48,8 +48,9 @@ export class Installer {
       if (error instanceof Cancelled) {
         this.log.info('The installation was cancelled; nothing of it is left.');
       } else {
-        this.log.error((error as Error).message);
-        void this.offerAgain((error as Error).message);
+        const { message, cause } = error as Error;
+        this.log.error(message, ...(cause === undefined ? [] : [(cause as Error).message]));
+        void this.offerAgain(message);
       }
       return false;
     }

@@ -36,8 +36,10 @@ export async function findPython(search: Search): Promise<string> {
     refused.push(`${candidate}: ${found.refusal}`);
   }
   const version = search.wanted === undefined ? `3.${MIN_MINOR} or newer` : `${search.wanted} (this package is for no other)`;
-  const reasons = refused.length === 0 ? '' : ` Looked at ${refused.join('; ')}.`;
-  throw new Error(`Seedling needs a Python ${version} with its venv module, and found none.${reasons}`);
+  // A choice gets its reason; the list of a search goes to the log.
+  const why = search.chosen === undefined ? 'none was found; the log says what was looked at' : refused[0]!;
+  const looked = { cause: new Error(`Looked at ${refused.join('; ') || 'nothing'}`) };
+  throw new Error(`Seedling needs a Python ${version} with its venv module: ${why}.`, looked);
 }
 
 function candidates(search: Search): string[] {
