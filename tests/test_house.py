@@ -162,3 +162,24 @@ def test_the_version_is_the_same_everywhere() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     extension = json.loads((ROOT / "editors" / "vscode" / "package.json").read_text("utf-8"))["version"]
     assert version == extension == VERSION
+
+
+def test_what_is_said_to_hold_a_feature_is_there() -> None:
+    """The last column of the table beside peers: scenarios behind `S:`, files below tests/."""
+    page = (ROOT / "docs" / "features.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count("|") == 5]
+    held_by = [row.rstrip("| ").rsplit("|", 1)[1] for row in rows][1:]
+    assert len(held_by) > 25
+    named = 0
+    for cell in held_by:
+        for part in cell.split(";"):
+            folder = ROOT / "tests"  # of the name before, for names without one
+            for name in re.findall(
+                r"[\w./-]+\.(?:py|mjs|txt)|(?<=[ ,])(?:show|quiet|behave)_\w+", re.sub(r"\[.*?\)", "", part)
+            ):
+                start = ROOT / "tests" if "/" in name else folder
+                path = start / name if "." in name else ROOT / "benchmarks" / "scenarios" / f"{name}.txt"
+                folder = path.parent if "." in name else folder
+                assert path.exists(), (name, cell)
+                named += 1
+    assert named > 50
