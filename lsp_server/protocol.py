@@ -8,7 +8,7 @@ Source: LSP 3.18 "Base Protocol" and "Lifecycle". What pygls 2.1 leaves open and
   so it sees exactly the document of its request (a pygls `async` handler may see a later one over TCP); the coroutine
   then runs as a task that `$/cancelRequest` really cancels (-32800);
 - documents live in our session, not in pygls' workspace (positions.py says why);
-- failures are logged with a stack but without values: parameters hold the user's code.
+- failures are logged with a stack but without values, and answered without either: parameters hold the user's code.
 
 Left out: bytes and framing (transport.py), what the messages mean (handlers/).
 """
@@ -37,6 +37,7 @@ log = logging.getLogger("seedling.protocol")
 SERVER_NOT_INITIALIZED = -32002
 INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
 PARSE_ERROR = -32700
 SETTLE_TIMEOUT_S = 1.0
 
@@ -117,6 +118,11 @@ class SeedlingProtocol(LanguageServerProtocol):
             server.session.client = read_profile(data.get("params"))
             data = {**data, "params": wire.only_needed_capabilities(data.get("params"))}
         return super().structure_message(data)
+
+    def _send_response(self, msg_id, result=None, error=None) -> None:
+        if error is not None and error.code == INTERNAL_ERROR:
+            error = types.ResponseError(code=INTERNAL_ERROR, message="The server failed: its log says where.")
+        super()._send_response(msg_id, result, error)
 
     def _execute_handler(self, msg_id, handler, callback, args=None, kwargs=None):
         if asyncio.iscoroutinefunction(handler) or inspect.isgeneratorfunction(handler):

@@ -18,8 +18,10 @@ AGREEMENT, DISAGREEMENT = 0.5, 2.0
 def certainty(confidence: float, num_tokens: int, *, agrees: bool | None = None) -> float:
     """The probability that an answer is right as it stands, by the model's own reckoning (numbers: `api.Done`) and by
     a similar line: whether that says the same, None where there is none.
+
+    An engine that reports something that is no probability is held to the nearest one.
     """
-    probability = confidence ** max(1, min(num_tokens, MAX_COUNTED_TOKENS))
+    probability = min(1.0, max(0.0, confidence)) ** max(1, min(num_tokens, MAX_COUNTED_TOKENS))
     if agrees is None:
         return probability
     return probability ** (AGREEMENT if agrees else DISAGREEMENT)

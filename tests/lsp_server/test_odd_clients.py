@@ -167,3 +167,13 @@ async def test_documents_that_are_not_open(client):
     client.open(URI, "b = ")
     assert len((await client.call(INLINE, AT))["items"]) == 1
     assert [prompt.line for prompt in client.engine.prompts] == ["b = "]
+
+
+async def test_a_failure_of_ours_is_one_sentence_without_the_users_code(client, monkeypatch):
+    async def fail(request: object) -> None:
+        raise ValueError("SECRET = 1")
+
+    monkeypatch.setattr(client.engine, "ask", fail)
+    answer = await client.answer(client.request(INLINE, AT))
+    assert answer["error"] == {"code": -32603, "message": "The server failed: its log says where."}
+    monkeypatch.undo()
