@@ -14,33 +14,31 @@ SNIPPET_CHARS_PER_TOKEN = 2.2
 MIN_SNIPPETS = 1
 MAX_SNIPPETS = 16
 TOKENS_PER_SNIPPET = 512
-SMALL_CONTEXT_TOKENS = 1024
 MAX_SNIPPET_TOKENS = 400
 MAX_PATH_CHARS = 48
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """Most snippets, most characters of one (its path line included), and of all; whether definitions may be there."""
+    """Most snippets, most characters of one (its path line included), and of all."""
 
     num_snippets: int
     snippet_chars: int
     total_chars: int
-    has_definitions: bool = True
 
 
 def snippet_budget(capabilities: api.Capabilities) -> Budget:
     """The budget for a model: a quarter of its context in all.
 
-    A small context takes one snippet of an eighth, of similar lines. Measured with the embedded model (1,200 held-out
-    lines, docs/log.md): one of 55 tokens +1.5 points of exact lines (+0.7 to +2.3), of 96 +1.1, of 160 +0.8, as it
-    displaces what stands above the cursor; definitions of names near the cursor -0.6.
+    A small context takes one snippet of an eighth, which goes on from similar lines. Measured with the embedded model
+    (1,200 held-out lines, snippets from any file of their project, docs/log.md): one of 55 tokens +1.5 points of exact
+    lines (+0.7 to +2.3), of 96 +1.1, of 160 +0.8, as it displaces what stands above the cursor; definitions of names
+    near the cursor -0.6.
     """
     context = capabilities.context_tokens
     return Budget(
         num_snippets=min(MAX_SNIPPETS, max(MIN_SNIPPETS, context // TOKENS_PER_SNIPPET)),
         snippet_chars=int(min(context // 8, MAX_SNIPPET_TOKENS) * SNIPPET_CHARS_PER_TOKEN),
         total_chars=int(context // 4 * SNIPPET_CHARS_PER_TOKEN),
-        has_definitions=context >= SMALL_CONTEXT_TOKENS,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from lsp_server.context.budget import Budget, shown_path
+from lsp_server.context.continuation import best_matches, names_of, query_names, weights_of
 from lsp_server.context.exclude import MAX_LINE_CHARS
 from lsp_server.context.files import ProjectFiles
 from lsp_server.context.near import best_windows, hits_of, names_near, rarity, window_at
@@ -63,10 +64,11 @@ def gather(scene: Scene, files: ProjectFiles | None, reach: Reach | None = None)
 def choose(scene: Scene, texts: list[Text], reach: Reach) -> tuple[api.Snippet, ...]:
     """The best lines of `texts`, within the budget."""
     window = _Window.of(scene)
+    if scene.budget.num_snippets == 1:
+        return _filled(_continuations(scene, texts, window), scene.budget, window)
     own = scene.snapshot.document
     names = names_near(own.lines, scene.snapshot.cursor.line)
-    definitions = _definitions(scene, texts, names, window, reach) if scene.budget.has_definitions else []
-    candidates = [*definitions, *_similar(scene, texts, names, window)]
+    candidates = [*_definitions(scene, texts, names, window, reach), *_similar(scene, texts, names, window)]
     return _filled(candidates, scene.budget, window)
 
 
@@ -102,6 +104,23 @@ def _definitions(
                 continue
             rows = rows[0], min(rows[1], window.row) if rows[0] < window.row else rows[1]
         candidates.append(Candidate("definition", text.path, text.lines[slice(*rows)], found.score))
+    return candidates
+
+
+def _continuations(scene: Scene, texts: list[Text], window: _Window) -> list[Candidate]:
+    names = [tuple(map(names_of, text.lines)) for text in texts]
+    query = query_names(scene.snapshot.document.lines, scene.snapshot.cursor.line)
+    weights = weights_of(query, names)
+    candidates = []
+    for text, of_text in zip(texts, names, strict=True):
+        room = scene.budget.snippet_chars - _path_chars(text.path)
+        if text.origin == "own":
+            of_text = tuple(frozenset() if window.shows(row, row + 1) else line for row, line in enumerate(of_text))
+        for match in best_matches(of_text, weights, WINDOWS_OF_A_TEXT):
+            row, end_row = window_at(text.lines, max(0, match.row - 1), room)
+            if text.origin == "own" and row < window.row:
+                end_row = min(end_row, window.row)
+            candidates.append(Candidate(_CLASS_OF[text.origin], text.path, text.lines[row:end_row], match.score))
     return candidates
 
 

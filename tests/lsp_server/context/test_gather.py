@@ -231,7 +231,7 @@ def test_the_window_is_that_of_the_prompt():
 
 
 def test_where_one_snippet_fits_it_is_the_most_similar_of_all_and_no_definition():
-    one = Budget(num_snippets=1, snippet_chars=200, total_chars=200, has_definitions=False)
+    one = Budget(num_snippets=1, snippet_chars=200, total_chars=200)
     similar = opened("file:///w/price.py", "amount = price_of(Invoice(cart).cart)\ntotal(invoice)\n")
     vague = chunk("file:///w/recent.py", "cart = 1\n")
     found = gather(scene_of(HERE, "file:///w/here.py", similar, ring=(vague,), budget=one), None)
