@@ -20,7 +20,7 @@ class Reason(Enum):
     NOT_OPEN = "The editor asked about a document that it has not opened."
     FOREIGN_SCHEME = "Only files, unsaved documents and notebook cells are completed, not an editor's own input boxes."
     SNOOZED = "Ghost text is snoozed: ask for one with the trigger key, or end the pause (seedling.snooze)."
-    DOCUMENT_OFF = "Seedling is switched off for this document until the editor ends (seedling.setDocument)."
+    DOCUMENT_OFF = "This document is switched off until the editor ends, or until seedling.setDocument undoes it."
     LANGUAGE_OFF = "This language is switched off (seedling.languages, seedling.languagesOff or seedling.setLanguage)."
     LANGUAGE_NOT_SUPPORTED = "The loaded model was not trained for this language: set SEEDLING_MODEL to one that was."
     EXCLUDED = "The file's name matches an exclusion (a secret, or seedling.exclude): it is never read."
