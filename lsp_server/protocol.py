@@ -68,6 +68,9 @@ class SeedlingProtocol(LanguageServerProtocol):
             self._refuse(None, INVALID_REQUEST, "The message is not a JSON-RPC 2.0 object.")
             return
         is_request = "method" in data and "id" in data
+        if is_request and not isinstance(data["id"], str | int | float):
+            self._refuse(None, INVALID_REQUEST, "The id of a request must be a number or a string.")
+            return
         sentence = self._wrong_time(data)
         if sentence is not None:
             if is_request:

@@ -79,6 +79,9 @@ NOTIFICATIONS = [
 ]
 
 
+NO_IDS = [{"jsonrpc": "2.0", "id": msg_id, "method": INLINE, "params": AT} for msg_id in (None, [], {"a": 1})]
+
+
 @pytest.fixture
 async def client():
     client = InProcess()
@@ -135,7 +138,9 @@ async def test_ids_of_all_kinds(client):
     client.notify("$/cancelRequest", {"id": "text"})  # answered already
 
 
-@pytest.mark.parametrize("message", [3, "x", None, [], [{"jsonrpc": "2.0", "id": 9, "method": "x"}], {}, {"id": 9}])
+@pytest.mark.parametrize(
+    "message", [3, "x", None, [], [{"jsonrpc": "2.0", "id": 9, "method": "x"}], {}, {"id": 9}, *NO_IDS]
+)
 async def test_what_is_no_message(client, message):
     client.send(message)
     assert (await client.answer(None))["error"]["code"] == -32600

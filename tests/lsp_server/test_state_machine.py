@@ -426,7 +426,7 @@ class Session(RuleBasedStateMachine):
             for asked, answer in zip(self.asked.get(msg_id, []), answers, strict=False):
                 if len(self.asked[msg_id]) == 1:
                     self.check(asked, answer)
-            if len(answers) == self.num_sent[msg_id] == 1:
+            if len(answers) == self.num_sent[msg_id]:
                 del self.answers[msg_id], self.num_sent[msg_id]
 
     def check(self, asked: Asked, answer: dict) -> None:
