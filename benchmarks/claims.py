@@ -66,6 +66,24 @@ def claims() -> tuple[Claim, ...]:
             _keystroke,
         ),
         Claim(
+            "manners",
+            "Ghost text comes where completion is easy and stays away where it would disturb.",
+            "on the committed scenarios shown at 60 % or more of the places where it should be, quiet at 80 % or more",
+            _manners,
+        ),
+        Claim(
+            "gate",
+            "What is shown is right much more often than all that the model proposes.",
+            "exact lines at least 2 times as often, on projects that the threshold was not chosen on",
+            _gate,
+        ),
+        Claim(
+            "storm",
+            "Ten thousand edits leave the language server small and quick.",
+            "at most 150 MB; its own share p50 at most 5 ms",
+            _storm,
+        ),
+        Claim(
             "prefix_cache",
             "Typing, moving and accepting re-run only the end of the prompt.",
             "at most 5 % of the prompt tokens run again",
@@ -121,6 +139,29 @@ def _startup(data: dict[str, Any]) -> Verdict:
 def _keystroke(data: dict[str, Any]) -> Verdict:
     measured = f"p50 {data['p50_ms']:.0f} ms, p95 {data['p95_ms']:.0f} ms, own share {data['server_p50_ms']:.1f} ms"
     return Verdict(measured, data["p50_ms"] <= 60 and data["p95_ms"] <= 150 and data["server_p50_ms"] <= 5)
+
+
+def _manners(data: dict[str, Any]) -> Verdict:
+    measured = (
+        f"shown {data['show_rate']:.0%} (the expected text {data['right_rate']:.0%}), quiet {data['quiet_rate']:.0%} "
+        f"of {data['scenarios']} scenarios"
+    )
+    return Verdict(measured, data["show_rate"] >= 0.6 and data["quiet_rate"] >= 0.8)
+
+
+def _gate(data: dict[str, Any]) -> Verdict:
+    kinds = {"places": "whole and begun lines", "keystrokes": "every keystroke of a line"}
+    found = {name: data[kind]["default"] for kind, name in kinds.items()}
+    measured = "; ".join(
+        f"{name}: {each['precision']:.0%} right of the {each['shown']:.0%} shown, {each['ratio']:.1f} times all"
+        for name, each in found.items()
+    )
+    return Verdict(measured, min(each["ratio"] for each in found.values()) >= data["aim"])
+
+
+def _storm(data: dict[str, Any]) -> Verdict:
+    measured = f"{data['most_mb']:.0f} MB at most, own share p50 {data['own_p50_ms']:.1f} ms"
+    return Verdict(measured, data["most_mb"] <= 150 and data["own_p50_ms"] <= 5)
 
 
 def _prefix_cache(data: dict[str, Any]) -> Verdict:

@@ -12,6 +12,13 @@ TWIN_ROW = {"tau_mask": 0.5, "name": "blocks", "exact_match": 0.1, "similarity":
 DATA = {
     "startup": {"initialize_ms": 700.0, "bare_ms": 600.0, "torch_loaded": False},
     "keystroke": {"p50_ms": 61.0, "p95_ms": 100.0, "server_p50_ms": 4.0},
+    "manners": {"show_rate": 0.6, "right_rate": 0.3, "quiet_rate": 0.79, "scenarios": 128},
+    "gate": {
+        "aim": 2.0,
+        "places": {"default": {"precision": 0.5, "shown": 0.2, "ratio": 2.5}},
+        "keystrokes": {"default": {"precision": 0.5, "shown": 0.2, "ratio": 2.0}},
+    },
+    "storm": {"most_mb": 90.0, "own_p50_ms": 5.1},
     "prefix_cache": {"reprefilled_share": 0.05},
     "memory": {"server_mb": 151.0, "engine_mb": 700.0},
     "agreement": {"cached": 1.0, "packed": 0.99, "compiled": 0.989, "speculated": 1.0},
@@ -61,6 +68,9 @@ def test_every_claim_can_be_judged() -> None:
     assert {name: verdict.is_met for name, verdict in verdicts.items()} == {
         "startup": True,  # 700 ms, but the bare server took 600
         "keystroke": False,
+        "manners": False,  # not quiet enough
+        "gate": True,
+        "storm": False,  # small, but slow
         "prefix_cache": True,
         "memory": False,
         "step": True,
