@@ -496,4 +496,4 @@ def test_any_session():
 
 @pytest.mark.slow
 def test_many_sessions():
-    run_state_machine_as_test(Session, settings=settings(max_examples=300, stateful_step_count=60, **COMMON))
+    run_state_machine_as_test(Session, settings=settings(max_examples=200, stateful_step_count=60, **COMMON))
