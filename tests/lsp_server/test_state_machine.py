@@ -495,5 +495,6 @@ def test_any_session():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_many_sessions():
     run_state_machine_as_test(Session, settings=settings(max_examples=200, stateful_step_count=60, **COMMON))
