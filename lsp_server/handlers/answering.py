@@ -38,6 +38,9 @@ async def complete(server: "SeedlingServer", uri: str, ticket: Ticket, arrived: 
     try:
         if isinstance(arrived, Outcome):
             outcome = arrived
+        elif ticket.cut.done():
+            # An editor may send the next change or request in one breath with this one, before this line is reached.
+            outcome = nothing(ticket.cut.result())
         else:
             outcome = await _answer(server.session, ticket, arrived)
             server.session.offers.add(arrived, outcome.items)

@@ -79,13 +79,6 @@ def done(text: str, index: int, confidence: float) -> api.Done:
     )
 
 
-class Silent:
-    """Takes the place of the status reporter."""
-
-    def answered(self, uri: str, outcome: Outcome) -> None:
-        pass
-
-
 class Editor:
     """An editor with one document, whose cursor stands at the `|`."""
 
@@ -133,6 +126,18 @@ async def test_typing_along_asks_the_engine_once():
     assert len(editor.engine.requests) == 1
     assert '"reason": "typed_along"' in editor.traces[-1]
     assert await editor.texts("x = q|\n") == ["bar"]
+    assert len(editor.engine.requests) == 2
+
+
+async def test_what_changes_before_an_answer_is_looked_for_makes_it_stale():
+    editor = Editor(Engine("foo(1)"))
+    assert (await editor.ask()).items
+    request = editor.ask()
+    editor.write("y = |\n")  # in one breath: the request has arrived, its work has not begun
+    assert (await request).reason is Reason.STALE
+    first, second = editor.ask(), editor.ask()
+    assert (await first).reason is Reason.SUPERSEDED
+    assert (await second).items
     assert len(editor.engine.requests) == 2
 
 
