@@ -4,7 +4,7 @@ The rules are those that a request meets (quiet.py); here they are asked without
 Left out: reasons that come and go while one types (outcome.LASTING says which do not).
 """
 
-from lsp_server.features.quiet import RULES, Asked
+from lsp_server.features.quiet import DOCUMENT_RULES, Asked, first_refusal
 from lsp_server.outcome import LASTING, Outcome
 from lsp_server.switches import Switches
 
@@ -15,5 +15,5 @@ def lasting_refusal(asked: Asked, switches: Switches) -> Outcome | None:
     refused = switches.refusal(document.uri, document.language, "automatic")
     if refused is not None:
         return refused
-    refusals = (rule(asked) for rule in RULES)
-    return next((refused for refused in refusals if refused is not None and refused.reason in LASTING), None)
+    refused = first_refusal(asked, DOCUMENT_RULES)
+    return refused if refused is not None and refused.reason in LASTING else None

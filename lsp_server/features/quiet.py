@@ -49,11 +49,12 @@ Rule = Callable[[Asked], Outcome | None]
 
 def why_quiet(asked: Asked) -> Outcome | None:
     """The first reason not to ask the engine, or None."""
-    for rule in RULES:
-        outcome = rule(asked)
-        if outcome is not None:
-            return outcome
-    return None
+    return first_refusal(asked, DOCUMENT_RULES) or first_refusal(asked, PLACE_RULES)
+
+
+def first_refusal(asked: Asked, rules: tuple[Rule, ...]) -> Outcome | None:
+    """What the first of `rules` says that refuses."""
+    return next((outcome for rule in rules if (outcome := rule(asked)) is not None), None)
 
 
 def _settings_say_no(asked: Asked) -> Outcome | None:
@@ -142,12 +143,15 @@ def num_words(begun: str) -> int:
     return sum(word.rstrip(".,:;!?'").isalpha() for word in begun.lstrip("\"'`").split())
 
 
-RULES: tuple[Rule, ...] = (
+# What holds for a document wherever its cursor stands, and what depends on that.
+DOCUMENT_RULES: tuple[Rule, ...] = (
     _settings_say_no,
     _language_is_off,
     _only_by_hand,
     _file_is_excluded,
     _engine_cannot,
+)
+PLACE_RULES: tuple[Rule, ...] = (
     _was_undone,
     _nothing_written,
     _inside_word,

@@ -104,7 +104,7 @@ class StatusReporter:
             snoozed = session.switches.refusal("", "", "automatic")
             return snoozed if snoozed is not None or uri is None else nothing(Reason.NOT_OPEN)
         path = display_path(document.uri, session.client.folders)
-        snapshot = Snapshot(document=document, cursor=Position(0, 0), path=path, trees=session.trees)
+        snapshot = Snapshot(document=document, cursor=Position(0, 0), path=path)
         return lasting_refusal(Asked(snapshot, session.settings_for(uri), session.engine.state), session.switches)
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from lsp_server.engine_link import EngineState
-from lsp_server.features.quiet import QUIET_REASONS, RULES, Asked, num_words, why_quiet
+from lsp_server.features.quiet import DOCUMENT_RULES, PLACE_RULES, QUIET_REASONS, Asked, num_words, why_quiet
 from lsp_server.outcome import Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
@@ -208,7 +208,7 @@ def test_the_users_will_comes_first_the_tree_last():
 def test_by_hand_only_what_is_never_completed_is_refused():
     by_hand = {
         rule.__name__
-        for rule in RULES
+        for rule in (*DOCUMENT_RULES, *PLACE_RULES)
         for snapshot in (
             at("x = |", trigger="invoked"),
             at("# a|b c", trigger="invoked"),
@@ -223,5 +223,5 @@ def test_by_hand_only_what_is_never_completed_is_refused():
 def test_each_rule_says_why_it_is_there():
     import inspect
 
-    for rule in RULES:
+    for rule in (*DOCUMENT_RULES, *PLACE_RULES):
         assert "    # " in inspect.getsource(rule), rule.__name__

@@ -79,6 +79,18 @@ async def test_what_comes_and_goes_while_one_types_is_no_status(in_process, engi
     assert report["document"] == {"uri": PLAIN, "reason": None, "sentence": ""}
 
 
+async def test_the_focus_leaves_the_syntax_tree_of_the_last_keystroke_alone(in_process, engine):
+    await begin(in_process, engine)
+    in_process.open(PLAIN, "x = 1\ny = ")
+    await in_process.items(in_process.ask(PLAIN, 1, 4))
+    session = in_process.server.session
+    lines = session.document(PLAIN).lines
+    tree = session.trees.of(PLAIN, lines, "python")
+    focus(in_process, PLAIN)
+    await settled(in_process)
+    assert session.trees.of(PLAIN, lines, "python") is tree
+
+
 async def test_manual_only_does_not_flap_when_asked_by_hand(in_process, engine):
     await begin(in_process, engine, manualOnly=True)
     in_process.open(PLAIN, "x = ")
