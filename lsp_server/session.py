@@ -66,7 +66,6 @@ class Session:
         self.trees = Trees()
         self.notebooks = Notebooks()
         self.changed_at_s = float("-inf")
-        self.focused_uri: str | None = None
         self.type_along = TypeAlong()
         self.flights = Flights()
         self.offers = Offers()

@@ -166,11 +166,6 @@ def surroundings(snapshot: Snapshot, *, single_line: bool) -> Surroundings:
     )
 
 
-def _line_below(snapshot: Snapshot) -> str:
-    lines, row = snapshot.document.lines, snapshot.cursor.line
-    return next((without_end(line) for line in lines[row + 1 : row + 1 + NUM_LINES_BELOW] if line.strip()), "")
-
-
 def _line_above(snapshot: Snapshot) -> str:
     lines, row = snapshot.document.lines, snapshot.cursor.line
     for line in reversed(lines[max(0, row - NUM_LINES_ABOVE) : row]):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.outcome import Reason
+from lsp_server.switches import MAX_SNOOZE_MINUTES
 from lsp_server.uris import document_key
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _minutes(arguments: tuple[Any, ...]) -> float:
     minutes = arguments[0] if arguments and arguments[0] is not None else DEFAULT_SNOOZE_MINUTES
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < math.inf:
         raise JsonRpcInvalidParams(f"{SNOOZE} takes a number of minutes, 0 to end the snooze.")
-    return float(minutes)
+    return float(min(minutes, MAX_SNOOZE_MINUTES))
 
 
 def _text_and_switch(command: str, arguments: tuple[Any, ...]) -> tuple[str, bool]:

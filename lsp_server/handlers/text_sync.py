@@ -38,7 +38,6 @@ def register(server: "SeedlingServer") -> None:
 
     @server.feature("textDocument/didFocus")
     def did_focus(params: Focused) -> None:
-        session.focused_uri = params.uri
         document = None if params.uri is None else session.document(params.uri)
         session.context.focused(None if document is None else document.uri)
         configuration.refresh(server)

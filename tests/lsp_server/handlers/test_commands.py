@@ -59,6 +59,7 @@ async def test_the_default_is_ten_minutes(in_process, engine):
     in_process.server.session.switches.now_s = lambda: now_s
     assert (await command(in_process, "seedling.snooze"))["snoozedUntilS"] == now_s + 600
     assert (await in_process.call("workspace/executeCommand", {"command": "seedling.snooze"}))["snoozedUntilS"]
+    assert (await command(in_process, "seedling.snooze", 10**400))["snoozedUntilS"] > now_s + 600
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,7 @@ async def test_what_runs_is_cut_and_named(in_process, engine):
     [
         ("seedling.snooze", ["ten"]),
         ("seedling.snooze", [-1]),
+        ("seedling.snooze", [float("nan")]),
         ("seedling.snooze", [True]),
         ("seedling.snooze", [{"minutes": 5}]),
         ("seedling.setDocument", []),
