@@ -53,18 +53,9 @@ class Notebooks:
 
     def code_above(self, uri: str) -> tuple[str, ...]:
         """The URIs of the code cells above the cell `uri`, top down."""
-        cells, index = self._place(uri)
-        return tuple(cell.uri for cell in cells[:index] if cell.is_code)
-
-    def below(self, uri: str) -> tuple[str, ...]:
-        """The URIs of all cells below the cell `uri`."""
-        cells, index = self._place(uri)
-        return tuple(cell.uri for cell in cells[index + 1 :])
-
-    def _place(self, uri: str) -> tuple[tuple[Cell, ...], int]:
         key = document_key(uri)
         for cells in self._cells.values():
             for index, cell in enumerate(cells):
                 if document_key(cell.uri) == key:
-                    return cells, index
-        return (), 0
+                    return tuple(above.uri for above in cells[:index] if above.is_code)
+        return ()

@@ -29,12 +29,13 @@ class Spot(msgspec.Struct, frozen=True):
     row: int
     line_before: str
     line_after: str
+    above: tuple[str, ...]
 
 
 def spot_of(snapshot: Snapshot) -> Spot:
     """The spot of `snapshot`."""
-    document = snapshot.document
-    return Spot(document.uri, document.lines, snapshot.cursor.line, snapshot.line_before, snapshot.line_after)
+    document, row = snapshot.document, snapshot.cursor.line
+    return Spot(document.uri, document.lines, row, snapshot.line_before, snapshot.line_after, snapshot.above)
 
 
 def typed_since(before: Spot, now: Spot) -> str | None:
@@ -58,7 +59,7 @@ def _text_since(before: Spot, now: Spot) -> str | None:
 
 
 def _same_around(before: Spot, now: Spot) -> bool:
-    same_above = before.lines[: before.row] == now.lines[: before.row]
+    same_above = before.lines[: before.row] == now.lines[: before.row] and before.above == now.above
     return same_above and before.lines[before.row + 1 :] == now.lines[now.row + 1 :]
 
 
@@ -153,7 +154,8 @@ class TypeAlong:
 
 def _size_bytes(shown: Shown) -> int:
     # Lines are shared between versions, but not always (a client may send whole documents): counted as if never.
-    return 8 * len(shown.spot.lines) + sum(map(len, shown.spot.lines)) + len(shown.text)
+    lines = (*shown.spot.above, *shown.spot.lines)
+    return 8 * len(lines) + sum(map(len, lines)) + len(shown.text)
 
 
 def rest_of(shown: Shown, now: Spot) -> Found | None:

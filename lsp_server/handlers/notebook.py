@@ -39,21 +39,14 @@ def register(server: "SeedlingServer") -> None:
             session.open(document)
         if params.splice is not None:
             session.notebooks.splice(params.uri, params.splice)
-        session.notebooks.update(params.uri, params.updated)
+        if params.updated:
+            session.notebooks.update(params.uri, params.updated)
         for change in params.changes:
             session.change(change)
-        for uri in (*(document.uri for document in params.opened), *(change.uri for change in params.changes)):
-            forget_below(uri)
-        server.status.refresh()
+        if params.opened or params.closed:
+            server.status.refresh()
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
     def did_close(params: NotebookClosed) -> None:
         for uri in (*params.closed, *(cell.uri for cell in session.notebooks.close(params.uri))):
             session.close_document(uri)
-
-    def forget_below(uri: str) -> None:
-        """What was offered in cells below was made for other code above."""
-        for below in session.notebooks.below(uri):
-            document = session.document(below)
-            if document is not None:
-                session.type_along.forget(document.uri)

@@ -32,7 +32,6 @@ def test_code_above_in_order_without_markdown():
     assert above(notebooks, "c") == "ab"
     assert above(notebooks, "M") == "a"
     assert above(notebooks, "a") == ""
-    assert notebooks.below(uri("b")) == (uri("c"), uri("N"))
 
 
 def test_cells_come_go_move_and_change_their_kind():

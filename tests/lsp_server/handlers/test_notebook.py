@@ -126,6 +126,10 @@ async def test_a_changed_cell_above_makes_the_answer_below_an_old_one(editor):
     await editor.ask("z", 0, 9)
     assert len(editor.engine.requests) == 2
     assert editor.engine.requests[-1].prompt.prefix == "import os\nrenamed = 1\ny = x\n"
+    deleted = {"array": {"start": 0, "deleteCount": 1}, "didClose": [{"uri": uri("a")}]}
+    editor.change(structure=deleted)
+    await editor.ask("z", 0, 9)
+    assert [request.prompt.prefix for request in editor.engine.requests[2:]] == ["y = x\n"]
 
 
 async def test_closing_a_notebook_closes_its_cells(editor):
