@@ -271,10 +271,11 @@ class Session:
     def _view_for(self, uri: str) -> View:
         return View(self.client.folders, self.settings_for(uri), self.engine.state.capabilities)
 
-    def cut_where(self, reason: Reason, is_concerned: Callable[[Document], bool]) -> None:
-        """Ends what runs for the documents concerned, and drops what was shown there."""
+    def cut_where(self, why_off: Callable[[Document], Reason | None]) -> None:
+        """Ends what runs for the documents that are off, for whatever reason, and drops what was shown there."""
         for key, document in self._documents.items():
-            if is_concerned(document):
+            reason = why_off(document)
+            if reason is not None:
                 self._cut(key, reason)
                 self.flights.cancel(document.uri)
                 self.type_along.forget(document.uri)

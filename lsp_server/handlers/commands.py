@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server.outcome import Reason
 from lsp_server.switches import MAX_SNOOZE_MINUTES
-from lsp_server.uris import document_key
 
 if TYPE_CHECKING:
     from lsp_server.server import SeedlingServer
@@ -36,7 +34,6 @@ def register(server: "SeedlingServer") -> None:
         minutes = _minutes(arguments)
         session.switches.snooze(minutes)
         if minutes > 0:
-            session.cut_where(Reason.SNOOZED, lambda document: True)
             session.in_background(_tell_end(server))
         return _changed(server)
 
@@ -44,17 +41,12 @@ def register(server: "SeedlingServer") -> None:
     def set_document(*arguments: Any) -> dict[str, Any]:
         uri, on = _text_and_switch(SET_DOCUMENT, arguments)
         session.switches.set_document(uri, on=on)
-        if not on:
-            key = document_key(uri)
-            session.cut_where(Reason.DOCUMENT_OFF, lambda document: document_key(document.uri) == key)
         return _changed(server)
 
     @server.command(SET_LANGUAGE)
     def set_language(*arguments: Any) -> dict[str, Any]:
         language, on = _text_and_switch(SET_LANGUAGE, arguments)
         session.switches.set_language(language, on=on)
-        if not on:
-            session.cut_where(Reason.LANGUAGE_OFF, lambda document: document.language == language)
         return _changed(server)
 
     @server.command(STATUS)
@@ -66,7 +58,7 @@ def register(server: "SeedlingServer") -> None:
 
 
 def _changed(server: "SeedlingServer") -> dict[str, Any]:
-    server.status.refresh()
+    server.status.switched()
     return server.status.report()
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from lsp_server.outcome import Reason
 from lsp_server.project_settings import FILE_NAME
 from lsp_server.settings import SECTION
 from lsp_server.wire import ConfigurationChanged
@@ -43,10 +42,7 @@ def apply(server: "SeedlingServer", configuration: Any) -> None:
     for sentence in server.session.configure(configuration):
         log.warning("%s", sentence)
         server.window_log_message(types.LogMessageParams(types.MessageType.Warning, sentence))
-    session = server.session
-    # Whoever switches completion off does not want the answer that is just being written.
-    session.cut_where(Reason.DISABLED, lambda document: not session.settings_for(document.uri).enabled)
-    server.status.refresh()
+    server.status.switched()
 
 
 def refresh(server: "SeedlingServer") -> None:

@@ -13,7 +13,7 @@ from lsp_server.features.quiet import Asked
 from lsp_server.handlers.progress import Progress
 from lsp_server.outcome import LASTING, Outcome, Reason, nothing
 from lsp_server.positions import Position
-from lsp_server.snapshot import Snapshot
+from lsp_server.snapshot import Document, Snapshot
 from lsp_server.uris import display_path, document_key
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ class StatusReporter:
             self._last_sent = status
             self._server.protocol.notify("didChangeStatus", status)
 
+    def switched(self) -> None:
+        """Something was switched off or on: whoever did it does not want the answer that is just being written."""
+        self._server.session.cut_where(self._why_off)
+        self.refresh()
+
     def report(self, uri: str | None = None) -> dict[str, Any]:
         """Everything for a person who asks why nothing is shown, in the document `uri` or the one in focus."""
         session = self._server.session
@@ -103,9 +108,18 @@ class StatusReporter:
         if uri is None or document is None:
             snoozed = session.switches.refusal("", "", "automatic")
             return snoozed if snoozed is not None or uri is None else nothing(Reason.NOT_OPEN)
+        return self._refusal_of(document)
+
+    def _refusal_of(self, document: Document) -> Outcome | None:
+        session = self._server.session
         path = display_path(document.uri, session.client.folders)
         snapshot = Snapshot(document=document, cursor=Position(0, 0), path=path)
-        return lasting_refusal(Asked(snapshot, session.settings_for(uri), session.engine.state), session.switches)
+        settings = session.settings_for(document.uri)
+        return lasting_refusal(Asked(snapshot, settings, session.engine.state), session.switches)
+
+    def _why_off(self, document: Document) -> Reason | None:
+        refused = self._refusal_of(document)
+        return None if refused is None else refused.reason
 
 
 def _words(outcome: Outcome | None) -> dict[str, Any]:

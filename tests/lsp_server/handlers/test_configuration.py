@@ -116,15 +116,24 @@ async def test_the_users_file_counts_from_the_start_and_when_it_changes(in_proce
     assert await outcome(in_process, tmp_path / "b.py") == "shown"
 
 
-async def test_switched_off_means_at_once(in_process, engine, project):
+@pytest.mark.parametrize(
+    ("toml", "reason"),
+    [
+        ("enabled = false", "disabled"),
+        ("exclude = ['a.*']", "excluded"),
+        ("languages_off = ['python']", "language_off"),
+        ("manual_only = true", "manual_only"),
+    ],
+)
+async def test_switched_off_means_at_once(in_process, engine, project, toml, reason):
     await begin(in_process, engine, project)
     engine.script = lambda request: Script(keep=True)
     uri = (project / "a.py").as_uri()
     in_process.open(uri, "x = ")
     running = in_process.ask(uri, 0, 4)
     await in_process.until(lambda: engine.requests)
-    (project / ".seedling.toml").write_text("enabled = false")
+    (project / ".seedling.toml").write_text(toml)
     in_process.notify("textDocument/didFocus", {"textDocument": {"uri": uri}})
     assert await in_process.items(running) == []
-    assert in_process.outcomes()[-1] == "disabled"
+    assert in_process.outcomes()[-1] == reason
     await in_process.until(lambda: len(engine.cancelled) == 1)
