@@ -269,7 +269,9 @@ class Session:
         return self._projects.restrict(self.settings, uri)
 
     def _view_for(self, uri: str) -> View:
-        return View(self.client.folders, self.settings_for(uri), self.engine.state.capabilities)
+        folders = self.client.folders
+        settings = self.switches.restrict(self.settings_for(uri), folders)
+        return View(folders, settings, self.engine.state.capabilities)
 
     def cut_where(self, why_off: Callable[[Document], Reason | None]) -> None:
         """Ends what runs for the documents that are off, for whatever reason, and drops what was shown there."""

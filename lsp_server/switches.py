@@ -5,12 +5,16 @@ disk; what should last belongs into the settings. Left out: cutting what runs al
 (handlers/commands.py).
 """
 
+import glob
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import msgspec
 
 from lsp_server.outcome import Outcome, Reason, nothing
+from lsp_server.settings import Settings
 from lsp_server.snapshot import Trigger
-from lsp_server.uris import document_key
+from lsp_server.uris import display_path, file_key
 
 MAX_SNOOZE_MINUTES = 60 * 24 * 365
 _DAY_S = 86_400
@@ -22,7 +26,7 @@ class Switches:
     def __init__(self, now_s: Callable[[], float] = time.time) -> None:
         self.now_s = now_s
         self._until_s = 0.0
-        self._documents_off: set[tuple[str, ...]] = set()
+        self._documents_off: dict[tuple[str, ...], str] = {}
         self._languages_off: set[str] = set()
 
     @property
@@ -36,16 +40,31 @@ class Switches:
         self._until_s = self.now_s() + 60 * min(minutes, MAX_SNOOZE_MINUTES) if minutes > 0 else 0.0
 
     def set_document(self, uri: str, *, on: bool) -> None:
-        """Switches a document off or on again; it need not be open."""
-        (self._documents_off.discard if on else self._documents_off.add)(document_key(uri))
+        """Switches a document off or on again, with a cell its notebook; it need not be open."""
+        if on:
+            self._documents_off.pop(file_key(uri), None)
+        else:
+            self._documents_off[file_key(uri)] = uri
 
     def set_language(self, language: str, *, on: bool) -> None:
         """Switches a language off or on again. What the settings switch off stays off."""
         (self._languages_off.discard if on else self._languages_off.add)(language)
 
+    def restrict(self, settings: Settings, folder_uris: Iterable[str]) -> Settings:
+        """The settings by which other documents may be quoted: not those that are switched off."""
+        if not self._documents_off and not self._languages_off:
+            return settings
+        folders = tuple(folder_uris)
+        paths = (glob.escape(display_path(uri, folders)) for uri in self._documents_off.values())
+        return msgspec.structs.replace(
+            settings,
+            exclude=(*settings.exclude, *paths),
+            languages_off=(*settings.languages_off, *sorted(self._languages_off)),
+        )
+
     def refusal(self, uri: str, language: str, trigger: Trigger) -> Outcome | None:
         """Why a request for this document is not answered, or None. A snooze is for what comes unasked only."""
-        if document_key(uri) in self._documents_off:
+        if file_key(uri) in self._documents_off:
             return nothing(Reason.DOCUMENT_OFF)
         if language in self._languages_off:
             return nothing(Reason.LANGUAGE_OFF, language)

@@ -16,8 +16,9 @@ from urllib.parse import unquote
 
 _PARTS = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?(?://(?P<authority>[^/]*))?(?P<path>.*)", re.DOTALL)
 _DRIVE = re.compile(r"/[A-Za-z]:(?=/|$)")
+CELL_SCHEME = "vscode-notebook-cell"
 # In these a path means the same file: a cell lies in a notebook, an unsaved document may have its place already.
-_FILE_LIKE = frozenset({"file", "untitled", "vscode-notebook-cell"})
+_FILE_LIKE = frozenset({"file", "untitled", CELL_SCHEME})
 
 
 class _Uri(NamedTuple):
@@ -54,6 +55,12 @@ def _decoded(text: str) -> str:
 def document_key(uri: str) -> tuple[str, str, str, str]:
     """The same for all spellings of one document's URI."""
     return _split(uri)
+
+
+def file_key(uri: str) -> tuple[str, str, str, str]:
+    """As `document_key`, but the same for all cells of a notebook."""
+    parts = _split(uri)
+    return parts._replace(rest="") if parts.scheme == CELL_SCHEME else parts
 
 
 def uri_scheme(uri: str) -> str:

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from lsp_server.context.exclude import matching_pattern
 from lsp_server.outcome import LASTING, Reason
+from lsp_server.settings import Settings
 from lsp_server.switches import Switches
 
 URI = "file:///c%3A/w/a.py"
@@ -72,6 +74,30 @@ def test_a_document_under_all_its_spellings():
     switches.set_document(URI, on=True)
     switches.set_document(URI, on=True)
     assert reason(switches) is None
+
+
+def test_a_cell_stands_for_its_notebook():
+    switches = Switches()
+    switches.set_document("vscode-notebook-cell:/c%3A/w/b.ipynb#one", on=False)
+    assert reason(switches, uri="vscode-notebook-cell:/c:/w/b.ipynb#two%3D") is Reason.DOCUMENT_OFF
+    assert reason(switches, uri="vscode-notebook-cell:/c:/w/other.ipynb#one") is None
+    switches.set_document("vscode-notebook-cell:/c:/w/b.ipynb#two", on=True)
+    assert reason(switches, uri="vscode-notebook-cell:/c:/w/b.ipynb#one") is None
+
+
+def test_what_is_switched_off_is_not_quoted_elsewhere():
+    switches, settings = Switches(), Settings(exclude=("x.py",), languages_off=("rust",))
+    assert switches.restrict(settings, ()) is settings
+    switches.set_document("file:///w/src/%5Bid%5D.py", on=False)
+    switches.set_language("go", on=False)
+    restricted = switches.restrict(settings, ["file:///w"])
+    assert restricted.languages_off == ("rust", "go")
+    assert matching_pattern("src/[id].py", restricted.exclude)
+    assert matching_pattern("x.py", restricted.exclude)
+    assert not matching_pattern("src/i.py", restricted.exclude)
+    switches.set_document("file:///w/src/%5Bid%5D.py", on=True)
+    switches.set_language("go", on=True)
+    assert switches.restrict(settings, ["file:///w"]) is settings
 
 
 def test_a_language():

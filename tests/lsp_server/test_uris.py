@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from lsp_server import uris
-from lsp_server.uris import display_path, document_key, folder_of, local_path, uri_path, uri_scheme
+from lsp_server.uris import display_path, document_key, file_key, folder_of, local_path, uri_path, uri_scheme
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,13 @@ def test_a_folder_of_another_machine_holds_none_of_our_documents():
 
 def test_the_root_holds_everything():
     assert display_path("file:///etc/x.py", ["file:///"]) == "etc/x.py"
+
+
+def test_cells_of_one_notebook_are_one_file():
+    cells = [f"vscode-notebook-cell:/{drive}/w/n.ipynb#{name}" for drive, name in (("C:", "a"), ("c%3A", "b%3D"))]
+    assert len({file_key(cell) for cell in cells}) == 1
+    assert file_key("vscode-notebook-cell:/w/m.ipynb#a") != file_key("vscode-notebook-cell:/w/n.ipynb#a")
+    assert file_key("untitled:a?1") != file_key("untitled:a?2")
 
 
 def test_schemes():

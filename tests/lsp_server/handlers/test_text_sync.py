@@ -72,3 +72,20 @@ async def test_a_project_that_restricts_takes_effect_at_once(stdio_client, engin
     (folder / ".seedling.toml").write_text('context = "none"\n')
     stdio_client.notify("textDocument/didFocus", {"textDocument": {"uri": uri}})
     assert await asked(stdio_client, engine, uri) == {}
+
+
+async def test_what_is_switched_off_is_quoted_nowhere_neither_as_opened_nor_from_the_disk(in_process, engine, folder):
+    engine.script = lambda request: Script(text="cart)")
+    await in_process.initialize(workspaceFolders=[{"uri": folder.as_uri(), "name": "w"}])
+    await in_process.ready()
+    uri, shop = (folder / "here.py").as_uri(), (folder / "shop.py").as_uri()
+    (folder / "other.py").write_text(PRICE)
+    in_process.open(shop, SHOP)
+    in_process.open(uri, HERE)
+    assert "shop.py" in await asked_until(in_process, engine, uri, "other.py")
+    off = {"command": "seedling.setDocument", "arguments": [shop, False]}
+    await in_process.call("workspace/executeCommand", off)
+    assert await asked(in_process, engine, uri) == {}
+    assert await asked_until(in_process, engine, uri, "other.py") == {"other.py": PRICE}
+    await in_process.call("workspace/executeCommand", {**off, "arguments": [shop, True]})
+    assert "shop.py" in await asked_until(in_process, engine, uri, "shop.py")
