@@ -23,7 +23,7 @@ class Reason(Enum):
     DOCUMENT_OFF = "This document is switched off until the editor ends, or until seedling.setDocument undoes it."
     LANGUAGE_OFF = "This language is switched off (seedling.languages, seedling.languagesOff or seedling.setLanguage)."
     LANGUAGE_NOT_SUPPORTED = "The loaded model was not trained for this language: set SEEDLING_MODEL to one that was."
-    EXCLUDED = "The file's name matches an exclusion (a secret, or seedling.exclude): it is never read."
+    EXCLUDED = "The file's name matches an exclusion (a secret, seedling.exclude, .seedlingignore): it is never read."
     HUGE_FILE = "The file is larger than seedling.maxFileBytes."
     BINARY = "The file holds NUL characters or is mostly unprintable: it is no text, or in another encoding."
     MINIFIED = "The cursor's line, or the usual line, is so long that the file looks generated or minified."

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from lsp_server.client_profile import ClientProfile
 from lsp_server.context.live import LiveContext, View
 from lsp_server.engine_link import EngineLink
+from lsp_server.ignored import ignored
 from lsp_server.in_flight import Flights
 from lsp_server.notebooks import Notebooks
 from lsp_server.offers import Offers
@@ -71,6 +72,7 @@ class Session:
         self.offers = Offers()
         self._user: UserSettings | None = None
         self._projects = Projects()
+        self._ignored: frozenset[str] = frozenset()
         self._configuration: Any = None
         self._said: set[str] = set()
         self._documents: dict[Key, Document] = {}
@@ -165,6 +167,7 @@ class Session:
             trigger=trigger_of(request.trigger_kind, counts_from_zero=self._counts_from_zero),
             indent=indent,
             selected=selected,
+            is_ignored=self.is_ignored(document),
             above=self._lines_above(document),
             trees=self.trees,
         )
@@ -255,14 +258,19 @@ class Session:
         return new
 
     def read_files(self) -> bool:
-        """Reads the user's and the projects' settings files, where they have changed; whether any has."""
-        before = self._user
+        """Reads the user's and the projects' settings and ignore files, where they have changed; whether any has."""
+        before, ignored_before = self._user, self._ignored
+        self._ignored = ignored((document.uri for document in self._documents.values()), self.client.folders)
         if before is None or before.stamp != stamp_of(before.path):
             self._user = read_user_settings()
         changed = self._projects.look(self.client.folders)
         if changed:
             self.type_along.clear()
-        return changed or self._user != before
+        return changed or self._user != before or self._ignored != ignored_before
+
+    def is_ignored(self, document: Document) -> bool:
+        """Whether the user wants nothing completed in this file."""
+        return document.uri in self._ignored
 
     def settings_for(self, uri: str) -> Settings:
         """The settings for one document: its project may restrict the user's."""

@@ -100,6 +100,7 @@ class Selected(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a feature may know about a request. `path` is for the prompt: relative, with forward slashes.
 
+    is_ignored: whether the user wants nothing completed in this file (ignored.py).
     above: the lines of a notebook's code cells above this one, for the prompt; every one ends with a line end.
     trees: where the trees of documents are kept; whichever version they hold, the tree of `document` comes out.
     """
@@ -110,6 +111,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     trigger: Trigger = "automatic"
     indent: IndentStyle = IndentStyle()
     selected: Selected | None = None
+    is_ignored: bool = False
     above: tuple[str, ...] = ()
     trees: Trees = msgspec.field(default_factory=Trees)
 

@@ -1,14 +1,15 @@
 """Documents that are never sent to an engine, and the reason.
 
 Source: what users of other completion tools ask for most (secrets, huge or minified files, an editor's own input
-boxes). The engine may be remote, so this is decided before anything else looks at the text. Left out: ignore files of
-the workspace (they matter for reading *other* files as context).
+boxes). The engine may be remote, so this is decided before anything else looks at the text. Left out: reading ignore
+files (ignored.py).
 """
 
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from lsp_server.ignored import FILE_NAME as IGNORE_FILE
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.settings import Settings
 from lsp_server.snapshot import Snapshot
@@ -69,8 +70,8 @@ def exclusion(snapshot: Snapshot, settings: Settings) -> Outcome | None:
         return nothing(Reason.FOREIGN_SCHEME, scheme)
     # Secrets anywhere in the whole path (~/.ssh/config is outside every workspace), the user's below the workspace.
     pattern = matching_pattern(uri_path(document.uri), SECRETS) or matching_pattern(snapshot.path, settings.exclude)
-    if pattern is not None:
-        return nothing(Reason.EXCLUDED, pattern)
+    if pattern is not None or snapshot.is_ignored:
+        return nothing(Reason.EXCLUDED, pattern or IGNORE_FILE)
     num_chars = document.num_chars
     # A character has at most four bytes: only files near the limit are encoded to be measured.
     if num_chars > settings.max_file_bytes or (

@@ -52,8 +52,10 @@ class _Known(msgspec.Struct, frozen=True):
 class Ignores:
     """What is ignored below `root` (a real path). Ignore files are kept until they change."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, names: tuple[str, ...] = NAMES) -> None:
+        """names: the ignore files that count."""
         self._root = root
+        self._names = names
         self._known: dict[str, _Known] = {}
 
     def is_ignored(self, relative: str) -> bool:
@@ -63,7 +65,7 @@ class Ignores:
         path = relative if inside == "." else f"{inside}/{relative}"
         parts = path.split("/")
         prefixes = ["/".join(parts[:count]) + "/" for count in range(1, len(parts))] + [path]
-        return any(self._decides(name, top, prefix) for name in NAMES for prefix in prefixes)
+        return any(self._decides(name, top, prefix) for name in self._names for prefix in prefixes)
 
     def _decides(self, name: str, top: str, path: str) -> bool:
         """What the last pattern says that matches `path` (a folder's ends with a slash)."""

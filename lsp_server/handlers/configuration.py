@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from lsp_server.project_settings import FILE_NAME
+from lsp_server import ignored, project_settings
 from lsp_server.settings import SECTION
 from lsp_server.wire import ConfigurationChanged
 
@@ -70,7 +70,8 @@ async def watch(server: "SeedlingServer") -> None:
         method, options = types.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": SECTION}
         registrations.append(types.Registration("seedling-configuration", method, options))
     if client.register_watched_files:
-        method, options = types.WORKSPACE_DID_CHANGE_WATCHED_FILES, {"watchers": [{"globPattern": f"**/{FILE_NAME}"}]}
+        watchers = [{"globPattern": f"**/{name}"} for name in (project_settings.FILE_NAME, ignored.FILE_NAME)]
+        method, options = types.WORKSPACE_DID_CHANGE_WATCHED_FILES, {"watchers": watchers}
         registrations.append(types.Registration("seedling-project-files", method, options))
     if not registrations:
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
+from lsp_server.handlers import configuration
 from lsp_server.wire_notebook import NotebookChanged, NotebookClosed, NotebookOpened
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def register(server: "SeedlingServer") -> None:
         session.notebooks.open(params.uri, params.cells)
         for document in params.documents:
             session.open(document)
+        configuration.refresh(server)
         server.status.refresh()
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
@@ -43,6 +45,8 @@ def register(server: "SeedlingServer") -> None:
             session.notebooks.update(params.uri, params.updated)
         for change in params.changes:
             session.change(change)
+        if params.opened:
+            configuration.refresh(server)
         if params.opened or params.closed:
             server.status.refresh()
 

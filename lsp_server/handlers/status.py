@@ -113,7 +113,8 @@ class StatusReporter:
     def _refusal_of(self, document: Document) -> Outcome | None:
         session = self._server.session
         path = display_path(document.uri, session.client.folders)
-        snapshot = Snapshot(document=document, cursor=Position(0, 0), path=path)
+        is_ignored = session.is_ignored(document)
+        snapshot = Snapshot(document=document, cursor=Position(0, 0), path=path, is_ignored=is_ignored)
         settings = session.settings_for(document.uri)
         return lasting_refusal(Asked(snapshot, settings, session.engine.state), session.switches)
 

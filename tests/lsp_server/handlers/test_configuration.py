@@ -71,7 +71,7 @@ async def test_a_changed_file_is_read_when_the_editor_says_so(in_process, engine
     await begin(in_process, engine, project, profile=WATCHING)
     await in_process.until(lambda: registrations(in_process))
     watchers = [one["registerOptions"] for one in registrations(in_process) if "Watched" in one["method"]]
-    assert watchers == [{"watchers": [{"globPattern": "**/.seedling.toml"}]}]
+    assert watchers == [{"watchers": [{"globPattern": "**/.seedling.toml"}, {"globPattern": "**/.seedlingignore"}]}]
     assert await outcome(in_process, project / "a.py") == "shown"
     file = project / ".seedling.toml"
     file.write_text("manual_only = true")
@@ -90,6 +90,36 @@ async def test_without_watching_a_focus_or_an_opened_document_will_do(in_process
     assert await outcome(in_process, project / "a.py") == "manual_only"
     (project / ".seedling.toml").write_text("enabled = false")
     assert await outcome(in_process, project / "b.py") == "disabled"
+
+
+async def test_what_seedlingignore_names_is_not_completed_and_what_gitignore_names_is(in_process, engine, project):
+    (project / ".gitignore").write_text("draft.py\n")
+    (project / ".seedlingignore").write_text("private/\n")
+    await begin(in_process, engine, project)
+    assert await outcome(in_process, project / "draft.py") == "shown"
+    assert await outcome(in_process, project / "private" / "a.py") == "excluded"
+    report = {"command": "seedling.status", "arguments": [(project / "private" / "a.py").as_uri()]}
+    document = (await in_process.call("workspace/executeCommand", report))["document"]
+    assert document["reason"] == "excluded"
+    assert document["sentence"].endswith("(.seedlingignore)")
+    num_asked = len(engine.requests)
+    (project / ".seedlingignore").write_text("draft.py\n")
+    in_process.notify("textDocument/didSave", {"textDocument": {"uri": (project / ".seedlingignore").as_uri()}})
+    assert await outcome(in_process, project / "draft.py") == "excluded"
+    assert len(engine.requests) == num_asked
+    assert await outcome(in_process, project / "private" / "a.py") == "shown"
+
+
+async def test_a_cell_of_an_ignored_notebook(in_process, engine, project):
+    (project / ".seedlingignore").write_text("*.ipynb\n")
+    notebooks = {"capabilities": {**VSCODE["capabilities"], "notebookDocument": {"synchronization": {}}}}
+    await begin(in_process, engine, project, profile={**VSCODE, **notebooks})
+    book, cell = (project / "b.ipynb").as_uri(), f"vscode-notebook-cell:{project.as_posix()}/b.ipynb#a"
+    document = {"uri": cell, "languageId": "python", "version": 1, "text": "x = "}
+    params = {"uri": book, "version": 1, "cells": [{"kind": 2, "document": cell}]}
+    in_process.notify("notebookDocument/didOpen", {"notebookDocument": params, "cellTextDocuments": [document]})
+    assert await in_process.items(in_process.ask(cell, 0, 4, trigger_kind=1)) == []
+    assert in_process.outcomes()[-1] == "excluded"
 
 
 async def test_folders_come_and_go(in_process, engine, project):
