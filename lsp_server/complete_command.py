@@ -7,6 +7,7 @@ Left out: finding the place (place.py), drawing a frame (denoise_view.py), plann
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,11 +19,15 @@ from lsp_server.engine_client.connect import connect
 from lsp_server.engine_command import show_progress
 from lsp_server.engine_link import EngineState
 from lsp_server.features.complete import plan_completion, shape_completion
+from lsp_server.ignored import ignored
 from lsp_server.outcome import Item, Outcome
 from lsp_server.place import Place
 from lsp_server.printable import printable
-from lsp_server.settings import Settings
+from lsp_server.project_settings import FILE_NAME, Projects
+from lsp_server.settings import Settings, parse_settings
 from lsp_server.snapshot import Snapshot, detect_indent, open_document
+from lsp_server.uris import display_path
+from lsp_server.user_settings import read_user_settings
 from model.engine import api
 from model.syntax.languages import language_of_suffix
 
@@ -50,42 +55,66 @@ class Answer(msgspec.Struct, frozen=True):
     total_ms: float
 
 
-def snapshot_of(place: Place) -> Snapshot:
-    """The place as the language server would see it, asked for by hand."""
-    language = language_of_suffix(place.path.suffix)
-    document = open_document(place.path.resolve().as_uri(), language, 0, place.text)
-    return Snapshot(
+class Request(msgspec.Struct, frozen=True):
+    """A place as the language server would see it, asked for by hand, and the settings that hold there.
+
+    `ignored` says what in the settings files does not count.
+    """
+
+    snapshot: Snapshot
+    settings: Settings
+    ignored: tuple[str, ...] = ()
+
+
+def request_at(place: Place) -> Request:
+    """The request for a place: with the user's settings, and what its project restricts."""
+    path = Path(os.path.abspath(place.path))
+    folder_uris = (project_folder(path).as_uri(),)
+    projects = Projects()
+    projects.look(folder_uris)
+    user = read_user_settings()
+    settings = parse_settings(user=user.values).settings
+    sentences = (*user.sentences, *projects.sentences(settings))
+    settings = projects.restrict(settings, path.as_uri())
+    document = open_document(path.as_uri(), language_of_suffix(path.suffix), 0, place.text)
+    snapshot = Snapshot(
         document=document,
         cursor=place.cursor,
-        path=_shown_path(place.path),
+        path=display_path(document.uri, folder_uris),
         trigger="invoked",
         indent=detect_indent(document.lines, near=place.cursor.line),
+        is_ignored=bool(ignored([document.uri], folder_uris)),
     )
+    return Request(snapshot, msgspec.structs.replace(settings, invoked_deadline_ms=DEADLINE_MS), sentences)
 
 
-def _shown_path(path: Path) -> str:
-    """The path for the prompt: as given where it lies below the current folder, else the file's name."""
-    return path.name if path.is_absolute() or ".." in path.parts else path.as_posix()
+def project_folder(path: Path) -> Path:
+    """What an editor would have opened: the nearest folder with a project's settings or a repository; else the current
+    folder, if the file lies in it; else the file's own."""
+    for above in path.parents:
+        if (above / FILE_NAME).exists() or (above / ".git").exists():
+            return above
+    return Path.cwd() if Path.cwd() in path.parents else path.parent
 
 
-async def complete(snapshot: Snapshot, show: Show | None) -> Answer:
+async def complete(request: Request, show: Show | None) -> Answer:
     """Asks the engine, starting it if need be. Raises EngineUnavailable or NoCompletion."""
     started_s = time.perf_counter()
-    settings = Settings(invoked_deadline_ms=DEADLINE_MS)
+    snapshot, settings = request.snapshot, request.settings
     client = await connect(on_progress=show_progress)
     try:
         engine = EngineState(kind="ready", capabilities=await client.capabilities())
         planned = plan_completion(snapshot, settings, engine, f"cli-{time.monotonic_ns()}")
         if isinstance(planned, Outcome):
             return Answer(planned, None, _ms_since(started_s))
-        request = msgspec.structs.replace(planned, want_progress=show is not None)
-        async for event in client.denoise(request):
+        question = msgspec.structs.replace(planned, want_progress=show is not None)
+        async for event in client.denoise(question):
             if isinstance(event, api.Progress) and show is not None:
                 show(event)
             elif isinstance(event, api.Error):
                 raise NoCompletion(event.sentence)
             elif isinstance(event, api.Done):
-                outcome = shape_completion(event, snapshot, settings, request)
+                outcome = shape_completion(event, snapshot, settings, question)
                 return Answer(outcome, event, _ms_since(started_s))
         raise NoCompletion("The engine ended its answer early; its log is shown by seedling engine logs.")
     finally:
@@ -96,14 +125,14 @@ def _ms_since(started_s: float) -> float:
     return (time.perf_counter() - started_s) * 1e3
 
 
-async def complete_on_terminal(snapshot: Snapshot) -> Answer:
+async def complete_on_terminal(request: Request) -> Answer:
     """`complete`, drawing the steps, slowed down so that they can be seen."""
     from rich.console import Console
     from rich.live import Live
 
     from lsp_server.denoise_view import frame
 
-    before, after = surrounding_text(snapshot)
+    before, after = surrounding_text(request.snapshot)
     frames: asyncio.Queue[api.Progress | None] = asyncio.Queue()
 
     async def draw() -> None:
@@ -114,7 +143,7 @@ async def complete_on_terminal(snapshot: Snapshot) -> Answer:
 
     drawing = asyncio.create_task(draw())
     try:
-        return await complete(snapshot, frames.put_nowait)
+        return await complete(request, frames.put_nowait)
     finally:
         frames.put_nowait(None)
         await drawing
@@ -172,9 +201,11 @@ def print_on_terminal(snapshot: Snapshot, item: Item, figures: str) -> None:
 
 def run(place: Place, as_json: bool) -> int:
     """Completes and prints. Exit code 1, and the reason on standard error, where there is no completion."""
-    snapshot = snapshot_of(place)
+    request = request_at(place)
+    for sentence in request.ignored:
+        print(printable(f"seedling: {sentence}"), file=sys.stderr)
     on_terminal = sys.stdout.isatty() and not as_json
-    answer = asyncio.run(complete_on_terminal(snapshot) if on_terminal else complete(snapshot, None))
+    answer = asyncio.run(complete_on_terminal(request) if on_terminal else complete(request, None))
     item = answer.outcome.items[0] if answer.outcome.items else None
     figures = figures_text(answer.done, answer.total_ms) if answer.done else ""
     if as_json:
@@ -182,7 +213,7 @@ def run(place: Place, as_json: bool) -> int:
     elif item is None:
         print(printable(f"seedling: no completion: {answer.outcome.sentence}"), file=sys.stderr)
     elif on_terminal:
-        print_on_terminal(snapshot, item, figures)
+        print_on_terminal(request.snapshot, item, figures)
     else:
         print(printable(_with_line_feeds(item.text)), flush=True)
         print(figures, file=sys.stderr)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from lsp_server.complete_command import Answer, as_object, figures_text, snapshot_of, surrounding_text
+from lsp_server import user_settings
+from lsp_server.complete_command import Answer, as_object, figures_text, project_folder, request_at, surrounding_text
+from lsp_server.context.exclude import exclusion
 from lsp_server.outcome import Item, Outcome, Reason, nothing
 from lsp_server.place import read_place
 from lsp_server.positions import Position
@@ -49,7 +51,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_snapshot_is_the_language_servers(file: Path) -> None:
-    snapshot = snapshot_of(read_place(f"{file}:2:8"))
+    snapshot = request_at(read_place(f"{file}:2:8")).snapshot
     assert snapshot.trigger == "invoked"
     assert snapshot.path == "basket.py"
     assert snapshot.document.language == "python"
@@ -61,7 +63,50 @@ def test_the_snapshot_is_the_language_servers(file: Path) -> None:
 def test_a_file_of_another_language_is_named_so(tmp_path: Path) -> None:
     for name, language in (("a.js", "javascript"), ("a.foo", "foo"), ("a", "plaintext")):
         (tmp_path / name).write_text("x\n")
-        assert snapshot_of(read_place(f"{tmp_path / name}:1")).document.language == language
+        assert request_at(read_place(f"{tmp_path / name}:1")).snapshot.document.language == language
+
+
+def test_the_folder_that_an_editor_would_have_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "project" / "src" / "a.py"
+    path.parent.mkdir(parents=True)
+    assert project_folder(path) == path.parent
+    monkeypatch.chdir(tmp_path)
+    assert project_folder(path) == tmp_path
+    (tmp_path / "project" / ".git").mkdir()
+    assert project_folder(path) == tmp_path / "project"
+    (path.parent / ".seedling.toml").write_text("")
+    assert project_folder(path) == path.parent
+
+
+@pytest.mark.parametrize(
+    ("file_name", "content"),
+    [
+        ("config/seedling/settings.toml", "exclude = ['src/*']"),
+        ("project/.seedling.toml", "exclude = ['src/']"),
+        ("project/.seedlingignore", "src/"),
+    ],
+)
+def test_what_is_excluded_is_refused_on_the_command_line_too(
+    file_name: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_settings, "user_settings_path", lambda: tmp_path / "config/seedling/settings.toml")
+    path = tmp_path / "project" / "src" / "a.py"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "project" / ".git").mkdir()
+    path.write_text("x = 1\n")
+
+    def reason() -> Reason | None:
+        request = request_at(read_place(f"{path}:1"))
+        refused = exclusion(request.snapshot, request.settings)
+        return None if refused is None else refused.reason
+
+    assert reason() is None
+    (tmp_path / "project" / ".seedling.toml").write_text("comments = 7")
+    (sentence,) = request_at(read_place(f"{path}:1")).ignored
+    assert "comments" in sentence
+    (tmp_path / file_name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file_name).write_text(content)
+    assert reason() is Reason.EXCLUDED
 
 
 def test_the_object_of_a_completion(file: Path) -> None:
