@@ -15,6 +15,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
+from capabilities import capabilities
 from editor_model import Edit, edit_of, num_units, places_of, position_of, unified
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from hypothesis.stateful import (
 )
 
 from lsp_server.engine_link import EngineState, EngineTrouble
+from lsp_server.handlers.completion import TYPING_PAUSE_S
 from lsp_server.log import quiet_libraries
 from lsp_server.outcome import Reason
 from lsp_server.server import SeedlingServer
@@ -42,18 +44,6 @@ NAME = st.sampled_from(sorted(URIS))
 TEXT = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
 EDITS = st.lists(st.tuples(WHICH, st.integers(0, 3), TEXT), min_size=1, max_size=3)
 SETTINGS = [{}, {"enabled": False}, {"manualOnly": True}, {"confidence": 0.99}, {"exclude": ["a.py"]}, {"enabled": "?"}]
-CAPABILITIES = api.Capabilities(
-    api=api.API_VERSION,
-    model="scripted",
-    device="none",
-    languages=("python",),
-    complete=("line", "block"),
-    rewrite="none",
-    fix=False,
-    mend=False,
-    next_edit=False,
-    context_tokens=100_000,
-)
 FIGURES: dict[str, Any] = {
     "reason": "stop",
     "steps": 1,
@@ -65,7 +55,7 @@ FIGURES: dict[str, Any] = {
     "device": "none",
     "engine_ms": 1.0,
 }
-READY = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=CAPABILITIES)
+READY = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=capabilities(context_tokens=100_000))
 
 
 class StillLoop(asyncio.SelectorEventLoop):
@@ -139,11 +129,12 @@ class Session(RuleBasedStateMachine):
         self.off: set[str] = set()
         self.settings: dict[str, Any] = {}
         self.is_snoozed, self.is_short = False, is_short
+        self.changed_s = float("-inf")
         self.numbers, self.ids, self.versions = itertools.count(100), itertools.count(1), itertools.count(1)
-        capabilities = {"general": {"positionEncodings": [encoding]}}
+        able: dict[str, Any] = {"general": {"positionEncodings": [encoding]}}
         if inline:
-            capabilities["textDocument"] = {"inlineCompletion": {}}
-        self.request("initialize", {"capabilities": capabilities, "initializationOptions": {"context": "none"}})
+            able["textDocument"] = {"inlineCompletion": {}}
+        self.request("initialize", {"capabilities": able, "initializationOptions": {"context": "none"}})
         self.open("a.py", "x = \n", 0)
         self.open("b.py", "if a:\r\n\t", 0)
 
@@ -204,6 +195,7 @@ class Session(RuleBasedStateMachine):
     def change(self, name: str, changes: list[dict], text: str, which: int = 0) -> None:
         params = self.changed(name, changes, which)
         self.documents[name] = Document(params["textDocument"]["version"], text)
+        self.changed_s = self.loop.now_s
         self.notify("textDocument/didChange", params)
 
     def open(self, name: str, text: str, which: int) -> None:
@@ -265,7 +257,9 @@ class Session(RuleBasedStateMachine):
         if reuse == 0 and self.asked:
             msg_id = list(self.asked)[which % len(self.asked)]
         switched_on = self.settings.get("enabled") is not False and name not in self.off
-        unasked = kind == 2 or self.method.endswith("/completion")
+        # The completion key and a typed letter look alike; only a pause tells them apart.
+        is_typing = self.method.endswith("/completion") and self.loop.now_s - self.changed_s < TYPING_PAUSE_S
+        unasked = kind == 2 or is_typing or (kind == 0 and self.method.endswith("/completion"))
         excluded = name in self.settings.get("exclude", ())
         quiet = unasked and (self.is_snoozed or self.settings.get("manualOnly", False))
         may_show = name in self.documents and switched_on and not excluded and not quiet

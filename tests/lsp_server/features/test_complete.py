@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from capabilities import capabilities
 
 from lsp_server.engine_link import EngineState
 from lsp_server.features.complete import (
@@ -18,18 +19,7 @@ from lsp_server.settings import Settings
 from lsp_server.snapshot import Selected, Snapshot, open_document
 from model.engine import api
 
-CAPABILITIES = api.Capabilities(
-    api=1,
-    model="m",
-    device="cpu",
-    languages=("python",),
-    complete=("line", "block"),
-    rewrite="none",
-    fix=False,
-    mend=False,
-    next_edit=False,
-    context_tokens=1024,
-)
+CAPABILITIES = capabilities()
 READY = EngineState(kind="ready", capabilities=CAPABILITIES)
 DONE = api.Done(
     text="answer",

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from capabilities import capabilities
 
 from lsp_server.features.one_or_many_lines import is_line_completion
 from lsp_server.positions import Position
@@ -9,18 +10,7 @@ from lsp_server.settings import Settings
 from lsp_server.snapshot import Snapshot, open_document
 from model.engine import api
 
-BLOCKS = api.Capabilities(
-    api=1,
-    model="m",
-    device="cpu",
-    languages=("python",),
-    complete=("line", "block"),
-    rewrite="none",
-    fix=False,
-    mend=False,
-    next_edit=False,
-    context_tokens=1024,
-)
+BLOCKS = capabilities()
 
 SEVERAL = [
     ("python", "def f(x):\n    |\n"),

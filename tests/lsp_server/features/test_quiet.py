@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from capabilities import capabilities
 
 from lsp_server.engine_link import EngineState
 from lsp_server.features.quiet import DOCUMENT_RULES, PLACE_RULES, QUIET_REASONS, Asked, num_words, why_quiet
@@ -9,21 +10,9 @@ from lsp_server.outcome import Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
 from lsp_server.snapshot import Change, Snapshot, open_document
-from model.engine import api
 
 LANGUAGES = ("python", "javascript", "typescript", "typescriptreact", "go", "rust", "java", "c", "cpp", "cobol")
-CAPABILITIES = api.Capabilities(
-    api=1,
-    model="m",
-    device="cpu",
-    languages=LANGUAGES,
-    complete=("line",),
-    rewrite="none",
-    fix=False,
-    mend=False,
-    next_edit=False,
-    context_tokens=1024,
-)
+CAPABILITIES = capabilities(languages=LANGUAGES, complete=("line",))
 READY = EngineState(kind="ready", capabilities=CAPABILITIES)
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 import uvicorn
+from capabilities import capabilities
 
 from model.engine import api
 
@@ -53,18 +54,7 @@ class FakeEngine:
         self.progress = 1.0
         self.api_version = api.API_VERSION
         self.health_body: bytes | None = None
-        self.capabilities = api.Capabilities(
-            api=api.API_VERSION,
-            model="fake",
-            device="none",
-            languages=("python",),
-            complete=("line", "block"),
-            rewrite="none",
-            fix=False,
-            mend=False,
-            next_edit=False,
-            context_tokens=1024,
-        )
+        self.capabilities = capabilities(model="fake")
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._running: dict[str, asyncio.Event] = {}

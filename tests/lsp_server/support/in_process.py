@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from capabilities import capabilities
 from raw_client import RawClient
 
 from lsp_server.engine_link import EngineState
@@ -57,19 +58,8 @@ class InstantEngine:
     def __init__(self, text: str) -> None:
         self.text = text
         self.prompts: list[api.Prompt] = []
-        capabilities = api.Capabilities(
-            api=api.API_VERSION,
-            model="instant",
-            device="none",
-            languages=("python",),
-            complete=("line", "block"),
-            rewrite="none",
-            fix=False,
-            mend=False,
-            next_edit=False,
-            context_tokens=100_000,
-        )
-        self.state = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=capabilities)
+        model = capabilities(model="instant", context_tokens=100_000)
+        self.state = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=model)
 
     def start(self) -> None:
         """It has started."""
