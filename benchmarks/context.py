@@ -1,25 +1,28 @@
 """What code of other places brings: snippets in the prompt, and a similar line of the document as a first guess.
 
-The places are those of the gate's benchmark: held-out lines, their projects on disk as a user has them. Snippets are
-what the server gathers (lsp_server/context/gather.py) from the rest of the document, the files that it imports and
-those in its folder; the guess is the server's own (lsp_server/features/similar_line.py). Every way proposes at the same
-places, and is compared with the plain prompt place by place. A held-out file is finished, so the lines below the cursor
-may hold what somebody who writes it has yet to write: more repeats itself here than in code on its way.
+Held-out lines, their projects on disk as a user has them. Snippets are what the server gathers
+(lsp_server/context/gather.py) from the rest of the document, the files that it imports and those in its folder; the
+guess is the server's own (lsp_server/features/similar_line.py). Every way proposes at the same places, and is compared
+with the plain prompt place by place. "rest" and "new" are the places of the gate's benchmark in finished files, where
+the lines below the cursor may hold what somebody who writes them has yet to write. "typed" is nearer to how users meet
+it: the file ends at the cursor, inside a line; the snippets were chosen four lines above, in the last pause; five other
+files of the project are open, each with the place that was looked at in it.
 `python -m benchmarks.context --shards DIR [--limit N]` prints a table, then one line of JSON.
 
-Left out: open documents and what was edited lately (nothing is, here), models with a longer context.
+Left out: models with a longer context.
 """
 
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from benchmarks.gate import PLACES, places_of
+from benchmarks.gate import PLACES, TYPED_SEED, places_of, typed_up_to
 from benchmarks.header import print_header
 from benchmarks.options import line_arguments, rounded, run
 from model.evaluation.metrics import edit_similarity, paired_bootstrap
@@ -31,6 +34,22 @@ if TYPE_CHECKING:
     from lsp_server.context.reach import Reach
     from model.engine import api
     from model.evaluation.decode import Place
+
+FOLDER = "file:///project"  # that of proposals.py
+TYPED = "typed"
+LINES_SINCE_PAUSE = 4
+NUM_VISITED = 5
+
+
+class Question(msgspec.Struct, frozen=True):
+    """`chosen_at`: where the cursor was when the snippets were chosen. `visited`: (path, text, row looked at) of files
+    that are open.
+    """
+
+    kind: str
+    place: "Place"
+    chosen_at: "Place"
+    visited: tuple[tuple[str, str, int], ...] = ()
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -59,7 +78,10 @@ def main() -> None:
     from model.evaluation.heldout_places import heldout_documents
 
     documents = list(heldout_documents(args.shards))
-    questions = [(kind, place) for group, kind, _, place in places_of(documents, args.limit) if group == PLACES]
+    finished = [
+        Question(kind, place, place) for group, kind, _, place in places_of(documents, args.limit) if group == PLACES
+    ]
+    questions = [*finished, *typed_questions(documents, args.limit)]
     proposer = Proposer(checkpoint, args.model or default_checkpoint())
     budget = snippet_budget(capabilities_of(checkpoint))
     written: dict[str, list[Written]] = {}
@@ -68,8 +90,9 @@ def main() -> None:
         files, reach = ProjectFiles(folder), Reach()
         for way, (budget_of_way, guesses) in ways(budget).items():
             written[way] = []
-            for _, place in watched(questions, way):
-                snippets = () if budget_of_way is None else snippets_at(place, budget_of_way, files, reach)
+            for question in watched(questions, way):
+                place = question.place
+                snippets = () if budget_of_way is None else snippets_at(question, budget_of_way, files, reach)
                 proposal = proposer.propose(place, snippets=snippets, guesses=guesses)
                 written[way].append(
                     Written(
@@ -81,7 +104,11 @@ def main() -> None:
                 )
     print_header("context")
     print(f"# {checkpoint.preset.name}, {len(questions)} places")
-    print(json.dumps(rounded(report(written, [kind for kind, _ in questions]))))
+    kinds = [question.kind for question in questions]
+    result: dict = {}
+    for part in (slice(0, len(finished)), slice(len(finished), None)):
+        result |= report({way: everywhere[part] for way, everywhere in written.items()}, kinds[part])
+    print(json.dumps(rounded(result)))
 
 
 def ways(budget: "Budget") -> dict[str, tuple["Budget | None", bool]]:
@@ -105,13 +132,44 @@ def scaled(budget: "Budget", factor: float) -> "Budget":
     )
 
 
-def snippets_at(place: "Place", budget: "Budget", files: "ProjectFiles", reach: "Reach") -> tuple["api.Snippet", ...]:
-    """What the server would gather with nothing but the place's own document open."""
+def typed_questions(documents: Sequence[tuple[str, str]], num: int) -> Iterator[Question]:
+    """At most `num` keystrokes, one a line, in files that end at the cursor."""
+    from model.evaluation.heldout_places import line_places
+
+    for place in line_places(documents, kind="whole", num=num, seed=TYPED_SEED):
+        rng = Random(f"{place.path}/{len(place.before)}")
+        indent = len(place.gold) - len(place.gold.lstrip())
+        typed = typed_up_to(msgspec.structs.replace(place, after=""), rng.randrange(indent, len(place.gold.rstrip())))
+        above = typed.before.split("\n")
+        pause = msgspec.structs.replace(typed, before="\n".join(above[: max(1, len(above) - LINES_SINCE_PAUSE)]))
+        project = place.path.partition("/")[0]
+        others = sorted(one for one in documents if one[0] != place.path and one[0].partition("/")[0] == project)
+        visited = rng.sample(others, min(NUM_VISITED, len(others)))
+        yield Question(
+            TYPED, typed, pause, tuple((path, text, rng.randrange(text.count("\n") + 1)) for path, text in visited)
+        )
+
+
+def snippets_at(
+    question: Question, budget: "Budget", files: "ProjectFiles", reach: "Reach"
+) -> tuple["api.Snippet", ...]:
+    """What the server would gather with the question's documents open."""
     from benchmarks.proposals import snapshot_at
     from lsp_server.context.gather import gather
+    from lsp_server.context.ring import chunk_around
     from lsp_server.context.scene import Scene
+    from lsp_server.snapshot import open_document
 
-    return gather(Scene(snapshot=snapshot_at(place), budget=budget), files, reach)
+    visited = [(open_document(f"{FOLDER}/{path}", "python", 1, text), row) for path, text, row in question.visited]
+    chunks = (chunk_around(document, row) for document, row in visited)
+    scene = Scene(
+        snapshot=snapshot_at(question.chosen_at),
+        budget=budget,
+        documents=tuple(document for document, _ in visited),
+        ring=tuple(chunk for chunk in chunks if chunk is not None),
+        folders=(FOLDER,),
+    )
+    return gather(scene, files, reach)
 
 
 def write_projects(documents: Sequence[tuple[str, str]], folder: Path) -> None:
@@ -123,10 +181,11 @@ def write_projects(documents: Sequence[tuple[str, str]], folder: Path) -> None:
 
 
 def report(written: dict[str, list[Written]], kinds: Sequence[str]) -> dict:
-    """Prints a table for each kind of place; gives what stands in it. Differences have 95 % intervals."""
+    """Prints a table for each kind of place and for all; gives what stands in it. Differences have 95 % intervals."""
     result: dict = {}
     plain = next(iter(written.values()))
-    for kind in (*dict.fromkeys(kinds), "all"):
+    each = tuple(dict.fromkeys(kinds))
+    for kind in (*each, "all") if len(each) > 1 else each:
         rows = [index for index, of in enumerate(kinds) if kind in (of, "all")]
         print(f"{kind}: {len(rows)} places")
         print(f"  {'':20}{'at':>6}{'right':>8}{'more than plain':>26}{'similarity':>12}{'forwards':>10}{'fewer':>24}")

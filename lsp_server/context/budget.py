@@ -9,8 +9,9 @@ import msgspec
 
 from model.engine import api
 
-# Code has 2.6 characters a token on average; snippets that are too long are dropped whole, so fewer are reckoned with.
-SNIPPET_CHARS_PER_TOKEN = 2.2
+# Indented code has about 4 characters a token in the embedded tokenizer, dense code 2.6. The engine drops snippets that
+# are too long whole, but only beyond a third of its prompt, and all together are a quarter here.
+SNIPPET_CHARS_PER_TOKEN = 3.1
 MIN_SNIPPETS = 1
 MAX_SNIPPETS = 16
 TOKENS_PER_SNIPPET = 512
@@ -30,9 +31,8 @@ def snippet_budget(capabilities: api.Capabilities) -> Budget:
     """The budget for a model: a quarter of its context in all.
 
     A small context takes one snippet of an eighth, which goes on from similar lines. Measured with the embedded model
-    (1,200 held-out lines, snippets from any file of their project, docs/log.md): one of 55 tokens +1.5 points of exact
-    lines (+0.7 to +2.3), of 96 +1.1, of 160 +0.8, as it displaces what stands above the cursor; definitions of names
-    near the cursor -0.6.
+    (1,200 held-out lines, docs/log.md): one of 55 tokens +1.5 points of exact lines (+0.7 to +2.3), of 35 +1.1, of 96
+    +1.1, of 160 +0.8; definitions of names near the cursor -0.6.
     """
     context = capabilities.context_tokens
     return Budget(

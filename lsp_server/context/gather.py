@@ -7,7 +7,8 @@
 `texts_of` collects the texts (reading files), `choose` picks lines from them (pure). Four classes, by priority:
 definitions of names near the cursor, chunks edited or viewed lately, similar lines of open documents, similar lines of
 imported and neighbouring files. A class may take half of the room; the rest of it only when the others have nothing.
-What stands in the prompt's own window is not repeated. Source: research on peers (llama.vim's ring, Copilot's windows,
+What stands wholly in the prompt's own window is not repeated; code that goes on differently after lines which stand
+there too is what helps most (docs/log.md). Source: research on peers (llama.vim's ring, Copilot's windows,
 Tabby's declarations; Continue's own comment that one class of its context starves the others). Left out: when this
 runs (live.py).
 """
@@ -82,7 +83,7 @@ class _Window(msgspec.Struct, frozen=True):
     @staticmethod
     def of(scene: Scene) -> "_Window":
         prompt = prompt_window(scene.snapshot, scene.context_tokens)
-        above, below = prompt.prefix.split("\n"), (prompt.tail + prompt.suffix).split("\n")
+        above, below = prompt.prefix.split("\n"), (prompt.line + prompt.tail + prompt.suffix).split("\n")
         row = scene.snapshot.cursor.line
         lines = frozenset(line.strip() for line in (*above, *below)) - {""}
         return _Window(max(0, row - len(above) + 1), row + len(below), lines)
@@ -199,11 +200,15 @@ def _cut_to(candidate: Candidate, room: int) -> Candidate | None:
 
 
 def _is_known(lines: tuple[str, ...], chosen: list[Candidate], window: _Window) -> bool:
-    """Whether most of it stands in the prompt already (a copy of the file, a notebook's cell above)."""
+    """Whether no line of it is new to the prompt (a copy of the file, a notebook's cell above), or most are chosen.
+
+    A share of lines that may stand in the window is no use: similar code has them in common with it, and dropping what
+    has half of them in common cost half of what snippets bring (docs/log.md).
+    """
     if any(len(line) > MAX_LINE_CHARS for line in lines):
         return True
     own = {line.strip() for line in lines} - {""}
-    if not own or len(own & window.lines) > SAME_LINES * len(own):
+    if own <= window.lines:
         return True
     return any(_num_shared(own, other) > SAME_LINES * min(len(own), len(other.lines)) for other in chosen)
 

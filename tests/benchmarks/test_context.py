@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.context import Written, report, scaled, snippets_at, ways, write_projects
+from benchmarks.context import Question, Written, report, scaled, snippets_at, typed_questions, ways, write_projects
 from benchmarks.options import run
 from lsp_server.context.budget import Budget
 from lsp_server.context.files import ProjectFiles
@@ -38,9 +38,34 @@ def test_snippets_come_from_the_places_neighbours_and_never_from_its_own_file_on
     own = "from shop.prices import total_price\n\n\ndef bill(prices):\n    amount = total_price(prices)\n"
     write_projects([("shop/prices.py", shop), ("shop/bill.py", own)], tmp_path)
     place = Place(path="shop/bill.py", before=own[: own.rindex("total_price")], after="\n", gold="total_price(prices)")
-    snippets = snippets_at(place, BUDGET, ProjectFiles(str(tmp_path)), Reach())
+    snippets = snippets_at(Question("new", place, place), BUDGET, ProjectFiles(str(tmp_path)), Reach())
     assert [snippet.path for snippet in snippets] == ["shop/prices.py"]
     assert "total_price" in snippets[0].text
+
+
+def test_keystrokes_know_nothing_of_what_comes_and_their_snippets_nothing_of_the_last_lines(tmp_path):
+    text = "".join(f"value_{number} = make(number_{number}, {number})\n" for number in range(40))
+    documents = [(f"shop/{name}.py", text) for name in "abcdefg"] + [("other/a.py", text)]
+    questions = list(typed_questions(documents, 12))
+    assert len(questions) == 12
+    for question in questions:
+        place, pause = question.place, question.chosen_at
+        assert place.after == ""
+        assert place.gold.strip()
+        assert place.before + place.gold in text  # nothing of the line is lost
+        assert place.before.startswith(pause.before)
+        assert place.before.count("\n") - pause.before.count("\n") <= 4
+        assert len(question.visited) == (5 if place.path.startswith("shop/") else 0)
+        assert place.path not in [path for path, _, _ in question.visited]
+    assert questions == list(typed_questions(documents, 12))
+
+
+def test_visited_files_are_quoted_as_open_documents(tmp_path):
+    shop = "def total_price(prices):\n    return sum(prices)\n"
+    place = Place(path="shop/bill.py", before="amount = total_price(", after="", gold="prices)")
+    asked = Question("typed", place, place, (("shop/prices.py", shop, 1),))
+    files = ProjectFiles(str(tmp_path))  # nothing on disk
+    assert [snippet.path for snippet in snippets_at(asked, BUDGET, files, Reach())] == ["shop/prices.py"]
 
 
 def test_without_data_it_says_so(monkeypatch, capsys):

@@ -135,6 +135,16 @@ def test_what_the_window_shows_is_not_repeated():
     assert gather(scene_of(PRICE + HERE), None) == ()
 
 
+@pytest.mark.parametrize("num_snippets", [1, 8])
+def test_lines_that_stand_in_the_window_but_go_on_differently_are_quoted(num_snippets):
+    rest = "    log(invoice, cart)\n"
+    similar = opened("file:///w/similar.py", HERE.replace("|", "") + rest)
+    budget = Budget(num_snippets, snippet_chars=200, total_chars=800)
+    (snippet,) = gather(scene_of(HERE, "file:///w/here.py", similar, budget=budget), None)
+    assert snippet.text.endswith(rest)
+    assert snippet.text.count("\n") > 2  # most of it is known
+
+
 def test_a_far_place_of_the_same_document_is_quoted():
     filler = "".join(f"value_{number} = {number}\n" for number in range(400))
     found = gather(scene_of(PRICE + filler + HERE), None)
