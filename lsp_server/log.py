@@ -1,6 +1,6 @@
 """The server's own log: numbers, names and reasons, never code.
 
-Source: DESIGN §9 (logs in the state folder, mode 0600, rotated, no code in them). pygls logs whole messages, parameters
+In the state folder, mode 0600, rotated, no code in them (docs/privacy.md). pygls logs whole messages, parameters
 included: its loggers are switched off. The file is opened after `initialize` is answered, because that costs some
 milliseconds. Left out: what the editor shows (handlers/status.py).
 """

@@ -1,4 +1,4 @@
-"""Imports go one way: lsp_server → {model.engine.api, model.syntax}, model → kernels → torch (DESIGN, section 2).
+"""Imports go one way: lsp_server → {model.engine.api, model.syntax}, model → kernels → torch.
 
 Read from the source, so imports inside functions count too.
 """

@@ -1,6 +1,6 @@
 """The built wheel, installed without extras into a fresh environment and started from a hostile folder.
 
-DESIGN, section 2: the import names are generic, so nothing may rely on the search path. And issue text: with the extras
+The import names are generic, so nothing may rely on the search path. And issue text: with the extras
 absent, the server answers in one sentence how to add an engine.
 """
 

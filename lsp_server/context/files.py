@@ -1,6 +1,6 @@
 """Files of a workspace folder, read by strict rules: regular files inside it, of a size, not ignored, no secrets.
 
-Source: DESIGN of privacy, "Reading for context": no links out of the folder, exclusions hold for a link's own path and
+Source: docs/privacy.md: no links out of the folder, exclusions hold for a link's own path and
 for its target, nothing of another workspace folder, no UNC path. A file that may not be read, or that vanishes
 meanwhile, is not there: None. Runs outside the loop thread; nothing is written. Left out: which files are worth reading
 (project.py).

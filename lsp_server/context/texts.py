@@ -1,6 +1,6 @@
 """The texts that snippets may be cut from: the own document, what is open and recent, files of the workspace folder.
 
-Source: DESIGN of privacy, "Reading for context": nothing crosses workspace folders, without workspace folders only open
+Source: docs/privacy.md: nothing crosses workspace folders, without workspace folders only open
 documents are looked at, and exclusions hold for what is quoted as for what is completed. Bounded: gathering must stay a
 matter of milliseconds. Left out: which lines are taken (gather.py), reading files (files.py, project.py).
 """

@@ -1,8 +1,8 @@
 """Which lines of the document go into the prompt, and where they are cut.
 
-Source: the layout of DESIGN §3 and the notes on anchors: what may change on a keystroke stands last, so `suffix` starts
-at an anchor line below the cursor, not at the cursor, and both far ends move in jumps; then typing, Enter and moving
-around change only the end of the prompt and the engine's prefix cache keeps the rest.
+Source: this project's own layout (model/engine/prompting.py): what may change on a keystroke stands last, so `suffix`
+starts at an anchor line below the cursor, not at the cursor, and both far ends move in jumps; then typing, Enter and
+moving around change only the end of the prompt and the engine's prefix cache keeps the rest.
 
 All cuts here are stateless functions of text and cursor: the anchor is counted from the document's *end* (so lines
 typed above it do not move it), the prefix' start from the document's *beginning*. Left out: snippets of other files.

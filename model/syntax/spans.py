@@ -1,6 +1,6 @@
 """The syntax nodes of a text as character spans: where training cuts its holes and the server its edit spans.
 
-Source: DESIGN of the layout ("FIM holes are cut by nodes: expression, statement, block, arguments"). Works on broken
+Source: this project's own design (holes are cut by nodes: expression, statement, block, arguments). Works on broken
 code (nodes inside ERROR regions are still found). Left out: which span to choose; that is sampling (training) or
 `enclosing_span` (the server).
 """

@@ -2,7 +2,7 @@
 
 A statement ends at the newline where prefix + canvas + suffix closes the line's brackets and strings without a new
 ERROR or MISSING node; one with a block (or decorators) ends where the canvas dedents. Only windows around the cursor
-are parsed (0.1-0.4 ms each). Source: DESIGN of the stop rule. Left out: the other rules (stop.py).
+are parsed (0.1-0.4 ms each). Source: this project's own design. Left out: the other rules (stop.py).
 """
 
 from collections.abc import Callable
