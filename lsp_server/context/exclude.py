@@ -6,8 +6,8 @@ files (ignored.py).
 """
 
 import re
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 
 from lsp_server.ignored import FILE_NAME as IGNORE_FILE
 from lsp_server.outcome import Outcome, Reason, nothing
@@ -102,13 +102,23 @@ def is_binary(lines: tuple[str, ...]) -> bool:
     return "\0" in start or len(_UNPRINTABLE.findall(start)) > MAX_UNPRINTABLE_SHARE * len(start)
 
 
-def matching_pattern(path: str, patterns: Iterable[str]) -> str | None:
+def matching_pattern(path: str, patterns: tuple[str, ...]) -> str | None:
     """The first of `patterns` that the path, a folder above it, or the bare name of either matches (case ignored)."""
     path = path.lower()
     folders = [path[:index] for index, character in enumerate(path) if character == "/" and index > 0]
     candidates = {path, *path.split("/"), *folders}
-    for pattern in patterns:
-        lowered = pattern.lower().rstrip("/").removeprefix("**/")
-        if any(fnmatchcase(text, lowered) for text in candidates):
-            return pattern
-    return None
+    if not patterns or not any(map(_any_of(patterns).match, candidates)):
+        return None
+    return next(
+        pattern for pattern in patterns if any(fnmatchcase(candidate, _plain(pattern)) for candidate in candidates)
+    )
+
+
+@lru_cache(maxsize=16)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """All patterns as one: they are asked at every keystroke, and about every file that might be read."""
+    return re.compile("|".join(translate(_plain(pattern)) for pattern in patterns))
+
+
+def _plain(pattern: str) -> str:
+    return pattern.lower().rstrip("/").removeprefix("**/")

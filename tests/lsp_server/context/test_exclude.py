@@ -46,6 +46,7 @@ def test_the_users_patterns_match_names_folders_and_paths_below_the_workspace():
         assert refused("file:///w/src/gen/a.gen.py", exclude=(pattern,)) is Reason.EXCLUDED
     assert refused("file:///w/src/gen/a.py", exclude=("w", "ge", "a", "gen/a.pyc")) is None
     assert matching_pattern("a/b.py", ()) is None
+    assert matching_pattern("a/b.py", ("*.x", "[", "*b*.p?", "a/**", "b.py")) == "*b*.p?"  # the first that matches
 
 
 def test_sizes_are_measured_in_bytes():
