@@ -173,13 +173,6 @@ def read_feedback(params: Any) -> Feedback:
     return Feedback(first if isinstance(first, str) else None, _optional_int(fields.get("acceptedLength")))
 
 
-def read_watched_files(params: Any) -> tuple[str, ...]:
-    """The URIs of files that were made, changed or removed."""
-    changes = _optional_mapping(params).get("changes")
-    uris = [_optional_mapping(change).get("uri") for change in (changes if isinstance(changes, list) else [])]
-    return tuple(_strings(uris))
-
-
 def read_configuration(params: Any) -> ConfigurationChanged:
     return ConfigurationChanged(_optional_mapping(params).get("settings"))
 
@@ -195,7 +188,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "textDocument/didShowCompletion": read_feedback,
     "textDocument/didPartiallyAcceptCompletion": read_feedback,
     "workspace/didChangeConfiguration": read_configuration,
-    "workspace/didChangeWatchedFiles": read_watched_files,
+    "workspace/didChangeWatchedFiles": lambda params: None,  # that some changed is enough
 }
 
 

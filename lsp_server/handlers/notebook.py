@@ -54,3 +54,4 @@ def register(server: "SeedlingServer") -> None:
     def did_close(params: NotebookClosed) -> None:
         for uri in (*params.closed, *(cell.uri for cell in session.notebooks.close(params.uri))):
             session.close_document(uri)
+        server.status.refresh()

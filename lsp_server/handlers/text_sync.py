@@ -35,6 +35,7 @@ def register(server: "SeedlingServer") -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: Closed) -> None:
         session.close_document(params.uri)
+        server.status.refresh()
 
     @server.feature("textDocument/didFocus")
     def did_focus(params: Focused) -> None:

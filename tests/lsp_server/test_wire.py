@@ -14,7 +14,6 @@ from lsp_server.wire import (
     read_focused,
     read_inline_completion,
     read_opened,
-    read_watched_files,
     trigger_of,
 )
 
@@ -121,8 +120,3 @@ def test_notebook_support_is_passed_on_and_its_details_are_not():
     kept = only_needed_capabilities({"capabilities": notebooks})["capabilities"]
     assert kept == {"notebookDocument": {"synchronization": {}}}
     assert only_needed_capabilities({"capabilities": {"notebookDocument": True}})["capabilities"] == {}
-
-
-def test_watched_files_with_nonsense_between_them():
-    assert read_watched_files({"changes": [{"uri": "u", "type": 2}, {"uri": 3}, None]}) == ("u",)
-    assert read_watched_files(None) == ()

@@ -56,6 +56,17 @@ async def test_a_focus_that_comes_before_the_document(in_process, engine):
     assert last(in_process) == ("Inactive", "excluded", SECRET)
 
 
+async def test_what_is_closed_says_nothing_any_more(in_process, engine):
+    await begin(in_process, engine)
+    in_process.open(SECRET, "x")
+    await in_process.items(in_process.ask(SECRET, 0, 1))
+    await settled(in_process)
+    assert last(in_process) == ("Inactive", "excluded", SECRET)
+    in_process.notify("textDocument/didClose", {"textDocument": {"uri": SECRET}})
+    await settled(in_process)
+    assert last(in_process) == ("Normal", None, None)
+
+
 async def test_without_focus_messages_the_last_that_asked_decides(in_process, engine):
     await begin(in_process, engine)
     in_process.open(PLAIN, "x = ")
