@@ -5,8 +5,8 @@ Held-out lines, their projects on disk as a user has them. Snippets are what the
 guess is the server's own (lsp_server/features/similar_line.py). Every way proposes at the same places, and is compared
 with the plain prompt place by place. "rest" and "new" are the places of the gate's benchmark in finished files, where
 the lines below the cursor may hold what somebody who writes them has yet to write. "typed" is nearer to how users meet
-it: the file ends at the cursor, inside a line; the snippets were chosen four lines above, in the last pause; five other
-files of the project are open, each with the place that was looked at in it.
+it: the file ends at the cursor, inside a line; the snippets were chosen in the last pause, none to four lines above;
+five other files of the project are open, each with the place that was looked at in it.
 `python -m benchmarks.context --shards DIR [--limit N]` prints a table, then one line of JSON.
 
 Left out: models with a longer context.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 FOLDER = "file:///project"  # that of proposals.py
 TYPED = "typed"
-LINES_SINCE_PAUSE = 4
+MAX_LINES_SINCE_PAUSE = 4
 NUM_VISITED = 5
 
 
@@ -113,12 +113,10 @@ def main() -> None:
 
 def ways(budget: "Budget") -> dict[str, tuple["Budget | None", bool]]:
     """(budget of the snippets, whether lines are guessed) by name; the first is what the others are compared with."""
-    half, twice = (scaled(budget, factor) for factor in (0.5, 2.0))
     return {
         "plain": (None, False),
-        "snippets, half": (half, False),
         "snippets": (budget, False),
-        "snippets, twice": (twice, False),
+        "snippets, twice": (scaled(budget, 2.0), False),
         "guess": (None, True),
         "snippets and guess": (budget, True),
     }
@@ -141,7 +139,8 @@ def typed_questions(documents: Sequence[tuple[str, str]], num: int) -> Iterator[
         indent = len(place.gold) - len(place.gold.lstrip())
         typed = typed_up_to(msgspec.structs.replace(place, after=""), rng.randrange(indent, len(place.gold.rstrip())))
         above = typed.before.split("\n")
-        pause = msgspec.structs.replace(typed, before="\n".join(above[: max(1, len(above) - LINES_SINCE_PAUSE)]))
+        num_lines = max(1, len(above) - rng.randint(0, MAX_LINES_SINCE_PAUSE))
+        pause = msgspec.structs.replace(typed, before="\n".join(above[:num_lines]))
         project = place.path.partition("/")[0]
         others = sorted(one for one in documents if one[0] != place.path and one[0].partition("/")[0] == project)
         visited = rng.sample(others, min(NUM_VISITED, len(others)))

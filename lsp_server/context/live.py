@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 PAUSE_S = 2.0
 # An editor that restores a session opens many documents in a row: the last one is the one that is looked at.
 SETTLE_S = 0.2
-FAR_LINES = 40
+# What was chosen four lines above helped no more (docs/log.md).
+FAR_LINES = 3
 
 log = logging.getLogger("seedling.context")
 

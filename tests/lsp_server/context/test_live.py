@@ -6,7 +6,7 @@ import contextlib
 import msgspec
 import pytest
 
-from lsp_server.context.live import LiveContext, View
+from lsp_server.context.live import FAR_LINES, LiveContext, View
 from lsp_server.context.ring import MAX_CHUNKS
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
@@ -204,6 +204,23 @@ async def test_focus_and_saving_keep_chunks_and_the_ring_is_bounded(desk):
     desk.context.focused("file:///w/unknown.py")
     desk.context.focused(None)
     assert 20 <= desk.context.num_chunks <= MAX_CHUNKS
+
+
+async def test_some_lines_further_on_other_code_helps(desk, monkeypatch):
+    rows = []
+    real = asyncio.to_thread
+
+    async def counted(function, bench, scene):
+        rows.append(scene.snapshot.cursor.line)
+        return await real(function, bench, scene)
+
+    monkeypatch.setattr(asyncio, "to_thread", counted)
+    desk.open(HERE, CODE * 20)
+    await desk.until(lambda: not desk.context.is_busy)
+    for row in (FAR_LINES, FAR_LINES + 1, FAR_LINES + 2, 1, 0):
+        desk.context.asked(desk.snapshot(HERE, row))
+        await desk.until(lambda: not desk.context.is_busy)
+    assert rows == [0, FAR_LINES + 1, 0]
 
 
 async def test_opening_many_documents_gathers_for_the_last_only(desk, monkeypatch):
