@@ -8,7 +8,6 @@ workspace folders only, as `.seedling.toml` does. Left out: what its lines mean 
 
 import os
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 from lsp_server.uris import display_path, folder_of, local_path
 
@@ -17,26 +16,18 @@ FILE_NAME = ".seedlingignore"
 
 def ignored(uris: Iterable[str], folder_uris: tuple[str, ...]) -> frozenset[str]:
     """Those of `uris` that an ignore file of their workspace folder, or one above in its repository, names."""
-    has_file: dict[str, bool] = {}
-    return frozenset(uri for uri in uris if _is_ignored(uri, folder_uris, has_file))
+    return frozenset(uri for uri in uris if _is_ignored(uri, folder_uris))
 
 
-def _is_ignored(uri: str, folder_uris: tuple[str, ...], has_file: dict[str, bool]) -> bool:
+def _is_ignored(uri: str, folder_uris: tuple[str, ...]) -> bool:
     folder = folder_of(uri, folder_uris)
     root = None if folder is None else local_path(folder)
     if root is None:
         return False
     path = display_path(uri, folder_uris)
     # Reading patterns costs 20 ms to import: only where there is such a file at all.
-    above = [os.path.join(root, *PurePosixPath(inner).parts) for inner in PurePosixPath(path).parents]
-    if not any(_holds(inner, has_file) for inner in (*above, *map(str, root.parents))):
+    if not any((above / FILE_NAME).exists() for above in (root / path).parents):
         return False
     from lsp_server.context.ignore import Ignores
 
     return Ignores(os.path.realpath(root), (FILE_NAME,)).is_ignored(path)
-
-
-def _holds(folder: str, has_file: dict[str, bool]) -> bool:
-    if folder not in has_file:
-        has_file[folder] = os.path.exists(os.path.join(folder, FILE_NAME))
-    return has_file[folder]

@@ -6,7 +6,7 @@ Features never see it: they get a Snapshot. Left out: the wire (handlers/), the 
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from lsp_server.client_profile import ClientProfile
@@ -257,13 +257,16 @@ class Session:
         self._said.update(new)
         return new
 
-    def read_files(self) -> bool:
-        """Reads the user's and the projects' settings and ignore files, where they have changed; whether any has."""
+    def read_files(self, uris: Collection[str] = ()) -> bool:
+        """Reads the user's and the projects' settings files where they have changed, and asks ignore files about the
+        documents `uris` (about all, if none are named); whether anything is different now."""
         before, ignored_before = self._user, self._ignored
-        self._ignored = ignored((document.uri for document in self._documents.values()), self.client.folders)
         if before is None or before.stamp != stamp_of(before.path):
             self._user = read_user_settings()
         changed = self._projects.look(self.client.folders)
+        documents = self._documents.values() if not uris else filter(None, map(self.document, uris))
+        looked_at = {document.uri for document in documents}
+        self._ignored = (self._ignored - looked_at) | ignored(looked_at, self.client.folders)
         if changed:
             self.type_along.clear()
         return changed or self._user != before or self._ignored != ignored_before

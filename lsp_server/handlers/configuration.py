@@ -45,9 +45,9 @@ def apply(server: "SeedlingServer", configuration: Any) -> None:
     server.status.switched()
 
 
-def refresh(server: "SeedlingServer") -> None:
-    """Reads the settings files that have changed."""
-    if server.session.read_files():
+def refresh(server: "SeedlingServer", *uris: str) -> None:
+    """Reads the settings files that have changed; ignore files are asked about these documents, or about all."""
+    if server.session.read_files(uris):
         apply(server, None)
 
 

@@ -29,7 +29,7 @@ def register(server: "SeedlingServer") -> None:
         session.notebooks.open(params.uri, params.cells)
         for document in params.documents:
             session.open(document)
-        configuration.refresh(server)
+        configuration.refresh(server, *(document.uri for document in params.documents))
         server.status.refresh()
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
@@ -46,7 +46,7 @@ def register(server: "SeedlingServer") -> None:
         for change in params.changes:
             session.change(change)
         if params.opened:
-            configuration.refresh(server)
+            configuration.refresh(server, *(document.uri for document in params.opened))
         if params.opened or params.closed:
             server.status.refresh()
 

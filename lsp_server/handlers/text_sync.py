@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from lsp_server.handlers import configuration
+from lsp_server.ignored import FILE_NAME
+from lsp_server.uris import uri_path
 from lsp_server.wire import Changed, Closed, Focused, Opened, Saved
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ def register(server: "SeedlingServer") -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def did_open(params: Opened) -> None:
         session.open(params)
-        configuration.refresh(server)
+        configuration.refresh(server, params.uri)
         server.status.refresh()
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
@@ -30,7 +32,8 @@ def register(server: "SeedlingServer") -> None:
         document = session.document(params.uri)
         if document is not None:
             session.context.saved(document.uri)
-        configuration.refresh(server)
+        may_name_others = uri_path(params.uri).endswith(FILE_NAME)
+        configuration.refresh(server, *(() if may_name_others else (params.uri,)))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: Closed) -> None:
@@ -41,5 +44,6 @@ def register(server: "SeedlingServer") -> None:
     def did_focus(params: Focused) -> None:
         document = None if params.uri is None else session.document(params.uri)
         session.context.focused(None if document is None else document.uri)
-        configuration.refresh(server)
+        if document is not None:
+            configuration.refresh(server, document.uri)
         server.status.focused(params.uri)
