@@ -81,9 +81,7 @@ def exclusion(snapshot: Snapshot, settings: Settings) -> Outcome | None:
         return nothing(Reason.HUGE_FILE)
     if is_binary(document.lines):
         return nothing(Reason.BINARY)
-    if len(document.lines[snapshot.cursor.line]) > MAX_LINE_CHARS or is_dense(document.lines):
-        return nothing(Reason.MINIFIED)
-    return None
+    return nothing(Reason.MINIFIED) if is_dense(document.lines) else None
 
 
 def is_dense(lines: tuple[str, ...]) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from lsp_server.context.exclude import exclusion
+from lsp_server.context.exclude import MAX_LINE_CHARS, exclusion
 from lsp_server.engine_link import EngineState
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.settings import Settings
@@ -97,6 +97,12 @@ def engine_refuses(snapshot: Snapshot, engine: EngineState) -> Outcome | None:
     return None
 
 
+def _on_an_endless_line(asked: Asked) -> Outcome | None:
+    # Also by hand: nobody has written it, and the prompt would hold nothing else.
+    line = asked.snapshot.document.lines[asked.snapshot.cursor.line]
+    return nothing(Reason.MINIFIED) if len(line) > MAX_LINE_CHARS else None
+
+
 def _was_undone(asked: Asked) -> Outcome | None:
     # Undo takes ghost text back that was accepted by mistake: to offer it again at once is what users hate most.
     return nothing(Reason.UNDONE) if asked.unasked and asked.snapshot.document.edits.is_undone else None
@@ -152,6 +158,7 @@ DOCUMENT_RULES: tuple[Rule, ...] = (
     _engine_cannot,
 )
 PLACE_RULES: tuple[Rule, ...] = (
+    _on_an_endless_line,
     _was_undone,
     _nothing_written,
     _inside_word,

@@ -56,7 +56,6 @@ def test_sizes_are_measured_in_bytes():
 
 
 def test_minified_lines():
-    assert refused("file:///w/a.py", "x" * 1_001) is Reason.MINIFIED
     assert refused("file:///w/a.py", "x = 1\n" + "x" * 5_000) is None
     assert refused("file:///w/a.py", f"{'x' * 200}\n" * 100) is Reason.MINIFIED
     assert refused("file:///w/a.py", f"{'x' * 200}\n" * 10) is None  # a small table

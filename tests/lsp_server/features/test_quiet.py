@@ -194,6 +194,12 @@ def test_the_users_will_comes_first_the_tree_last():
     assert reason(at("# a |")) is Reason.IN_COMMENT
 
 
+def test_an_endless_line_gets_nothing_and_the_others_do():
+    for trigger in ("automatic", "invoked"):
+        assert reason(at("x" * 1_001 + "|", trigger=trigger)) is Reason.MINIFIED
+        assert reason(at("x" * 5_000 + "\ny = |\n", trigger=trigger)) is None
+
+
 def test_by_hand_only_what_is_never_completed_is_refused():
     by_hand = {
         rule.__name__

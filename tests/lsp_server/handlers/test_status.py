@@ -56,6 +56,17 @@ async def test_a_focus_that_comes_before_the_document(in_process, engine):
     assert last(in_process) == ("Inactive", "excluded", SECRET)
 
 
+async def test_one_endless_line_is_no_matter_of_the_document(in_process, engine):
+    await begin(in_process, engine)
+    in_process.open(PLAIN, "d = '" + "x" * 5_000 + "'\ny = ")
+    focus(in_process, PLAIN)
+    assert await in_process.items(in_process.ask(PLAIN, 1, 4))
+    await in_process.items(in_process.ask(PLAIN, 0, 9, trigger_kind=1))
+    report = await in_process.call("workspace/executeCommand", {"command": "seedling.status"})
+    assert (report["document"]["reason"], report["last"]["reason"]) == (None, "minified")
+    assert last(in_process) == ("Normal", None, None)
+
+
 async def test_what_is_closed_says_nothing_any_more(in_process, engine):
     await begin(in_process, engine)
     in_process.open(SECRET, "x")
