@@ -218,7 +218,8 @@ def _num_shared(own: set[str], other: Candidate) -> int:
 
 
 def _path_chars(path: str) -> int:
-    return len(shown_path(path)) + 1
+    """Of the path's line, and of the line end that a document's last line gets where it has none."""
+    return len(shown_path(path)) + 2
 
 
 def _num_chars(candidate: Candidate) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lsp_server.context.budget import Budget
@@ -194,6 +194,7 @@ LINE = st.sampled_from(
 TEXT = st.lists(LINE, max_size=40).map("\n".join)
 
 
+@example(["def price_of(cart):"], 1, 67, 67, "\n", "very/" * 20 + "deep.py")  # its only line has no end
 @given(
     st.lists(TEXT, max_size=4),
     st.integers(0, 5),
