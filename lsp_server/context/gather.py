@@ -7,6 +7,8 @@
 `texts_of` collects the texts (reading files), `choose` picks lines from them (pure). Four classes, by priority:
 definitions of names near the cursor, chunks edited or viewed lately, similar lines of open documents, similar lines of
 imported and neighbouring files. A class may take half of the room; the rest of it only when the others have nothing.
+Where one snippet fits, it is what followed the lines most like the cursor's, of whatever class (continuation.py): what
+the embedded model was measured with (benchmarks/context.py). How larger contexts share their room is not measured yet.
 What stands wholly in the prompt's own window is not repeated; code that goes on differently after lines which stand
 there too is what helps most (docs/log.md). Source: research on peers (llama.vim's ring, Copilot's windows,
 Tabby's declarations; Continue's own comment that one class of its context starves the others). Left out: when this
