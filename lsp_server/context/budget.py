@@ -31,8 +31,9 @@ def snippet_budget(capabilities: api.Capabilities) -> Budget:
     """The budget for a model: a quarter of its context in all.
 
     A small context takes one snippet of an eighth, which goes on from similar lines. Measured with the embedded model
-    (1,200 held-out lines, docs/log.md): one of 55 tokens +1.5 points of exact lines (+0.7 to +2.3), of 35 +1.1, of 96
-    +1.1, of 160 +0.8; definitions of names near the cursor -0.6.
+    (benchmarks/results/context.txt): +1.7 points of exact lines in 1,200 places of finished files (+0.8 to +2.7), twice
+    as long +1.4; +2.5 at 600 keystrokes in files that end at the cursor (+0.8 to +4.2), twice as long +3.7; definitions
+    of names near the cursor -0.6.
     """
     context = capabilities.context_tokens
     return Budget(
