@@ -139,7 +139,8 @@ def own_source(blank_row: int) -> list[str]:
     # Typing begins between two blocks: below the last blank line before the wanted row.
     start = next(row for row in range(blank_row, 0, -1) if not lines[row] and not lines[row + 1][:1].isspace())
     moved = blank_row - start
-    lines = lines[-moved:] + lines[:-moved] if moved else lines
+    # Blank lines above put it there: a text that begins inside a docstring would be read inside out.
+    lines = [""] * moved + lines[: len(lines) - moved]
     return [*lines[:blank_row], "", *lines[blank_row:]]
 
 

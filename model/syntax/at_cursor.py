@@ -42,18 +42,11 @@ def place_at(parsed: Parsed, row: int, column: int) -> Place:
     kinds = grammar(parsed.language)
     assert kinds is not None, "whatever was parsed has a grammar"
     at = parsed.byte_of(row, column)
-    broken = _first_broken(parsed.tree.root_node)
-    if broken is not None and broken.start_byte <= at:
+    if parsed.broken_at is not None and parsed.broken_at <= at:
         # From the start of the line, so that what stands before a mark on its line is seen.
-        start = parsed.source.rfind(b"\n", 0, broken.start_byte) + 1
+        start = parsed.source.rfind(b"\n", 0, parsed.broken_at) + 1
         return _read(_text(parsed.source[start:at]), parsed.language, kinds)
     return _in_tree(parsed, at, kinds)
-
-
-def _first_broken(root: tree_sitter.Node) -> tree_sitter.Node | None:
-    if root.is_error:
-        return root
-    return next((child for child in root.children if child.has_error), None) if root.has_error else None
 
 
 def _in_tree(parsed: Parsed, at: int, kinds: Grammar) -> Place:

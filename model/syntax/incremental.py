@@ -20,15 +20,24 @@ MAX_TREES = 4
 MAX_CHARS = 400_000
 # Reparsing after a larger change saves little and keeps the old tree's memory.
 MAX_CHANGED_SHARE = 0.5
+# A text with so many broken statements that is so long is parsed almost from scratch at each key: 7 ms for 40 kB.
+MANY_BROKEN = 8
+LONG_BYTES = 10_000
 
 
 class Parsed(NamedTuple):
-    """A text, as the parser saw it (UTF-8, "\\n"), and its tree."""
+    """A text, as the parser saw it (UTF-8, "\\n"), and its tree.
+
+    `broken_at` = where the first broken statement begins, None in sound code; `is_hopeless` = long and broken in many
+    places.
+    """
 
     lines: Sequence[str]
     language: str
     source: bytes
     tree: tree_sitter.Tree
+    broken_at: int | None = None
+    is_hopeless: bool = False
 
     def byte_of(self, row: int, column: int) -> int:
         """The byte offset of character `column` of line `row`."""
@@ -50,7 +59,7 @@ class Trees:
         if before is not None and before.language == language and before.lines == lines:
             self._newest.move_to_end(key)
             return before
-        parsed = parse_lines(lines, language, before)
+        parsed = _moved_along(before, lines, language) or parse_lines(lines, language, before)
         if parsed is None:
             self.forget(key)
             return None
@@ -86,7 +95,30 @@ def parse_lines(lines: Sequence[str], language: str, before: Parsed | None = Non
     source = _source(lines)
     edited = None if before is None or before.language != language else _edited(before, source)
     tree = reader.parse(source) if edited is None else reader.parse(source, edited)
-    return Parsed(lines, language, source, tree)
+    root = tree.root_node
+    if not root.has_error:
+        return Parsed(lines, language, source, tree)
+    # A root that is an error itself stands for everything.
+    broken = [root] if root.is_error else [child for child in root.children if child.has_error]
+    is_hopeless = len(source) > LONG_BYTES and (root.is_error or len(broken) > MANY_BROKEN)
+    return Parsed(lines, language, source, tree, broken[0].start_byte, is_hopeless)
+
+
+def _moved_along(before: Parsed | None, lines: Sequence[str], language: str) -> Parsed | None:
+    """Where much is broken before the change already: the old tree with its nodes moved, not parsed again.
+
+    Until a line comes or goes, or something changes above or in the first line that is broken: what stands behind that
+    is read from the text anyway (at_cursor.py).
+    """
+    if before is None or not before.is_hopeless or before.language != language or len(before.lines) != len(lines):
+        return None
+    assert before.broken_at is not None, "what is hopeless is broken"
+    source = _source(lines)
+    line_end = before.source.find(b"\n", before.broken_at)
+    if line_end < 0 or not source.startswith(before.source[: line_end + 1]):
+        return None
+    tree = _edited(before, source)
+    return None if tree is None else before._replace(lines=lines, source=source, tree=tree)
 
 
 def _source(lines: Sequence[str]) -> bytes:

@@ -96,3 +96,42 @@ def test_what_two_texts_have_in_common(old, new):
     assert old[start : start + 1] != new[start : start + 1] or start in (len(old), len(new))
     assert old[len(old) - end :] == new[len(new) - end :]
     assert end in (len(old), len(new)) or old[-end - 1] != new[-end - 1]
+
+
+def hopeless_lines(marker: str = "") -> list[str]:
+    """Sound code, then much that is broken, then a function."""
+    broken = [f"this line {n} is prose, is it not (so and so\n" for n in range(400)]
+    return ["import os\n", "x = 1\n", *broken, "def f(a):\n", f"    return a{marker}\n", "y = 2\n"]
+
+
+def test_typing_behind_much_that_is_broken_parses_nothing(monkeypatch):
+    trees = Trees()
+    first = trees.of("a", hopeless_lines(), "python")
+    assert first is not None
+    assert first.is_hopeless
+    assert first.broken_at is not None
+    assert first.broken_at > 0
+    num_parsed = []
+    monkeypatch.setattr("model.syntax.incremental.parse_lines", lambda *args: num_parsed.append(args) or first)
+    row = len(hopeless_lines()) - 2
+    for marker in ("b", "b + ", "b + '", "b + '# "):
+        lines = hopeless_lines(marker)
+        parsed = trees.of("a", lines, "python")
+        assert not num_parsed
+        assert parsed is not None
+        assert parsed.source == "".join(lines).encode()
+        assert parsed.tree.root_node.end_byte == len(parsed.source)  # its nodes have moved along
+        assert place_at(parsed, row, len(lines[row]) - 1).kind == ("string" if "'" in marker else "code")
+    last = hopeless_lines("b")
+    for others in (["", *last], ["import sys\n", *last[1:]]):  # another line; something above what is broken
+        trees.of("a", others, "python")
+        assert num_parsed
+        num_parsed.clear()
+
+
+def test_a_short_or_hardly_broken_text_is_always_parsed():
+    assert not parse_lines(["def f(:\n"], "python").is_hopeless
+    sound = ["x = 1\n"] * 4000
+    parsed = parse_lines([*sound, "def f(:\n", *sound], "python")
+    assert parsed.broken_at is not None
+    assert not parsed.is_hopeless
