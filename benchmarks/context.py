@@ -70,11 +70,12 @@ def main() -> None:
     if args.shards is None:
         raise EvalError("this needs projects that were never trained on: name their shards with --shards DIR")
     checkpoint = load_model(args)  # before anything imports torch
-    from benchmarks.proposals import Proposer, capabilities_of
+    from benchmarks.proposals import Proposer
     from lsp_server.context.budget import snippet_budget
     from lsp_server.context.files import ProjectFiles
     from lsp_server.context.reach import Reach
     from model.checkpoints.load import default_checkpoint
+    from model.engine.abilities import capabilities_of
     from model.evaluation.heldout_places import heldout_documents
 
     documents = list(heldout_documents(args.shards))
@@ -83,7 +84,7 @@ def main() -> None:
     ]
     questions = [*finished, *typed_questions(documents, args.limit)]
     proposer = Proposer(checkpoint, args.model or default_checkpoint())
-    budget = snippet_budget(capabilities_of(checkpoint))
+    budget = snippet_budget(capabilities_of(checkpoint.preset, "cpu"))
     written: dict[str, list[Written]] = {}
     with tempfile.TemporaryDirectory(prefix="seedling-") as folder:
         write_projects(documents, Path(folder))

@@ -29,6 +29,7 @@ from model.diffusion.run import Result
 from model.diffusion.sampler import last_result
 from model.diffusion.states import CLEAN
 from model.engine import api
+from model.engine.abilities import capabilities_of
 from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.stopping import answer_text, stop_for
@@ -67,23 +68,6 @@ class Proposal(msgspec.Struct, frozen=True):
     agrees: bool | None = None
 
 
-def capabilities_of(checkpoint: Checkpoint) -> api.Capabilities:
-    """What an engine with this checkpoint would say of itself."""
-    preset = checkpoint.preset
-    return api.Capabilities(
-        api=api.API_VERSION,
-        model=preset.name,
-        device="cpu",
-        languages=preset.languages,
-        complete=preset.complete,
-        rewrite=preset.rewrite,
-        fix=preset.fix,
-        mend=preset.mend,
-        next_edit=preset.next_edit,
-        context_tokens=preset.context_tokens,
-    )
-
-
 def snapshot_at(place: Place) -> Snapshot:
     """The editor's document with the cursor in the hole, which is empty."""
     document = open_document(f"file:///project/{place.path}", "python", 1, place.before + place.after)
@@ -99,7 +83,7 @@ class Proposer:
         as_in_engine(checkpoint, folder, compiled=False)
         self._checkpoint = checkpoint
         self._settings = Settings() if settings is None else settings
-        self._engine = EngineState(kind="ready", capabilities=capabilities_of(checkpoint))
+        self._engine = EngineState(kind="ready", capabilities=capabilities_of(checkpoint.preset, "cpu"))
         self._encoder = LineEncoder(checkpoint.tokenizer)
         weight, preset = checkpoint.network.head_weight, checkpoint.preset
         capacity = preset.context_tokens + 128  # as the engine's (model/engine/generation.py)

@@ -19,6 +19,7 @@ from lsp_server.settings import Settings
 from lsp_server.snapshot import Document, Snapshot
 from model.checkpoints.presets import Preset
 from model.engine import api
+from model.engine.abilities import capabilities_of
 
 PATH = "long_module.py"
 
@@ -66,7 +67,9 @@ def request_of(stroke: Stroke, preset: Preset) -> api.DenoiseRequest | None:
     ended = (*(line + "\n" for line in stroke.lines[:-1]), stroke.lines[-1])
     document = Document("file:///project/" + PATH, "python", 1, ended)
     snapshot = Snapshot(document=document, cursor=Position(stroke.row, stroke.column), path=PATH)
-    planned = plan_completion(snapshot, Settings(), EngineState(kind="ready", capabilities=_abilities(preset)), "bench")
+    planned = plan_completion(
+        snapshot, Settings(), EngineState(kind="ready", capabilities=capabilities_of(preset, "cpu")), "bench"
+    )
     return None if isinstance(planned, Outcome) else planned
 
 
@@ -79,18 +82,3 @@ def _typed(what: str, value: str) -> str:
     if what == "newline":
         return "\n" + value
     return value[:1] if what == "pair" else value
-
-
-def _abilities(preset: Preset) -> api.Capabilities:
-    return api.Capabilities(
-        api=api.API_VERSION,
-        model=preset.name,
-        device="cpu",
-        languages=preset.languages,
-        complete=preset.complete,
-        rewrite=preset.rewrite,
-        fix=preset.fix,
-        mend=preset.mend,
-        next_edit=preset.next_edit,
-        context_tokens=preset.context_tokens,
-    )

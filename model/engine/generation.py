@@ -20,6 +20,7 @@ from model.diffusion.policy import Policy
 from model.diffusion.run import Frame, Result
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
+from model.engine.abilities import capabilities_of
 from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.runner import Job
@@ -53,18 +54,7 @@ class ResidentModel:
         self._encoder = LineEncoder(checkpoint.tokenizer)
         capacity = preset.context_tokens + 128
         self.prefix_cache = PrefixCache(preset.network, capacity=capacity, device=device, dtype=dtype)
-        self.capabilities = api.Capabilities(
-            api=api.API_VERSION,
-            model=preset.name,
-            device=str(device),
-            languages=preset.languages,
-            complete=preset.complete,
-            rewrite=preset.rewrite,
-            fix=preset.fix,
-            mend=preset.mend,
-            next_edit=preset.next_edit,
-            context_tokens=preset.context_tokens,
-        )
+        self.capabilities = capabilities_of(preset, str(device))
 
     def run(self, job: Job) -> Iterator[api.Event]:
         """The events of one request. Raises BadRequest before the first one."""

@@ -5,6 +5,7 @@ import contextlib
 
 import msgspec
 import pytest
+from capabilities import capabilities
 
 from lsp_server.context.live import FAR_LINES, LiveContext, View
 from lsp_server.context.ring import MAX_CHUNKS
@@ -19,18 +20,7 @@ CODE = "def total(cart):\n    return price_of(cart)\n"
 DEFINITION = "def price_of(cart):\n    return sum(item.price for item in cart)\n"
 
 
-MODEL = api.Capabilities(
-    api=1,
-    model="m",
-    device="cpu",
-    languages=("python",),
-    complete=("line",),
-    rewrite="none",
-    fix=False,
-    mend=False,
-    next_edit=False,
-    context_tokens=1024,
-)
+MODEL = capabilities(complete=("line",))
 
 
 class Desk:
