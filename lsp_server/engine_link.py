@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import msgspec
 
 from lsp_server.engine_client.errors import EngineUnavailable
+from lsp_server.log import stack_without_values
 from lsp_server.outcome import Reason
 from model.engine import api
 
@@ -85,6 +86,14 @@ class EngineLink:
             log.warning("%s: %s", error.reason, error.sentence)
             self._lose()
             raise EngineTrouble(Reason.NO_ENGINE, error.sentence) from None
+        except EngineTrouble:
+            raise
+        except Exception as error:
+            # Closing a stream that breaks in the same moment raises what no HTTP library documents (RuntimeError).
+            log.error("asking the engine failed: %s", stack_without_values(error))
+            raise EngineTrouble(
+                Reason.ENGINE_ERROR, f"The engine could not be asked ({type(error).__name__})."
+            ) from None
 
     async def close(self) -> None:
         """Lets the engine go; it ends itself when nobody has used it for a while."""

@@ -8,6 +8,7 @@ milliseconds. Left out: what the editor shows (handlers/status.py).
 import logging
 import os
 import sys
+import traceback
 from io import TextIOWrapper
 from typing import cast
 
@@ -51,3 +52,9 @@ def log_to_file() -> None:
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def stack_without_values(error: BaseException) -> str:
+    """Where `error` came from: its class and the frames, without its message, which may quote the user's code."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}\n{frames}"

@@ -17,7 +17,6 @@ import asyncio
 import inspect
 import json
 import logging
-import traceback
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
@@ -188,9 +187,3 @@ class SeedlingProtocol(LanguageServerProtocol):
     @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
     def lsp_notebook_document__did_close(self, params: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CLOSE](params)
-
-
-def stack_without_values(error: BaseException) -> str:
-    """Where `error` came from: its class and the frames, without its message, which may quote the user's code."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    return f"{type(error).__name__}\n{frames}"

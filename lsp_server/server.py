@@ -22,8 +22,8 @@ from lsp_server import transport
 from lsp_server.engine_link import EngineLink
 from lsp_server.handlers import commands, configuration, inline_completion, lifecycle, notebook, text_sync
 from lsp_server.handlers.status import StatusReporter
-from lsp_server.log import quiet_libraries
-from lsp_server.protocol import SeedlingProtocol, stack_without_values
+from lsp_server.log import quiet_libraries, stack_without_values
+from lsp_server.protocol import SeedlingProtocol
 from lsp_server.session import Session
 
 NAME = "seedling"

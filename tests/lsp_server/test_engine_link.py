@@ -55,6 +55,19 @@ async def test_several_answers_come_together(link, engine):
     assert [done.text for done in await link.ask(several)] == ["a", "b"]
 
 
+async def test_a_failure_inside_the_client_is_a_named_reason(link, engine, monkeypatch):
+    async def denoise(request):
+        raise RuntimeError("async generator ignored GeneratorExit")
+        yield
+
+    monkeypatch.setattr(link._client, "denoise", denoise)
+    with pytest.raises(EngineTrouble, match=r"could not be asked \(RuntimeError\)") as raised:
+        await link.ask(request("1"))
+    assert raised.value.reason is Reason.ENGINE_ERROR
+    monkeypatch.undo()
+    assert [done.text for done in await link.ask(request("2"))] == ["answer"]
+
+
 async def test_cancelling_a_question_cancels_it_in_the_engine(link, engine):
     engine.script = lambda request: Script(keep=True)
     asking = asyncio.ensure_future(link.ask(request("a")))
