@@ -181,7 +181,7 @@ def find_places(block_set: BlockSet, documents: Sequence[tuple[str, str]], *, li
         raise EvalError(
             f"{len(missing)} of the list's {num_listed} documents are not in these shards with the same text; "
             f"build shards from {', '.join(block_set.packages) or 'the packages of the list'}, "
-            "or replace {LIST_FILE.name} by a list of your own (--write-list)"
+            f"or replace {LIST_FILE.name} by a list of your own (--write-list)"
         )
     if limit is not None and limit < len(places):
         places = [places[i * len(places) // limit] for i in range(limit)]

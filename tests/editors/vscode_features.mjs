@@ -47,11 +47,12 @@ await inVsCode(plan, async (hands) => {
   // A word, then the rest as a line.
   await page.locator('.monaco-editor .view-lines').first().click();
   seen.shown = await comes();
+  const whole = (await hands.ghostText()).length;
   await press('Control+ArrowRight');
   await page.waitForFunction((before) => {
     const ghost = [...document.querySelectorAll('.ghost-text-decoration')].map((part) => part.textContent).join('');
     return ghost !== '' && ghost.length < before;
-  }, (await hands.ghostText()).length);
+  }, whole);
   seen.afterWord = { line: await hands.untilStill(), ghost: await hands.ghostText() };
   await shot('word');
   await press('Control+ArrowDown');
