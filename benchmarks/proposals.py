@@ -15,9 +15,8 @@ import torch
 
 from benchmarks.writers import as_in_engine
 from lsp_server.engine_link import EngineState
-from lsp_server.features.complete import has_guess, plan_completion, surroundings
+from lsp_server.features.complete import plan_completion, surroundings
 from lsp_server.features.gate import agreement
-from lsp_server.features.similar_line import rest_of_similar_line
 from lsp_server.outcome import Outcome, Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
@@ -93,9 +92,10 @@ class Proposer:
     def propose(self, place: Place, *, snippets: Sequence[api.Snippet] = (), guesses: bool = True) -> Proposal:
         """The server's proposal at the place. guesses: as the server makes them, or none."""
         snapshot = snapshot_at(place)
-        request = plan_completion(snapshot, self._settings, self._engine, "benchmark")
-        if isinstance(request, Outcome):
-            return Proposal(request.name)
+        question = plan_completion(snapshot, self._settings, self._engine, "benchmark")
+        if isinstance(question, Outcome):
+            return Proposal(question.name)
+        request = question.request
         prompt = msgspec.structs.replace(request.prompt, snippets=tuple(snippets))
         canvas = request.canvas if guesses else (api.Masked(),)
         request = msgspec.structs.replace(request, prompt=prompt, canvas=canvas)
@@ -117,8 +117,8 @@ class Proposer:
             end=result.reason,
             forwards=result.forwards,
             tokens=self._read(prepared, result),
-            is_guessed=has_guess(request),
-            agrees=agreement(text, rest_of_similar_line(snapshot)),
+            is_guessed=guesses and bool(question.similar),
+            agrees=agreement(text, question.similar),
         )
 
     def _write(self, request: api.DenoiseRequest, prepared: Prepared) -> tuple[Result, str]:

@@ -70,7 +70,7 @@ def request_of(stroke: Stroke, preset: Preset) -> api.DenoiseRequest | None:
     planned = plan_completion(
         snapshot, Settings(), EngineState(kind="ready", capabilities=capabilities_of(preset, "cpu")), "bench"
     )
-    return None if isinstance(planned, Outcome) else planned
+    return None if isinstance(planned, Outcome) else planned.request
 
 
 def rest_of(ghost: str, stroke: Stroke) -> str:

@@ -107,14 +107,14 @@ async def complete(request: Request, show: Show | None) -> Answer:
         planned = plan_completion(snapshot, settings, engine, f"cli-{time.monotonic_ns()}")
         if isinstance(planned, Outcome):
             return Answer(planned, None, _ms_since(started_s))
-        question = msgspec.structs.replace(planned, want_progress=show is not None)
-        async for event in client.denoise(question):
+        asked = msgspec.structs.replace(planned.request, want_progress=show is not None)
+        async for event in client.denoise(asked):
             if isinstance(event, api.Progress) and show is not None:
                 show(event)
             elif isinstance(event, api.Error):
                 raise NoCompletion(event.sentence)
             elif isinstance(event, api.Done):
-                outcome = shape_completion(event, snapshot, settings, question)
+                outcome = shape_completion(event, snapshot, settings, planned)
                 return Answer(outcome, event, _ms_since(started_s))
         raise NoCompletion("The engine ended its answer early; its log is shown by seedling engine logs.")
     finally:

@@ -30,46 +30,55 @@ ALTERNATIVE_TEMPERATURE = 0.8
 ALTERNATIVE_TOP_P = 0.9
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What the engine is asked. similar: the rest of a line that begins like the cursor's (similar_line.py), empty
+    where there is none: looked for once, it is the request's guess and the gate's second witness.
+    """
+
+    request: api.DenoiseRequest
+    similar: str = ""
+
+
 def plan_completion(
     snapshot: Snapshot,
     settings: Settings,
     engine: EngineState,
     request_id: str,
     snippets: tuple[api.Snippet, ...] = (),
-) -> api.DenoiseRequest | Outcome:
-    """The engine request for `snapshot`, or the outcome that says why there is none."""
+) -> Question | Outcome:
+    """The question for `snapshot`, or the outcome that says why there is none."""
     refused = why_quiet(Asked(snapshot, settings, engine))
-    return build_request(snapshot, settings, engine, request_id, snippets) if refused is None else refused
+    return build_question(snapshot, settings, engine, request_id, snippets) if refused is None else refused
 
 
-def build_request(
+def build_question(
     snapshot: Snapshot,
     settings: Settings,
     engine: EngineState,
     request_id: str,
     snippets: tuple[api.Snippet, ...] = (),
-) -> api.DenoiseRequest:
-    """The engine request for `snapshot`, which nothing refuses."""
+) -> Question:
+    """The question for `snapshot`, which nothing refuses."""
     assert engine.capabilities is not None, "why_quiet refuses what no engine can answer"
     automatic = snapshot.trigger == "automatic"
     prompt = prompt_window(snapshot, engine.capabilities.context_tokens)
-    return api.DenoiseRequest(
+    similar = rest_of_similar_line(snapshot)
+    request = api.DenoiseRequest(
         id=request_id,
         prompt=msgspec.structs.replace(prompt, snippets=snippets),
-        canvas=(api.Masked(guess=rest_of_similar_line(snapshot)),),
+        canvas=(api.Masked(guess=similar),),
         stop="line" if is_line_completion(snapshot, settings, engine.capabilities) else "node",
         deadline_ms=settings.automatic_deadline_ms if automatic else settings.invoked_deadline_ms,
     )
+    return Question(request, similar)
 
 
-def with_guess(request: api.DenoiseRequest, guess: str) -> api.DenoiseRequest:
-    """`request` for a hole that may begin with `guess`."""
-    return msgspec.structs.replace(request, canvas=(api.Masked(guess=guess),)) if guess else request
-
-
-def has_guess(request: api.DenoiseRequest) -> bool:
-    """Whether the engine is told what the hole may begin with."""
-    return any(isinstance(piece, api.Masked) and piece.guess for piece in request.canvas)
+def with_guess(question: Question, guess: str) -> Question:
+    """`question` for a hole that may begin with `guess`."""
+    if not guess:
+        return question
+    request = msgspec.structs.replace(question.request, canvas=(api.Masked(guess=guess),))
+    return msgspec.structs.replace(question, request=request)
 
 
 def alternatives_to(request: api.DenoiseRequest) -> api.DenoiseRequest:
@@ -85,8 +94,8 @@ def alternatives_to(request: api.DenoiseRequest) -> api.DenoiseRequest:
     )
 
 
-def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, request: api.DenoiseRequest) -> Outcome:
-    """The items of the engine's answer to `request`, or the reason for none."""
+def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, question: Question) -> Outcome:
+    """The items of the engine's answer to `question`, or the reason for none."""
     figures = Figures(
         confidence=done.confidence,
         engine_ms=done.engine_ms,
@@ -100,33 +109,33 @@ def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, req
         return nothing(Reason.CANCELLED, figures=figures)
     if done.reason == "deadline" and not done.text.strip():
         return nothing(Reason.DEADLINE, figures=figures)
-    shaped = shape(done.text, surroundings(snapshot, single_line=request.stop == "line"))
+    shaped = shape(done.text, surroundings(snapshot, single_line=question.request.stop == "line"))
     if isinstance(shaped, tuple):
         return nothing(shaped[0], shaped[1], figures)
     # Asked for by hand, any answer is better than none; unasked, a doubtful one is an interruption.
-    agrees = agreement(shaped.text, rest_of_similar_line(snapshot))
+    agrees = agreement(shaped.text, question.similar)
     certain = certainty(done.confidence, done.num_tokens, agrees=agrees)
     if snapshot.trigger == "automatic" and certain < settings.confidence:
         return nothing(Reason.LOW_CONFIDENCE, f"{certain:.2f}", figures)
-    item = _item(snapshot, request.id, shaped.text, shaped.num_replaced)
+    item = _item(snapshot, question.request.id, shaped.text, shaped.num_replaced)
     return Outcome(items=(msgspec.structs.replace(item, confidence=certain),), figures=figures)
 
 
 def shape_alternatives(
-    done: api.Done, others: list[api.Done], snapshot: Snapshot, settings: Settings, request: api.DenoiseRequest
+    done: api.Done, others: list[api.Done], snapshot: Snapshot, settings: Settings, question: Question
 ) -> Outcome:
     """As `shape_completion`, and behind its item the others', the surest first, each text once.
 
     An alternative that was cut short is none: what is chosen among several should be finished.
     """
-    first = shape_completion(done, snapshot, settings, request)
+    first = shape_completion(done, snapshot, settings, question)
     whole = [other for other in others if other.reason not in ("cancelled", "deadline")]
     whole.sort(key=lambda other: -other.confidence)
     items = list(first.items)
     for other in whole:
-        for item in shape_completion(other, snapshot, settings, request).items:
+        for item in shape_completion(other, snapshot, settings, question).items:
             if all((item.text, item.end) != (before.text, before.end) for before in items):
-                items.append(msgspec.structs.replace(item, id=f"{request.id}.{len(items)}"))
+                items.append(msgspec.structs.replace(item, id=f"{question.request.id}.{len(items)}"))
     return Outcome(items=tuple(items), figures=first.figures) if items else first
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lsp_server.debounce import remaining_pause_s
-from lsp_server.features.complete import build_request, has_guess, offer_again, with_guess
+from lsp_server.features.complete import build_question, offer_again, with_guess
 from lsp_server.features.guess import guess_after
 from lsp_server.features.quiet import QUIET_REASONS, Asked, why_quiet
 from lsp_server.handlers.asking import ask_engine
@@ -67,10 +67,10 @@ async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outco
         answered = await _join(session, ticket, snapshot) or await _pause(session, ticket)
         if answered is not None:
             return answered
-    plan = build_request(snapshot, settings, engine, ticket.id, session.context.snippets_for(snapshot))
-    broken = session.type_along.broken_at(snapshot) if unasked and not has_guess(plan) else None
-    plan = plan if broken is None else with_guess(plan, guess_after(*broken))
-    flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan))
+    question = build_question(snapshot, settings, engine, ticket.id, session.context.snippets_for(snapshot))
+    broken = session.type_along.broken_at(snapshot) if unasked and not question.similar else None
+    question = question if broken is None else with_guess(question, guess_after(*broken))
+    flight = session.flights.start(snapshot, ask_engine(session, snapshot, question))
     outcome = await session.unless_cut(ticket, flight.wait())
     return nothing(outcome) if isinstance(outcome, Reason) else outcome
 

@@ -7,7 +7,7 @@ import asyncio
 import logging
 
 from lsp_server.engine_link import EngineLink, EngineTrouble
-from lsp_server.features.complete import alternatives_to, plan_completion, shape_alternatives
+from lsp_server.features.complete import Question, alternatives_to, plan_completion, shape_alternatives
 from lsp_server.features.prefetch import line_after
 from lsp_server.offers import Offer
 from lsp_server.outcome import Outcome, nothing
@@ -22,44 +22,42 @@ ALTERNATIVES_PATIENCE_S = 0.12
 log = logging.getLogger("seedling.complete")
 
 
-async def ask_engine(
-    session: Session, snapshot: Snapshot, plan: api.DenoiseRequest, *, prefetched: bool = False
-) -> Outcome:
-    """The engine's answer to `plan` as an outcome; its items are remembered. Asked for by hand there are several."""
+async def ask_engine(session: Session, snapshot: Snapshot, question: Question, *, prefetched: bool = False) -> Outcome:
+    """The engine's answer as an outcome; its items are remembered. Asked for by hand there are several."""
     settings = session.settings_for(snapshot.document.uri)
     # By hand where something is shown already means: another one. VS Code asks so for its next and previous.
     wants_others = snapshot.trigger == "invoked" and session.type_along.find(snapshot) is not None
     try:
         if snapshot.trigger == "automatic":
-            (done,), others = await session.engine.ask(plan), []
+            (done,), others = await session.engine.ask(question.request), []
         else:
             patience_s = None if wants_others else ALTERNATIVES_PATIENCE_S
-            done, others = await _with_alternatives(session.engine, plan, patience_s)
+            done, others = await _with_alternatives(session.engine, question.request, patience_s)
     except EngineTrouble as trouble:
         return nothing(trouble.reason, str(trouble))
-    outcome = shape_alternatives(done, others, snapshot, settings, plan)
+    outcome = shape_alternatives(done, others, snapshot, settings, question)
     session.remember(snapshot, outcome, prefetched=prefetched)
     return outcome
 
 
 async def _with_alternatives(
-    engine: EngineLink, plan: api.DenoiseRequest, patience_s: float | None
+    engine: EngineLink, request: api.DenoiseRequest, patience_s: float | None
 ) -> tuple[api.Done, list[api.Done]]:
     """The greedy answer, and those drawn beside it that come at most `patience_s` later. Both find one prompt cached.
 
     Both editors cycle among the items of one answer: VS Code does not ask again where it has asked by hand, Neovim
     never does. So what is not in this answer is never seen, and what makes it late is felt.
     """
-    first = asyncio.ensure_future(engine.ask(plan))
-    others = asyncio.ensure_future(engine.ask(alternatives_to(plan)))
+    first = asyncio.ensure_future(engine.ask(request))
+    others = asyncio.ensure_future(engine.ask(alternatives_to(request)))
     try:
         (done,) = await first
         await asyncio.wait({others}, timeout=patience_s)
         is_there = others.done() and not others.cancelled() and not isinstance(others.exception(), EngineTrouble)
         return done, others.result() if is_there else []
     finally:
-        for question in (first, others):
-            question.cancel()
+        for task in (first, others):
+            task.cancel()
         await asyncio.gather(first, others, return_exceptions=True)
 
 
@@ -84,5 +82,5 @@ async def prefetch(session: Session, offer: Offer) -> None:
         flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan, prefetched=True))
         await asyncio.wait({flight.task})  # nobody waits for it in the sense of a request
         if not flight.task.cancelled():
-            log.info("%s %s", plan.id, flight.task.result().name)
+            log.info("%s %s", plan.request.id, flight.task.result().name)
             return

@@ -5,9 +5,10 @@ import pytest
 from capabilities import capabilities
 
 from lsp_server.engine_link import EngineState
+from lsp_server.features import complete
 from lsp_server.features.complete import (
+    Question,
     alternatives_to,
-    has_guess,
     plan_completion,
     shape_alternatives,
     shape_completion,
@@ -44,15 +45,19 @@ def marked(text: str, language: str = "python", **more) -> Snapshot:
     return Snapshot(document=document, cursor=cursor, path="a.py", **more)
 
 
-def asked(snapshot: Snapshot, engine: EngineState = READY, **settings) -> api.DenoiseRequest:
+def question_at(snapshot: Snapshot, engine: EngineState = READY, **settings) -> Question:
     plan = plan_completion(snapshot, Settings(**settings), engine, "id")
-    assert isinstance(plan, api.DenoiseRequest)
+    assert isinstance(plan, Question)
     return plan
+
+
+def asked(snapshot: Snapshot, engine: EngineState = READY, **settings) -> api.DenoiseRequest:
+    return question_at(snapshot, engine, **settings).request
 
 
 def answered(snapshot: Snapshot, text: str = "answer", settings: Settings | None = None, **done) -> Outcome:
     answer = msgspec.structs.replace(DONE, text=text, **done)
-    return shape_completion(answer, snapshot, settings or Settings(), asked(snapshot))
+    return shape_completion(answer, snapshot, settings or Settings(), question_at(snapshot))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +182,8 @@ def alternatives(*texts: str, first: str = "answer", **done) -> Outcome:
         msgspec.structs.replace(DONE, text=text, confidence=0.1 * (number + 1), **done)
         for number, text in enumerate(texts)
     ]
-    return shape_alternatives(msgspec.structs.replace(DONE, text=first), others, snapshot, Settings(), asked(snapshot))
+    done = msgspec.structs.replace(DONE, text=first)
+    return shape_alternatives(done, others, snapshot, Settings(), question_at(snapshot))
 
 
 def test_alternatives_come_behind_the_first_surest_first_each_text_once():
@@ -204,14 +210,29 @@ def test_alternatives_are_drawn_behind_the_same_prompt():
 
 
 def test_a_guess_is_the_beginning_of_the_hole():
-    request = asked(marked("x = |"))
-    assert with_guess(request, "") is request
-    assert with_guess(request, "foo(").canvas == (api.Masked(guess="foo("),)
+    question = question_at(marked("x = |"))
+    assert with_guess(question, "") is question
+    guessed = with_guess(question, "foo(")
+    assert guessed.request.canvas == (api.Masked(guess="foo("),)
+    assert guessed.similar == ""  # the gate has no second witness in it
 
 
 def test_a_similar_line_is_the_first_guess_but_none_for_alternatives():
     request = asked(marked("total = sum(prices)\n\ntotal = |\n", trigger="invoked"))
     assert request.canvas == (api.Masked(guess="sum(prices)\n"),)
-    assert has_guess(request)
     assert alternatives_to(request).canvas == (api.Masked(),)
-    assert not has_guess(asked(marked("total = |\n")))
+    assert asked(marked("total = |\n")).canvas == (api.Masked(),)
+
+
+def test_the_similar_line_is_looked_for_once_and_is_the_gates_witness_too(monkeypatch):
+    snapshot = marked("total = sum(prices)\n\ntotal = |\n")
+    question = question_at(snapshot)
+    monkeypatch.setattr(complete, "rest_of_similar_line", None)
+
+    def confidence(text: str, question: Question) -> float:
+        done = msgspec.structs.replace(DONE, text=text, confidence=0.81)
+        return shape_completion(done, snapshot, Settings(), question).items[0].confidence
+
+    alone = msgspec.structs.replace(question, similar="")
+    assert confidence("sum(prices)", question) > confidence("sum(prices)", alone) == pytest.approx(0.81)
+    assert confidence("max(prices)", question) < confidence("max(prices)", alone)

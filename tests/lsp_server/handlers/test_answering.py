@@ -179,7 +179,7 @@ async def test_what_was_accepted_and_undone_is_not_shown_again():
 async def test_the_prompt_is_not_built_where_the_answer_is_there(monkeypatch):
     editor = Editor(Engine("foo(1)"))
     assert (await editor.ask()).items
-    monkeypatch.setattr(answering, "build_request", None)
+    monkeypatch.setattr(answering, "build_question", None)
     assert await editor.texts("x = f|\n") == ["oo(1)"]
 
 
