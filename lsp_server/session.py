@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from lsp_server.client_profile import ClientProfile
 from lsp_server.context.live import LiveContext, View
 from lsp_server.engine_link import EngineLink
+from lsp_server.features.lasting import is_ever_asked
+from lsp_server.features.quiet import Asked
 from lsp_server.ignored import ignored
 from lsp_server.in_flight import Flights
 from lsp_server.notebooks import Notebooks
 from lsp_server.offers import Offers
 from lsp_server.outcome import Outcome, Reason, nothing
-from lsp_server.positions import from_client
+from lsp_server.positions import Position, from_client
 from lsp_server.project_settings import Projects
 from lsp_server.settings import Settings, parse_settings
 from lsp_server.snapshot import (
@@ -62,7 +64,7 @@ class Session:
         self.engine = engine
         self.client = ClientProfile()
         self.settings = Settings()
-        self.context = LiveContext(self._view_for)
+        self.context = LiveContext(self._view_for, self._is_ever_asked)
         self.switches = Switches()
         self.trees = Trees()
         self.notebooks = Notebooks()
@@ -283,6 +285,16 @@ class Session:
         folders = self.client.folders
         settings = self.switches.restrict(self.settings_for(uri), folders)
         return View(folders, settings, self.engine.state.capabilities)
+
+    def _is_ever_asked(self, document: Document) -> bool:
+        snapshot = Snapshot(
+            document=document,
+            cursor=Position(0, 0),
+            path=display_path(document.uri, self.client.folders),
+            trigger="invoked",
+            is_ignored=self.is_ignored(document),
+        )
+        return is_ever_asked(Asked(snapshot, self.settings_for(document.uri), self.engine.state), self.switches)
 
     def cut_where(self, why_off: Callable[[Document], Reason | None]) -> None:
         """Ends what runs for the documents that are off, for whatever reason, and drops what was shown there."""

@@ -62,9 +62,13 @@ class _Spot:
 class LiveContext:
     """The session's only owner of context; told what happens to documents, asked for snippets."""
 
-    def __init__(self, view: Callable[[str], View], *, pause_s: float = PAUSE_S) -> None:
-        """view: what holds for a document."""
+    def __init__(
+        self, view: Callable[[str], View], is_ever_asked: Callable[[Document], bool], *, pause_s: float = PAUSE_S
+    ) -> None:
+        """view: what holds for a document. is_ever_asked: whether a question about it may come; else none is
+        prepared."""
         self._view = view
+        self._is_ever_asked = is_ever_asked
         self._pause_s = pause_s
         self._ring: tuple[Chunk, ...] = ()
         self._spots: OrderedDict[str, _Spot] = OrderedDict()  # the last used document last
@@ -203,7 +207,7 @@ class LiveContext:
     async def _gather(self, uri: str) -> None:
         spot, document = self._spots[uri], self._documents[uri]
         view = self._view(uri)
-        if view.capabilities is None or not _is_completed(document, view.settings, view.capabilities):
+        if view.capabilities is None or not self._is_ever_asked(document):
             return  # without a model there is no budget; the next pause tries again
         row = min(spot.row, len(document.lines) - 1)
         scene = Scene(
@@ -229,13 +233,6 @@ class _Bench:
         self.reach: Reach | None = None
         self.files: ProjectFiles | None = None
         self.files_by: tuple[str, tuple[str, ...], tuple[str, ...], int] | None = None
-
-
-def _is_completed(document: Document, settings: Settings, capabilities: api.Capabilities) -> bool:
-    """Whether anything is ever asked here: for the others no file is read."""
-    language = document.language
-    is_on = language not in settings.languages_off and (settings.languages is None or language in settings.languages)
-    return settings.enabled and is_on and language in capabilities.languages
 
 
 def _gather_in_thread(bench: _Bench, scene: Scene) -> tuple[api.Snippet, ...]:

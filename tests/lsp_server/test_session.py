@@ -2,8 +2,11 @@
 
 import asyncio
 
+import pytest
+from capabilities import capabilities
+
 from lsp_server.client_profile import ClientProfile, read_profile
-from lsp_server.engine_link import EngineLink
+from lsp_server.engine_link import EngineLink, EngineState
 from lsp_server.outcome import Outcome, Reason
 from lsp_server.session import Session
 from lsp_server.snapshot import Change, IndentStyle, Snapshot
@@ -84,6 +87,26 @@ async def test_unknown_documents_and_other_versions_are_refused_by_name():
         assert outcome.reason is reason
     session.change(Changed("file:///no.py", 2, (Change("y"),)))
     assert session.document("file:///no.py") is None
+
+
+@pytest.mark.parametrize(("name", "may_be_asked"), [("b.py", True), (".env", False)])
+async def test_no_context_is_gathered_for_what_is_never_asked_about(name, may_be_asked, monkeypatch):
+    session = make_session()
+    session.engine.state = EngineState(kind="ready", capabilities=capabilities(complete=("line",)))
+    gathered = []
+
+    async def counted(function, bench, scene):
+        gathered.append(scene.snapshot.document.uri)
+        return ()
+
+    monkeypatch.setattr(asyncio, "to_thread", counted)
+    session.context.closed(URI)
+    session.open(Opened(f"file:///w/{name}", "python", 1, "x = 1\n"))
+    async with asyncio.timeout(20):
+        while session.context.is_busy:
+            await asyncio.sleep(0.01)
+    assert gathered == ([f"file:///w/{name}"] if may_be_asked else [])
+    await session.close()
 
 
 async def test_the_editors_indentation_beats_the_documents():

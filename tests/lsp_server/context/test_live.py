@@ -28,7 +28,8 @@ class Desk:
 
     def __init__(self, pause_s: float = PAUSE_S) -> None:
         self.view = View(("file:///w",), Settings(), MODEL)
-        self.context = LiveContext(lambda uri: self.view, pause_s=pause_s)
+        self.is_ever_asked = True
+        self.context = LiveContext(lambda uri: self.view, lambda document: self.is_ever_asked, pause_s=pause_s)
         self.documents: dict[str, Document] = {}
 
     def open(self, uri: str, text: str) -> None:
@@ -135,22 +136,27 @@ async def test_without_a_model_nothing_is_gathered_until_there_is_one(desk):
     await desk.until(lambda: desk.snippets(HERE))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        Settings(enabled=False),
-        Settings(languages=("go",)),
-        Settings(languages_off=("python",)),
-        Settings(context="none"),
-    ],
-)
-async def test_where_nothing_is_asked_nothing_is_gathered(desk, settings):
-    desk.view = msgspec.structs.replace(desk.view, settings=settings)
+async def test_where_nothing_is_asked_nothing_is_gathered(desk, monkeypatch):
+    monkeypatch.setattr(asyncio, "to_thread", None)  # not even looked for
+    desk.is_ever_asked = False
     desk.open(PRICE, DEFINITION)
     desk.open(HERE, CODE)
     await desk.until(lambda: not desk.context.is_busy)
     assert desk.snippets(HERE) == ()
-    assert desk.context.num_chunks == (0 if settings.context == "none" else 2)
+    assert desk.context.num_chunks == 2  # for the documents that are asked about
+    monkeypatch.undo()
+    desk.is_ever_asked = True
+    desk.context.asked(desk.snapshot(HERE))
+    await desk.until(lambda: desk.snippets(HERE))
+
+
+async def test_without_context_nothing_is_kept(desk):
+    desk.view = msgspec.structs.replace(desk.view, settings=Settings(context="none"))
+    desk.open(PRICE, DEFINITION)
+    desk.open(HERE, CODE)
+    await desk.until(lambda: not desk.context.is_busy)
+    assert desk.snippets(HERE) == ()
+    assert desk.context.num_chunks == 0
 
 
 async def test_a_closed_document_leaves_a_chunk(desk):
