@@ -283,7 +283,7 @@ class Session:
 
     def _view_for(self, uri: str) -> View:
         folders = self.client.folders
-        settings = self.switches.restrict(self.settings_for(uri), folders)
+        settings = self.switches.restrict(self.settings_for(uri), uri, folders)
         return View(folders, settings, self.engine.state.capabilities)
 
     def _is_ever_asked(self, document: Document) -> bool:

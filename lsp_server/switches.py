@@ -14,7 +14,7 @@ import msgspec
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.settings import Settings
 from lsp_server.snapshot import Trigger
-from lsp_server.uris import display_path, file_key
+from lsp_server.uris import display_path, file_key, folder_of
 
 MAX_SNOOZE_MINUTES = 60 * 24 * 365
 _DAY_S = 86_400
@@ -50,12 +50,15 @@ class Switches:
         """Switches a language off or on again. What the settings switch off stays off."""
         (self._languages_off.discard if on else self._languages_off.add)(language)
 
-    def restrict(self, settings: Settings, folder_uris: Iterable[str]) -> Settings:
-        """The settings by which other documents may be quoted: not those that are switched off."""
+    def restrict(self, settings: Settings, uri: str, folder_uris: Iterable[str]) -> Settings:
+        """The settings by which other documents may be quoted in `uri`: not those that are switched off."""
         if not self._documents_off and not self._languages_off:
             return settings
         folders = tuple(folder_uris)
-        paths = (glob.escape(display_path(uri, folders)) for uri in self._documents_off.values())
+        # Nothing is quoted across workspace folders, and what has the same path in another one is another file.
+        home = folder_of(uri, folders)
+        off = (other for other in self._documents_off.values() if folder_of(other, folders) == home)
+        paths = ("/" + glob.escape(display_path(other, folders)) for other in off)
         return msgspec.structs.replace(
             settings,
             exclude=(*settings.exclude, *paths),

@@ -101,21 +101,37 @@ def is_binary(lines: tuple[str, ...]) -> bool:
 
 
 def matching_pattern(path: str, patterns: tuple[str, ...]) -> str | None:
-    """The first of `patterns` that the path, a folder above it, or the bare name of either matches (case ignored)."""
+    """The first of `patterns` that the path, a folder above it, or the bare name of either matches (case ignored).
+
+    As in a `.gitignore`, one that begins with a slash means what lies at the top: no bare names.
+    """
+    if not patterns:
+        return None
     path = path.lower()
-    folders = [path[:index] for index, character in enumerate(path) if character == "/" and index > 0]
-    candidates = {path, *path.split("/"), *folders}
-    if not patterns or not any(map(_any_of(patterns).match, candidates)):
+    paths = [path, *(path[:index] for index, character in enumerate(path) if character == "/" and index > 0)]
+    anywhere, from_top = {*paths, *path.split("/")}, {f"/{one}" for one in paths}
+    loose, anchored = _any_of(patterns)
+    if not any(map(loose.match, anywhere)) and not any(map(anchored.match, from_top)):
         return None
     return next(
-        pattern for pattern in patterns if any(fnmatchcase(candidate, _plain(pattern)) for candidate in candidates)
+        pattern
+        for pattern in patterns
+        if any(fnmatchcase(one, _plain(pattern)) for one in (from_top if pattern.startswith("/") else anywhere))
     )
 
 
 @lru_cache(maxsize=16)
-def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """All patterns as one: they are asked at every keystroke, and about every file that might be read."""
-    return re.compile("|".join(translate(_plain(pattern)) for pattern in patterns))
+def _any_of(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """The patterns for anywhere as one, and those for the top: they are asked at every keystroke, and about every file
+    that might be read."""
+    anchored = [pattern for pattern in patterns if pattern.startswith("/")]
+    loose = [pattern for pattern in patterns if not pattern.startswith("/")]
+    return _one_of(loose), _one_of(anchored)
+
+
+def _one_of(patterns: list[str]) -> re.Pattern[str]:
+    matches_nothing = "(?!)"
+    return re.compile("|".join(translate(_plain(pattern)) for pattern in patterns) or matches_nothing)
 
 
 def _plain(pattern: str) -> str:

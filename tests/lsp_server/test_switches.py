@@ -87,17 +87,31 @@ def test_a_cell_stands_for_its_notebook():
 
 def test_what_is_switched_off_is_not_quoted_elsewhere():
     switches, settings = Switches(), Settings(exclude=("x.py",), languages_off=("rust",))
-    assert switches.restrict(settings, ()) is settings
+    assert switches.restrict(settings, URI, ()) is settings
     switches.set_document("file:///w/src/%5Bid%5D.py", on=False)
     switches.set_language("go", on=False)
-    restricted = switches.restrict(settings, ["file:///w"])
+    restricted = switches.restrict(settings, "file:///w/b.py", ["file:///w"])
     assert restricted.languages_off == ("rust", "go")
     assert matching_pattern("src/[id].py", restricted.exclude)
     assert matching_pattern("x.py", restricted.exclude)
     assert not matching_pattern("src/i.py", restricted.exclude)
     switches.set_document("file:///w/src/%5Bid%5D.py", on=True)
     switches.set_language("go", on=True)
-    assert switches.restrict(settings, ["file:///w"]) is settings
+    assert switches.restrict(settings, "file:///w/b.py", ["file:///w"]) is settings
+
+
+def test_a_file_of_the_same_name_elsewhere_is_quoted():
+    switches, folders = Switches(), ["file:///w", "file:///v"]
+    switches.set_document("file:///w/a.py", on=False)
+    switches.set_document("file:///w/src/b.py", on=False)
+    switches.set_document("file:///else/c.py", on=False)
+    here = switches.restrict(Settings(), "file:///w/main.py", folders).exclude
+    for path in ("a.py", "src/b.py"):
+        assert matching_pattern(path, here)
+    for path in ("src/a.py", "src/deep/a.py", "b.py", "lib/src/b.py", "c.py"):
+        assert not matching_pattern(path, here)
+    assert switches.restrict(Settings(), "file:///v/main.py", folders).exclude == ()
+    assert matching_pattern("c.py", switches.restrict(Settings(), "file:///else/d.py", folders).exclude)
 
 
 def test_a_language():

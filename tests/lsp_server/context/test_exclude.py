@@ -45,6 +45,9 @@ def test_the_users_patterns_match_names_folders_and_paths_below_the_workspace():
     for pattern in ("*.gen.py", "gen", "gen/", "src/gen", "src/gen/*", "**/GEN", "src/**"):
         assert refused("file:///w/src/gen/a.gen.py", exclude=(pattern,)) is Reason.EXCLUDED
     assert refused("file:///w/src/gen/a.py", exclude=("w", "ge", "a", "gen/a.pyc")) is None
+    for pattern in ("/src", "/src/", "/src/gen/a.gen.py", "/src/*", "/S*"):
+        assert refused("file:///w/src/gen/a.gen.py", exclude=(pattern,)) is Reason.EXCLUDED
+    assert refused("file:///w/src/gen/a.py", exclude=("/gen", "/a.py", "/gen/a.py", "*/src", "/")) is None
     assert matching_pattern("a/b.py", ()) is None
     assert matching_pattern("a/b.py", ("*.x", "[", "*b*.p?", "a/**", "b.py")) == "*b*.p?"  # the first that matches
 
