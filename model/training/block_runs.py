@@ -200,7 +200,7 @@ def draw_runs(
     rows: list[tuple[list[Sample], list[tuple[int, NoisyBlock]]]] = []
     for row in range(num_rows):
         rng = Random(f"runs/{seed}/{number}/{row}")
-        samples = _draw_samples(shards, rng, clean_tokens)
+        samples = draw_row(shards, rng, clean_tokens)
         rows.append((samples, _masked_blocks(samples, rng, noisy_tokens, copies, max_block)))
     batch = pack(rows, clean_tokens=clean_tokens, noisy_tokens=noisy_tokens)
     runs: list[Run] = []
@@ -212,7 +212,8 @@ def draw_runs(
     return BlockRuns(batch, runs)
 
 
-def _draw_samples(shards: Shards, rng: Random, num_places: int) -> list[Sample]:
+def draw_row(shards: Shards, rng: Random, num_places: int) -> list[Sample]:
+    """Samples that fill a row of so many clean places."""
     samples: list[Sample] = []
     left = num_places
     while left >= 64:

@@ -2,7 +2,7 @@
 
 Rates rise for a few steps and fall to zero with the budget; the weights are averaged over the last part. A run is short
 and starts again from its checkpoint if it is killed. Source: this project. Left out: what a step learns from
-(constrained_order.py, on_policy.py), the first stages (trainer.py).
+(constrained_order.py, certainty.py, on_policy.py), the first stages (trainer.py).
 """
 
 import math
@@ -130,6 +130,13 @@ class FineTuner:
             save_checkpoint(self.options.out, self.network, preset, self.options.start_from / "tokenizer.json")
         except OSError as error:
             raise TrainError(f"the checkpoint could not be written to {self.options.out} ({error})") from None
+
+
+def frozen_copy(network: Transformer) -> Transformer:
+    """The network as it is now, on the same device."""
+    copy = Transformer(network.config).to(next(network.parameters()).device)
+    copy.load_state_dict(network.state_dict())
+    return copy.eval().requires_grad_(False)
 
 
 def _load(folder: Path, tokenizer_sha256: str) -> Checkpoint:

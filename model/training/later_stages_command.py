@@ -1,10 +1,11 @@
-"""`seedling train --stage order|on-policy`: the stages that start from a trained checkpoint, and what they report.
+"""`seedling train --stage order|certainty|on-policy`: stages that start from a trained checkpoint, and their reports.
 
-Beside the checkpoint stand `orders.msgpack` and `figures.json` (order) or `curve.jsonl` (on-policy). Left out: the
-stages themselves (constrained_order.py, on_policy.py), the first ones (command.py).
+Beside the checkpoint stand `orders.msgpack` and `figures.json` (order) or `curve.jsonl` (certainty, on-policy). Left
+out: the stages themselves (constrained_order.py, certainty.py, on_policy.py), the first ones (command.py).
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,19 @@ def run_order(args: argparse.Namespace, start_from: Path) -> int:
     return 0
 
 
+def run_certainty(args: argparse.Namespace, start_from: Path) -> int:
+    """Certainty: prints the curve. Raises TrainError or ShardError."""
+    from model.training.certainty import force_certainty
+    from model.training.trainer import compiled_or_eager
+    from model.training.two_stream import two_stream_hidden
+
+    curve = force_certainty(
+        _options(args, start_from), _say, two_stream_hidden if args.no_compile else compiled_or_eager()
+    )
+    _write_curve(args.out, curve)
+    return 0
+
+
 def run_on_policy(args: argparse.Namespace, start_from: Path) -> int:
     """On-policy: prints the curve. Raises TrainError or ShardError."""
     from model.training.on_policy import OnPolicyOptions, train_on_policy
@@ -43,8 +57,12 @@ def run_on_policy(args: argparse.Namespace, start_from: Path) -> int:
     options = OnPolicyOptions(tune=_options(args, start_from), tau=args.tau, first_beta=args.beta)
     forward = two_stream_hidden if args.no_compile else compiled_or_eager()
     curve = train_on_policy(options, python_verifier(open_shards(args.shards).tokenizer), _say, forward)
-    (args.out / "curve.jsonl").write_bytes(b"".join(msgspec.json.encode(point) + b"\n" for point in curve))
+    _write_curve(args.out, curve)
     return 0
+
+
+def _write_curve(folder: Path, curve: Sequence[msgspec.Struct]) -> None:
+    (folder / "curve.jsonl").write_bytes(b"".join(msgspec.json.encode(point) + b"\n" for point in curve))
 
 
 def _options(args: argparse.Namespace, start_from: Path) -> "FineTuneOptions":

@@ -18,7 +18,7 @@ from model.training.two_stream import CHUNK, Rows, grouped_attention
 
 @dataclass(frozen=True)
 class CleanKeys:
-    """Keys (turned) and values (B, G, C, K) of each layer."""
+    """Keys (turned) and values (B, G, C, K) of each layer; `more_rows` appends to them."""
 
     kv: tuple[tuple[Tensor, Tensor], ...]
 
@@ -52,20 +52,37 @@ def noisy_hidden(
     keys: CleanKeys,
     tokens_BN: Tensor,
     positions_BN: Tensor,
-    states_BN: Tensor,
+    states_BN: Tensor | None,
     mask_BNT: Tensor,
     *,
     bf16: bool,
 ) -> Tensor:
-    """Hidden rows (B, N, D) after the final norm. `mask_BNT` True = may attend to that clean or noisy row."""
+    """Hidden rows (B, N, D) after the final norm. `mask_BNT` True = may attend to that key or new row."""
+    return more_rows(network, keys, tokens_BN, positions_BN, states_BN, mask_BNT, bf16=bf16)[0]
+
+
+@torch.no_grad()
+def more_rows(
+    network: Transformer,
+    keys: CleanKeys,
+    tokens_BN: Tensor,
+    positions_BN: Tensor,
+    states_BN: Tensor | None,
+    mask_BNT: Tensor,
+    *,
+    bf16: bool,
+) -> tuple[Tensor, CleanKeys]:
+    """`noisy_hidden`, and the keys with those of the new rows behind them. `states_BN` None = clean rows."""
     dtype = torch.bfloat16 if bf16 else torch.float32
+    kept: list[tuple[Tensor, Tensor]] = []
     with torch.autocast(tokens_BN.device.type, torch.bfloat16, enabled=bf16):
         x_BND = network.embed_rows(tokens_BN, states_BN).to(dtype)
         angles = rope_angles(positions_BN, network.config.d_head, network.config.rope_theta, dtype)
-        for layer, (clean_k, clean_v) in zip(network.layers, keys.kv, strict=True):
+        for layer, (old_k, old_v) in zip(network.layers, keys.kv, strict=True):
             q, k, v = layer.project(x_BND)  # type: ignore[operator]
             q, k = rotate(q, *angles), rotate(k, *angles)
-            k = torch.cat((clean_k, k.transpose(1, 2)), 2)
-            v = torch.cat((clean_v, v.transpose(1, 2)), 2)
+            k = torch.cat((old_k, k.transpose(1, 2)), 2)
+            v = torch.cat((old_v, v.transpose(1, 2)), 2)
+            kept.append((k, v))
             x_BND = layer.finish(x_BND, grouped_attention(q, k, v, mask_BNT))  # type: ignore[operator]
-        return network.final_norm(x_BND)
+        return network.final_norm(x_BND), CleanKeys(tuple(kept))

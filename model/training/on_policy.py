@@ -26,7 +26,7 @@ from model.diffusion.labels import align_labels
 from model.diffusion.states import MASKED
 from model.network.transformer import Transformer
 from model.training.block_runs import BlockRuns, draw_runs
-from model.training.fine_tune import FineTuneOptions, FineTuner
+from model.training.fine_tune import FineTuneOptions, FineTuner, frozen_copy
 from model.training.packing import Batch
 from model.training.rollouts import SOFTNESS, ParsesWorse, Step, Verdict, judge, roll_out
 from model.training.shards import Shards, open_shards
@@ -73,7 +73,7 @@ def train_on_policy(
     Raises TrainError or ShardError with one sentence.
     """
     tuner = FineTuner(options.tune, forward)
-    reference = _frozen_copy(tuner.network)
+    reference = frozen_copy(tuner.network)
     development = open_shards(options.tune.shards, "heldout")
     beta, updates = options.first_beta, 0
     curve = [measure(tuner, development, options, parses_worse, 0, beta)]
@@ -254,12 +254,6 @@ def _runs(shards: Shards, tune: FineTuneOptions, number: int, copies: int = COPI
         copies=copies,
         max_block=MAX_RUN_BLOCK,
     )
-
-
-def _frozen_copy(network: Transformer) -> Transformer:
-    copy = Transformer(network.config).to(next(network.parameters()).device)
-    copy.load_state_dict(network.state_dict())
-    return copy.eval().requires_grad_(False)
 
 
 def _line(point: Curve) -> str:

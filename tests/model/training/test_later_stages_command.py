@@ -1,4 +1,4 @@
-"""`seedling train --stage order` and then `--stage on-policy`: checkpoints and what stands beside them."""
+"""`seedling train --stage order`, then certainty, then on-policy: checkpoints and what stands beside them."""
 
 import argparse
 import json
@@ -24,14 +24,18 @@ def train(*arguments: object) -> int:
 def test_one_stage_after_the_other(toy_folder: Path, tmp_path: Path, capsys) -> None:
     torch.manual_seed(1)
     network = Transformer(tiny_test(320))
-    start, ordered, final = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    start, ordered, certain, final = (tmp_path / name for name in "abcd")
     save_checkpoint(start, network, Preset(name="toy", network=network.config), toy_folder / "tokenizer.json")
     common = ("--shards", toy_folder, "--minutes", 0.01, *SIZES)
     assert train(*common, "--stage", "order", "--from", start, "--out", ordered) == 0
     assert "nats/token" in capsys.readouterr().out
     assert set(json.loads((ordered / "figures.json").read_bytes())) >= {"before 2", "after 8"}
     assert (ordered / "orders.msgpack").stat().st_size > 0
-    assert train(*common, "--stage", "on-policy", "--from", ordered, "--out", final, "--tau", 0.1) == 0
+    assert train(*common, "--stage", "certainty", "--from", ordered, "--out", certain) == 0
+    curve = [json.loads(line) for line in (certain / "curve.jsonl").read_text().splitlines()]
+    assert curve[0]["step"] == 0 < curve[-1]["step"] == load_preset(certain).trained["certainty_steps"]
+    assert "right rows in a row" in capsys.readouterr().out
+    assert train(*common, "--stage", "on-policy", "--from", certain, "--out", final, "--tau", 0.1) == 0
     curve = [json.loads(line) for line in (final / "curve.jsonl").read_text().splitlines()]
     assert [point["update"] for point in curve] == sorted(point["update"] for point in curve)
     assert load_preset(final).trained["on_policy_tau"] == 0.1
