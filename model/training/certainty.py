@@ -67,10 +67,15 @@ def force_certainty(
         if tuner.num_steps % MEASURE_EVERY == 0:
             curve.append(measure(tuner, development))
             say(_line(curve[-1], tuner))
-    tuner.save({"stage": "certainty", "certainty_steps": tuner.num_steps})
+            _save(tuner)
+    _save(tuner)
     curve.append(measure(tuner, development))
     say(_line(curve[-1], tuner))
     return curve
+
+
+def _save(tuner: FineTuner) -> None:
+    tuner.save({"stage": "certainty", "certainty_steps": tuner.num_steps})
 
 
 def twin_batches(

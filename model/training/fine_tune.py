@@ -119,15 +119,16 @@ class FineTuner:
                 self._average.update(self.network)
 
     def save(self, trained: dict[str, str | float]) -> None:
-        """Writes the checkpoint folder, with the averaged weights where there are some. Raises TrainError."""
+        """Writes the checkpoint folder, with the averaged weights where there are some; the run may go on. Raises
+        TrainError."""
+        network = frozen_copy(self.network)
         if self._average is not None:
-            with torch.no_grad():
-                for name, parameter in self.network.named_parameters():
-                    parameter.copy_(self._average.weights[name])
+            for name, parameter in network.named_parameters():
+                parameter.copy_(self._average.weights[name])
         preset = self.checkpoint.preset
         preset = msgspec.structs.replace(preset, weights="float", trained={**preset.trained, **trained})
         try:
-            save_checkpoint(self.options.out, self.network, preset, self.options.start_from / "tokenizer.json")
+            save_checkpoint(self.options.out, network, preset, self.options.start_from / "tokenizer.json")
         except OSError as error:
             raise TrainError(f"the checkpoint could not be written to {self.options.out} ({error})") from None
 
