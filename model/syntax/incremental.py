@@ -100,6 +100,8 @@ def parse_lines(lines: Sequence[str], language: str, before: Parsed | None = Non
         return Parsed(lines, language, source, tree)
     # A root that is an error itself stands for everything.
     broken = [root] if root.is_error else [child for child in root.children if child.has_error]
+    if not broken:  # `"""Doc."""x`: the line end that is missing has no node, and those around it are sound
+        return Parsed(lines, language, source, tree)
     is_hopeless = len(source) > LONG_BYTES and (root.is_error or len(broken) > MANY_BROKEN)
     return Parsed(lines, language, source, tree, broken[0].start_byte, is_hopeless)
 

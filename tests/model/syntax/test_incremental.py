@@ -129,6 +129,18 @@ def test_typing_behind_much_that_is_broken_parses_nothing(monkeypatch):
         num_parsed.clear()
 
 
+def test_an_error_without_a_node():
+    """Two statements on a line: the line end between them is missing, and is no node of the tree."""
+    lines = ('"""Doc.\n', '"""x = 1  # so\n', "y = 2\n", "")
+    parsed = Trees().of("a", lines, "python")
+    assert parsed is not None
+    assert parsed.tree.root_node.has_error
+    assert not any(child.has_error for child in parsed.tree.root_node.children)
+    assert parsed.broken_at is None
+    kinds = [place_at(parsed, row, column).kind for row, column in [(0, 7), (1, 4), (1, 14), (2, 1)]]
+    assert kinds == ["docstring", "code", "comment", "code"]
+
+
 def test_a_short_or_hardly_broken_text_is_always_parsed():
     assert not parse_lines(["def f(:\n"], "python").is_hopeless
     sound = ["x = 1\n"] * 4000
