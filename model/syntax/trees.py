@@ -61,7 +61,7 @@ def captures(tree: tree_sitter.Tree | tree_sitter.Node, query: str) -> dict[str,
     return {name: sorted(found[name], key=lambda node: (node.start_byte, -node.end_byte)) for name in sorted(found)}
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _compiled(query: str) -> tree_sitter.Query:
     python = LANGUAGES["python"]
     return tree_sitter.Query(_load(python.module, python.function), query)

@@ -10,7 +10,7 @@ from random import Random
 from model.lines import lines_of
 from model.prompts import MAX_NEAR_TOKENS, layout_ids
 from model.tokenizer import EOM
-from model.training.rewrite_edits import KINDS, Rewrite, find_rewrite
+from model.training.rewrite_edits import Rewrite, draw_kind, find_rewrite, may_have
 from model.training.samples import (
     MAX_NEAR_LINES,
     MAX_TAIL_LINES,
@@ -25,7 +25,9 @@ from model.training.shards import Shards
 
 MAX_SPAN_TOKENS = 160
 MIN_ROOM = 160
-NUM_TRIES = 10  # type hints and docstrings are not everywhere
+FALLBACK = "fix"  # nearly every text has a place for it
+MAX_WINDOWS = 40  # some kinds are rare, but most windows without a place are known by a glance
+MAX_PARSED = 6
 LAYOUT_ROOM = 32  # layout tokens, the instruction, what cut lines cost more
 
 
@@ -33,25 +35,33 @@ def draw_rewrite(shards: Shards, rng: Random, max_tokens: int) -> Sample | None:
     """A random rewrite of at most `max_tokens` ids; None if there is too little room, or no code that fits."""
     if max_tokens < MIN_ROOM:
         return None
-    kind = rng.choice(KINDS)
-    for _ in range(NUM_TRIES):
+    for kind in (draw_kind(rng), draw_kind(rng), FALLBACK):
         sample = _rewrite(shards, kind, rng, max_tokens)
         if sample is not None:
             return sample
-    return _rewrite(shards, "fix", rng, max_tokens)
+    return None
 
 
 def _rewrite(shards: Shards, kind: str, rng: Random, max_tokens: int) -> Sample | None:
-    index, place = draw_place(shards, rng)
-    head = draw_head(shards, index, rng)
+    """A rewrite of a kind from one of several random windows."""
     limit = min(MAX_SPAN_TOKENS, max_tokens // 3)
-    document = shards.document(index)
-    low, high = draw_window(shards, document, place, max_tokens - len(head) - limit - LAYOUT_ROOM, rng)
-    if high - low < 16:
-        return None
-    text = shards.tokenizer.decode(document[low:high].tolist())
-    rewrite = find_rewrite(kind, text, limit * len(text) // (high - low), rng)
-    return None if rewrite is None else _sample(shards, rewrite, text, head, rng, max_tokens)
+    num_parsed = 0
+    for _ in range(MAX_WINDOWS):
+        index, place = draw_place(shards, rng)
+        head = draw_head(shards, index, rng)
+        document = shards.document(index)
+        low, high = draw_window(shards, document, place, max_tokens - len(head) - limit - LAYOUT_ROOM, rng)
+        if high - low < 16:
+            continue
+        text = shards.tokenizer.decode(document[low:high].tolist())
+        if not may_have(kind, text):
+            continue
+        rewrite = find_rewrite(kind, text, limit * len(text) // (high - low), rng)
+        sample = None if rewrite is None else _sample(shards, rewrite, text, head, rng, max_tokens)
+        num_parsed += 1
+        if sample is not None or num_parsed == MAX_PARSED:
+            return sample
+    return None
 
 
 def _sample(
