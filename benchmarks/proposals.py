@@ -23,8 +23,8 @@ from lsp_server.settings import Settings
 from lsp_server.shaping.pipeline import shape
 from lsp_server.snapshot import Snapshot, detect_indent, open_document
 from model.checkpoints.load import Checkpoint
+from model.diffusion.frames import Result
 from model.diffusion.objective import allowed_labels
-from model.diffusion.run import Result
 from model.diffusion.sampler import last_result
 from model.diffusion.states import CLEAN
 from model.engine import api

@@ -12,7 +12,7 @@ import torch
 from benchmarks.lines import Line, Task, num_common
 from benchmarks.one_by_one import GreedyLine
 from model.checkpoints.load import Checkpoint
-from model.diffusion.run import Result
+from model.diffusion.frames import Result
 from model.diffusion.sampler import denoise_to_end
 from model.diffusion.speculate import speculate
 from model.engine.compiling import BackgroundCompile

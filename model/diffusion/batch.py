@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from model.diffusion.canvas import Canvas
+from model.diffusion.frames import Frame, Result
 from model.diffusion.healing import TakenBack
 from model.diffusion.policy import Policy
-from model.diffusion.reading import read_logits
-from model.diffusion.run import Finished, Frame, Result, Run
+from model.diffusion.reading import Request, read_logits
+from model.diffusion.run import Finished, Run
 from model.diffusion.sampler import Expired
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
@@ -50,6 +51,10 @@ def denoise_batch(
             f"prompts, canvases, policies, prefixes, stop rules and cache must agree, got {sorted(counts)}"
         )
     cached = cache.lengths_B.tolist()
+    if any(each.verify is not None for each in policies):
+        # The last row of a prompt says the canvas's first token (sampler.py).
+        cached = [min(n, max(0, len(prompt) - 1)) for n, prompt in zip(cached, prompts, strict=True)]
+        cache.truncate(cached)
     runs = [
         Run(
             prompts[b],
@@ -95,17 +100,38 @@ def step_batch(network: Transformer, cache: KVCache, runs: Sequence[Run | None])
         if any(clean_ids):
             clean = Rows(_padded(clean_ids, PAD, device), None, _lengths(clean_ids))
         noisy = Rows(_padded(tokens, PAD, device), _padded(states, 0, device), _lengths(tokens))
-        _, hidden_BND = one_pass(network, cache, clean, noisy, want_clean=0)
+        is_verified = any(r.verifier is not None for r in asked)
+        hidden_BCD, hidden_BND = one_pass(network, cache, clean, noisy, want_clean=None if is_verified else 0)
         assert hidden_BND is not None
-        cache.advance([len(ids) for ids in clean_ids])
+        doubted = [None if r is None else _doubted(network, r, hidden_BCD, b) for b, r in enumerate(requests)]
+        cache.advance([_num_counted(ids, r, place) for ids, r, place in zip(clean_ids, requests, doubted, strict=True)])
         width = hidden_BND.shape[1]
         rows = [b * width + ask.index for b, r in enumerate(requests) if r is not None for ask in r.asks]
         hidden_MD = hidden_BND.flatten(0, 1)[torch.tensor(rows, device=device)]
         readings = iter(read_logits(network.logits(hidden_MD), asked))
     frames: list[Frame | None] = []
-    for run, request in zip(runs, requests, strict=True):
-        frames.append(None if run is None or request is None else run.absorb(request, next(readings)))
+    for run, request, place in zip(runs, requests, doubted, strict=True):
+        if run is None or request is None:
+            frames.append(None)
+            continue
+        reading = next(readings)
+        reading.doubted = place
+        frames.append(run.absorb(request, reading))
     return frames
+
+
+def _doubted(network: Transformer, request: Request, hidden_BCD: Tensor | None, element: int) -> int | None:
+    """Which of the rows to commit is doubtful (verify.py); hidden_BCD: all clean rows of the pass."""
+    verifier, num_clean = request.verifier, len(request.clean_ids)
+    if verifier is None or hidden_BCD is None or not num_clean:
+        return None
+    return verifier.judge(network, hidden_BCD[element, num_clean - verifier.num_wanted(num_clean) : num_clean])
+
+
+def _num_counted(clean_ids: list[int], request: Request | None, doubted: int | None) -> int:
+    if request is None or request.verifier is None or doubted is None:
+        return len(clean_ids)
+    return len(clean_ids) - len(request.verifier.rows) + doubted
 
 
 def _padded(rows: list[list[int]], padding: int, device: torch.device) -> Tensor:

@@ -30,6 +30,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     num_drafts: most tokens that `speculate` guesses ahead; 0 = one token a pass.
     doubt: epsilon below which a given guess is doubtful to the clean stream (speculate.py), None = every token must be
     the clean stream's own.
+    verify: epsilon below which a token is doubtful when its block is committed (verify.py), None = nobody looks.
     """
 
     tau_mask: float = 0.3
@@ -46,6 +47,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     blank_ids: frozenset[int] = frozenset()
     num_drafts: int = 4
     doubt: float | None = None
+    verify: float | None = None
 
     def __post_init__(self) -> None:
         for name, size in (("first_block", self.first_block), ("block", self.block)):
@@ -59,6 +61,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"num_drafts must be between 0 and {MAX_BLOCK - 1}, not {self.num_drafts}")
         if self.doubt is not None and not 0 < self.doubt < 1:
             raise ValueError(f"doubt must lie between 0 and 1, but is {self.doubt}")
+        if self.verify is not None and not 0 <= self.verify < 1:
+            raise ValueError(f"verify must be at least 0 and below 1, but is {self.verify}")
         if self.extra_edit_steps < 0:
             raise ValueError(f"extra_edit_steps must not be negative, but is {self.extra_edit_steps}")
         if self.max_steps is not None and self.max_steps < 0:

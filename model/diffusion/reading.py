@@ -16,6 +16,7 @@ from torch import Tensor
 
 from model.diffusion.block import Ask
 from model.diffusion.healing import TakenBack
+from model.diffusion.verify import Verifier
 from model.tokenizer import DEL, EOM, INS, NUM_RESERVED
 
 HEALED_FLOOR = 0.01
@@ -37,7 +38,7 @@ class Request:
     """What the next pass of a run must compute: new clean rows (prompt, committed block), the block, the rows to
     read.
 
-    first_position: canvas index of the block's row 0.
+    first_position: canvas index of the block's row 0. verifier: judges the clean rows (verify.py), None = nobody does.
     """
 
     clean_ids: list[int]
@@ -47,6 +48,7 @@ class Request:
     taken_back: TakenBack | None
     sampling: Sampling | None
     first_position: int
+    verifier: Verifier | None = None
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class Reading:
     `<ins>`).
     own: probability of the row's present token (0 on masks). sampled, sampled_p: a drawn text token, or the best
     label again. healed: total probability of the tokens that start with the typed bytes, None if no row was
-    restricted.
+    restricted. doubted: which of the rows to commit the clean stream doubts (the others say nothing then), or None.
     """
 
     label: list[int]
@@ -64,6 +66,7 @@ class Reading:
     sampled: list[int]
     sampled_p: list[float]
     healed: float | None = None
+    doubted: int | None = None
 
 
 def read_logits(logits_MV: Tensor, requests: Sequence[Request]) -> list[Reading]:

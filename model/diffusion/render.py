@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from rich.text import Text
 
-from model.diffusion.run import Frame
+from model.diffusion.frames import Frame
 from model.diffusion.trajectory import BytesOf, Cell, Trajectory, bytes_of, cells_of, frames_of, summary, visible
 
 FONT_SIZE = 15

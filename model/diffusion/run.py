@@ -9,64 +9,24 @@ stop rule. Source: this project's own design. Left out: the moves of a step (mov
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import msgspec
 
 from model.diffusion.block import Ask, Block, Row, asks_of, make_block, make_row, mask_rows
 from model.diffusion.canvas import Canvas, block_length
+from model.diffusion.frames import Frame, Interruption, Reason, Result
 from model.diffusion.healing import TakenBack
 from model.diffusion.moves import Move, apply, decide
 from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR, Reading, Request, Sampling
 from model.diffusion.states import DRAFT, LOCKED, MASKED
+from model.diffusion.verify import Verifier, refused
 from model.tokenizer import EOM
 
-Reason = Literal["eom", "stop", "length", "deadline", "max_steps", "cancelled"]
-Interruption = Literal["deadline", "max_steps", "cancelled"]
 Finished = Callable[[list[int]], int | None]
 
 DRAFT_DOUBT = 0.4
 """Share of a draft's rows that want another label after the first pass, above which it is replaced by masks."""
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run ended with.
-
-    ids: text tokens of the canvas, no special ones. complete: False when the run was interrupted; usable: False when
-    ids is no answer at all (an interrupted edit that still held masks; ids is then empty).
-    confidence: geometric mean probability of the tokens the model wrote or read, 1.0 if there are none.
-    steps: denoising steps; forwards: all passes of the network. prompt_tokens: prompt as given; cached_tokens: of
-    those, found in the cache. committed_tokens: canvas tokens whose rows stand in the cache behind the prompt's.
-    """
-
-    ids: tuple[int, ...]
-    reason: Reason
-    complete: bool
-    usable: bool
-    confidence: float
-    steps: int
-    forwards: int
-    prompt_tokens: int
-    cached_tokens: int
-    committed_tokens: int
-
-
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """The canvas after one step. committed: its final tokens so far, all blocks; block_*: rows of the active block.
-
-    confidences: last known probability of each row (1.0 locked, 0.0 never read). moves: indices are those before the
-    step.
-    result: only on the last frame.
-    """
-
-    step: int
-    committed: tuple[int, ...]
-    block_ids: tuple[int, ...]
-    block_states: tuple[int, ...]
-    confidences: tuple[float, ...]
-    moves: tuple[Move, ...]
-    result: Result | None = None
 
 
 class Run:
@@ -86,6 +46,8 @@ class Run:
             raise ValueError(f"the cache holds {cached_tokens} rows, but the prompt has only {len(prompt_ids)} tokens")
         if first_token_prefix is not None and canvas.states and canvas.states[0] != MASKED:
             raise ValueError("a token can be healed only where the canvas begins with a mask")
+        if policy.verify is not None and cached_tokens == len(prompt_ids):
+            raise ValueError("to verify what follows it, the prompt's last row must run, even if it is cached")
         self.policy = policy
         self.result: Result | None = None
         self._canvas = canvas
@@ -99,6 +61,10 @@ class Run:
         self._queue_start = 0  # index in canvas.ids of the queue's first row
         self._prev_locked = True  # the prompt's end counts as locked
         self._begins = True  # no block is final yet
+        self._verifier = None if policy.verify is None else Verifier(policy.verify)
+        self._before_block = (True, True)  # the two as they were before what the next pass commits
+        self._is_queued = False  # whether the block's rows were the queue's
+        self._refused_up_to = 0  # canvas place behind the last refused token: each refusal lies farther on
         self._committed: list[int] = []
         self._confidences: list[float | None] = []
         self._num_in_cache = 0  # canvas tokens that a pass has made clean rows of
@@ -131,6 +97,7 @@ class Run:
             taken_back=self._taken_back if self._heals_here() else None,
             sampling=sampling,
             first_position=len(self._committed),
+            verifier=self._verifier,
         )
 
     def absorb(self, request: Request, reading: Reading) -> Frame:
@@ -141,6 +108,12 @@ class Run:
         self._forwards += 1
         self._steps += 1
         self._clean_ids = []
+        if reading.doubted is not None:
+            self._refuse(block, reading.doubted)
+            return self._frame(())
+        if self._verifier is not None:
+            self._verifier.take()
+            self._before_block = self._prev_locked, self._begins
         self._num_in_cache = len(self._committed)
         if self._steps == 1 and reading.healed is not None and reading.healed < HEALED_FLOOR:
             self._put_back()
@@ -208,9 +181,7 @@ class Run:
         """Makes the block final. Its clean rows run with the next pass, if there is one."""
         for row in block.rows:
             if row.token != EOM:
-                self._committed.append(row.token)
-                self._clean_ids.append(row.token)
-                self._confidences.append(_confidence(row))
+                self._append(row)
         self._begins = False
         if block.rows:
             self._prev_locked = block.rows[-1].state == LOCKED
@@ -253,12 +224,35 @@ class Run:
             if row.token == EOM:
                 self._ended = True
                 return
-            self._committed.append(row.token)
-            self._clean_ids.append(row.token)
-            self._confidences.append(None)
+            self._append(row)
             self._prev_locked = True
 
+    def _append(self, row: Row) -> None:
+        if self._verifier is not None:
+            is_healed = self._taken_back is not None and not self._committed
+            self._verifier.add(row, is_fixed=is_healed or len(self._committed) < self._refused_up_to)
+        self._committed.append(row.token)
+        self._clean_ids.append(row.token)
+        self._confidences.append(_confidence(row))
+
+    def _refuse(self, block: Block, place: int) -> None:
+        """Takes back what the pass was to commit, from the doubtful row on, which becomes a mask. `place`: among the
+        rows to commit. The block, which this pass was to read, waits behind them again.
+        """
+        assert self._verifier is not None
+        rows = self._verifier.take()
+        self._num_in_cache = len(self._committed) - len(rows) + place
+        self._refused_up_to = self._num_in_cache + 1
+        del self._committed[self._num_in_cache :], self._confidences[self._num_in_cache :]
+        again = [refused(rows[place]), *rows[place + 1 :], *(block.rows if self._is_queued else ())]
+        self._queue.extendleft(reversed(again))
+        self._queue_start -= len(again)
+        prev_locked, self._begins = self._before_block
+        self._prev_locked = rows[place - 1].state == LOCKED if place else prev_locked
+        self._next_block()
+
     def _take_rows(self) -> list[Row]:
+        self._is_queued = bool(self._queue)
         if self._queue:
             states = [row.state for row in self._queue]
             boundaries = [b - self._queue_start for b in self._boundaries]
@@ -314,9 +308,7 @@ class Run:
         text. The dropped step costs one pass; what follows equals a run that never tried to heal.
         """
         assert self._taken_back is not None
-        self._committed.append(self._taken_back.token)
-        self._clean_ids.append(self._taken_back.token)
-        self._confidences.append(None)
+        self._append(make_row(self._taken_back.token, LOCKED))
         self._max_tokens += 1
 
     def _starts_from_masks(self, block: Block, asks: list[Ask], reading: Reading) -> bool:

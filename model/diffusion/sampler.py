@@ -1,9 +1,9 @@
 """Denoising one canvas: the loop of passes over network and cache.
 
 Every step is one forward pass (model/network/one_pass.py): the first prefills what the cache lacks of the prompt and
-runs the first step, a commit runs together with the next block's first step. Source: this
-project's own design. Left out: the rules (run.py and below), several canvases at once (batch.py), CUDA graphs and the
-verify pass.
+runs the first step, a commit runs together with the next block's first step, and may be verified in it (verify.py).
+Source: this project's own design. Left out: the rules (run.py and below), several canvases at once (batch.py), CUDA
+graphs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 
 from model.diffusion.canvas import Canvas
+from model.diffusion.frames import Frame, Interruption, Result
 from model.diffusion.healing import TakenBack
 from model.diffusion.policy import Policy
 from model.diffusion.reading import Reading, Request, read_logits
-from model.diffusion.run import Finished, Frame, Interruption, Result, Run
+from model.diffusion.run import Finished, Run
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
@@ -46,6 +47,8 @@ def denoise(
     expired: asked before each pass; a reason ends the run by the anytime rule (run.py).
     Raises ValueError with one sentence if the cache is longer than the prompt or the canvas cannot be healed.
     """
+    if policy.verify is not None and int(cache.lengths_B[0]) == len(prompt_ids):
+        cache.truncate(max(0, len(prompt_ids) - 1))  # that row says the canvas's first token
     run = Run(
         prompt_ids,
         canvas,
@@ -109,10 +112,17 @@ def run_pass(network: Transformer, cache: KVCache, request: Request) -> Reading:
         if request.clean_ids:
             clean = Rows(torch.tensor([request.clean_ids], device=device))
         noisy = Rows(torch.tensor([request.tokens], device=device), torch.tensor([request.states], device=device))
-        _, hidden_1ND = one_pass(network, cache, clean, noisy, want_clean=0)
+        verifier, num_clean = request.verifier, len(request.clean_ids)
+        want_clean = 0 if verifier is None else verifier.num_wanted(num_clean)
+        hidden_1CD, hidden_1ND = one_pass(network, cache, clean, noisy, want_clean=want_clean)
         assert hidden_1ND is not None
-        if request.clean_ids:
-            cache.advance(len(request.clean_ids))
+        if verifier is not None and hidden_1CD is not None:
+            doubted = verifier.judge(network, hidden_1CD[0])
+            if doubted is not None:
+                cache.advance(num_clean - len(verifier.rows) + doubted)
+                return Reading([], [], [], [], [], doubted=doubted)
+        if num_clean:
+            cache.advance(num_clean)
         hidden_MD = hidden_1ND[0]
         if len(request.asks) < len(request.tokens):
             hidden_MD = hidden_MD[torch.tensor([ask.index for ask in request.asks], device=device)]

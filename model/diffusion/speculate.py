@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from model.diffusion.frames import Frame, Interruption, Reason, Result
 from model.diffusion.healing import TakenBack
 from model.diffusion.lookup import Lookup
 from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR, Sampling, draw
-from model.diffusion.run import Finished, Frame, Interruption, Reason, Result
+from model.diffusion.run import Finished
 from model.diffusion.states import DRAFT
+from model.diffusion.verify import doubtful
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
@@ -69,13 +71,6 @@ def speculate(
         if writer.reason is None:
             yield writer.frame()
     yield writer.frame()
-
-
-def doubtful_below(entropy: float, epsilon: float) -> float:
-    """The probability below which a token that somebody else wrote is doubtful to the clean stream, at this entropy
-    (nats) of its own prediction: typical acceptance (Cai et al., Medusa, arXiv 2401.10774, §2.3.1).
-    """
-    return min(epsilon, math.sqrt(epsilon) * math.exp(-entropy))
 
 
 class _Writer:
@@ -197,11 +192,8 @@ class _Writer:
 
     def _passes(self, log_p_V: Tensor, token: int) -> bool:
         """Whether a token from outside may stand although the clean stream would write another."""
-        if self._policy.doubt is None:
-            return False
-        p_V = log_p_V.exp()
-        entropy = -float((p_V * log_p_V.masked_fill(p_V == 0, 0.0)).sum())
-        return float(p_V[token]) >= doubtful_below(entropy, self._policy.doubt)
+        doubt = self._policy.doubt
+        return doubt is not None and not doubtful(log_p_V.unsqueeze(0), [token], doubt)[0]
 
     def _put(self, token: int, log_p_V: Tensor) -> None:
         """Appends a token and sees whether the text ends with it."""

@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from model.diffusion.frames import Frame, Result
 from model.diffusion.moves import Move
-from model.diffusion.run import Frame, Result
 from model.diffusion.states import LOCKED, MASKED
 from model.tokenizer import NUM_RESERVED, Tokenizer
 

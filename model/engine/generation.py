@@ -16,8 +16,8 @@ import msgspec
 import torch
 
 from model.checkpoints.load import Checkpoint, load_checkpoint
+from model.diffusion.frames import Frame, Result
 from model.diffusion.policy import Policy
-from model.diffusion.run import Frame, Result
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
 from model.engine.abilities import capabilities_of

@@ -7,8 +7,8 @@ Source: model/diffusion/{sampler,speculate}.py; which of the two writes better h
 from collections.abc import Iterator
 
 from model.checkpoints.load import Checkpoint
+from model.diffusion.frames import Frame
 from model.diffusion.policy import Policy
-from model.diffusion.run import Frame
 from model.diffusion.sampler import Expired, denoise
 from model.diffusion.speculate import speculate
 from model.engine import api

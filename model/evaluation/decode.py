@@ -14,9 +14,9 @@ from torch import Tensor
 
 from model.checkpoints.load import Checkpoint
 from model.diffusion.canvas import draft_canvas, known_length_canvas
+from model.diffusion.frames import Result
 from model.diffusion.objective import allowed_labels
 from model.diffusion.policy import Policy
-from model.diffusion.run import Result
 from model.diffusion.sampler import denoise_to_end, last_result
 from model.diffusion.speculate import speculate
 from model.diffusion.states import CLEAN

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 import pytest
 import torch
 
+from model.diffusion.frames import Frame
 from model.diffusion.reading import Reading, Request, read_logits
-from model.diffusion.run import Frame, Run
+from model.diffusion.run import Run
 
 VOCAB = 512
 Beliefs = Callable[[Request], Mapping[int, Mapping[int, float]]]

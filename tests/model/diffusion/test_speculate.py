@@ -10,7 +10,7 @@ from model.diffusion.healing import TakenBack
 from model.diffusion.lookup import Lookup
 from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR
-from model.diffusion.speculate import MAX_GUESS, doubtful_below, speculate
+from model.diffusion.speculate import MAX_GUESS, speculate
 from model.network.config import tiny_test
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
@@ -130,11 +130,6 @@ def test_doubt_lets_likely_tokens_stand_and_stops_at_unlikely_ones(networks):
     # Behind an accepted token the text goes on from it.
     forced = one_by_one(network, PROMPT, 8, forced=guess)[0]
     assert list(run(network, Policy(doubt=1e-6), max_tokens=8, guess_ids=guess).ids) == forced
-
-
-def test_doubtful_below():
-    assert doubtful_below(0.0, 0.09) == 0.09
-    assert doubtful_below(2.0, 0.09) == pytest.approx(0.3 * np.exp(-2.0))
 
 
 def test_any_cached_part_of_the_prompt_gives_the_same(networks):

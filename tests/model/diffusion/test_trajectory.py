@@ -1,9 +1,10 @@
 import pytest
 
 from model.diffusion.canvas import draft_canvas, masked_canvas
+from model.diffusion.frames import Frame
 from model.diffusion.moves import Move
 from model.diffusion.policy import Policy
-from model.diffusion.run import Frame, Run
+from model.diffusion.run import Run
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.diffusion.trajectory import (
     TrajectoryError,

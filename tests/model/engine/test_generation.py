@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.checkpoints.load import CheckpointError, load_checkpoint
-from model.diffusion.run import Frame
+from model.diffusion.frames import Frame
 from model.diffusion.states import DRAFT, MASKED
 from model.engine import api
 from model.engine.generation import ResidentModel, _Utf8Pieces, default_dtype, load_resident
