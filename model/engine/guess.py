@@ -1,7 +1,8 @@
 """The tokens of a hole's guess, cut as the model would have written them behind the prompt.
 
-Source: token healing (model/diffusion/healing.py): a guess that goes on with the typed word must begin with the whole
-word's token. Left out: checking it (model/diffusion/speculate.py) and where guesses come from (the language server).
+Source: token healing (model/diffusion/healing.py): a guess that goes on with the typed word must begin with a token
+that holds what was taken back. Left out: checking it (model/diffusion/speculate.py) and where guesses come from (the
+language server).
 """
 
 from model.diffusion.healing import TakenBack
@@ -19,14 +20,17 @@ def guess_ids(line: str, guess: str, taken_back: TakenBack | None, encoder: Line
         return []
     try:
         before, whole = encoder(line), encoder(line + guess)
-    except TokenizerError:
+        if taken_back is not None:
+            before = before[:-1]
+        if whole[: len(before)] == before:
+            ids = whole[len(before) :]
+        else:
+            # The guess merges into tokens before the one that was taken back: every fourth begun word of held-out
+            # code does (`uncat` are two tokens, `uncate_visible` is cut elsewhere). What follows is cut for itself.
+            ids = encoder((taken_back.typed.decode() if taken_back is not None else "") + guess)
+    except (TokenizerError, UnicodeDecodeError):
         return []
-    if taken_back is not None:
-        before = before[:-1]
-    if whole[: len(before)] == before:
-        ids = whole[len(before) :]
-        return ids if taken_back is None or ids[0] in taken_back.allowed_ids else []
-    return encoder(guess) if taken_back is None else []
+    return ids if taken_back is None or ids[0] in taken_back.allowed_ids else []
 
 
 def guess_of(request: api.DenoiseRequest) -> str:

@@ -7,6 +7,7 @@ from model.diffusion.healing import TakenBack
 from model.engine import api
 from model.engine.guess import guess_ids, guess_of
 from model.engine.prompting import LineEncoder
+from model.tokenizer import Tokenizer, tokenizer_json
 
 
 @pytest.fixture
@@ -36,6 +37,21 @@ def test_a_healed_guess_begins_with_the_whole_words_token(tokenizer, encoder):
     # A first token that does not go on with the typed bytes cannot stand there.
     other = TakenBack(token=typed[0], typed=b"re", allowed_ids=np.array([70]))
     assert guess_ids("re", "tu(", other, encoder) == []
+
+
+def test_a_guess_that_merges_into_what_stands_before_the_healed_token():
+    """`pqb` is cut as `pq b`, `pqbc` as `p qbc`: the guess is cut behind `pq` for itself."""
+    tokenizer = Tokenizer.from_bytes(tokenizer_json([("b", "c"), ("q", "bc"), ("p", "q")]).encode())
+    encoder = LineEncoder(tokenizer)
+    *_, last = encoder("pqb")
+    taken_back = TakenBack(token=last, typed=b"b", allowed_ids=tokenizer.ids_starting_with(b"b"))
+    assert encoder("pqbc")[0] != encoder("pqb")[0]
+    ids = guess_ids("pqb", "c = 1", taken_back, encoder)
+    assert text_of(tokenizer, ids) == "bc = 1"
+    assert ids[0] == encoder("bc")[0]
+    # A token that ends inside a character says nothing about how the text goes on.
+    cut = TakenBack(token=last, typed="ä".encode()[:1], allowed_ids=np.array([70]))
+    assert guess_ids("pqb", "c = 1", cut, encoder) == []
 
 
 def test_a_guess_that_merges_into_the_line_stands_alone(tokenizer, encoder):
