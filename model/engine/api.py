@@ -1,4 +1,4 @@
-"""The border between language server and engine: `/v1/denoise` and its neighbours, as msgspec structs.
+"""The border between language server and engine: `/v1/denoise`, `/v1/repair` and their neighbours, as msgspec structs.
 
 The border speaks text: no token id crosses it, offsets are Python string indices. Unknown fields are ignored.
 `schema.json` beside this file is its committed JSON schema; a test fails when it changes but `API_VERSION` does not.
@@ -9,11 +9,12 @@ from typing import Literal
 
 import msgspec
 
-API_VERSION = 2
+API_VERSION = 3
 
 StopRule = Literal["eom", "line", "node"]
 DoneReason = Literal["eom", "stop", "length", "deadline", "max_steps", "cancelled"]
 RewriteCapability = Literal["none", "listed", "free"]
+RepairReason = Literal["finished", "deadline", "cancelled"]
 
 
 class Masked(msgspec.Struct, tag="masked", tag_field="state", frozen=True):
@@ -138,6 +139,51 @@ class Error(msgspec.Struct, tag="error", tag_field="event", frozen=True, kw_only
 Event = Progress | Committed | Done | Error
 
 
+class RepairRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A text to repair. Rows first..last (from 0, both or neither) are those that somebody named; without them the
+    engine looks for what is wrong in the whole text.
+    """
+
+    id: str
+    text: str
+    path: str = ""
+    language: str = "python"
+    first_row: int | None = None
+    last_row: int | None = None
+    snippets: tuple[Snippet, ...] = ()
+    api: int = API_VERSION
+    model: str | None = None
+    deadline_ms: float | None = None
+
+
+class Finding(msgspec.Struct, tag="finding", tag_field="event", frozen=True, kw_only=True):
+    """A repair: characters start..end of the request's text (Python string indices) become `text`.
+
+    confidence: the probability that exactly this is right. kind: a word for what changes, as for people.
+    """
+
+    start: int
+    end: int
+    text: str
+    confidence: float
+    kind: str
+
+
+class Repaired(msgspec.Struct, tag="repaired", tag_field="event", frozen=True, kw_only=True):
+    """The end of a repair; its findings came before, the surest first. Each is for the text as it was sent.
+
+    forwards: passes of the network. A repair that ran into its deadline says what it has found until then.
+    """
+
+    num_findings: int
+    forwards: int
+    engine_ms: float
+    reason: RepairReason
+
+
+RepairEvent = Finding | Repaired | Error
+
+
 class CancelRequest(msgspec.Struct, frozen=True):
     id: str
 
@@ -171,7 +217,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(event: Event | RepairEvent) -> bytes:
     """One NDJSON line."""
     return msgspec.json.encode(event) + b"\n"
 
@@ -179,3 +225,8 @@ def encode_event(event: Event) -> bytes:
 def decode_event(line: bytes) -> Event:
     """The event of one NDJSON line. Raises msgspec.ValidationError or msgspec.DecodeError on foreign input."""
     return msgspec.json.decode(line, type=Event)
+
+
+def decode_repair_event(line: bytes) -> RepairEvent:
+    """As `decode_event`, of an answer to a RepairRequest."""
+    return msgspec.json.decode(line, type=RepairEvent)

@@ -18,9 +18,17 @@ SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 def schema_json() -> str:
     """All structs of the border, sorted and indented."""
-    types = [api.DenoiseRequest, api.Event, api.CancelRequest, api.Capabilities, api.Health]
+    types = [
+        api.DenoiseRequest,
+        api.Event,
+        api.RepairRequest,
+        api.RepairEvent,
+        api.CancelRequest,
+        api.Capabilities,
+        api.Health,
+    ]
     references, components = msgspec.json.schema_components(types, ref_template="#/components/{name}")
-    names = ("DenoiseRequest", "Event", "CancelRequest", "Capabilities", "Health")
+    names = ("DenoiseRequest", "Event", "RepairRequest", "RepairEvent", "CancelRequest", "Capabilities", "Health")
     schema = {"api": api.API_VERSION, **dict(zip(names, references, strict=True)), "components": components}
     return json.dumps(_without_descriptions(schema), indent=2, sort_keys=True) + "\n"
 
