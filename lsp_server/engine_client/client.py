@@ -36,11 +36,12 @@ class _Connection:
         self.judged = False
 
     async def close(self) -> None:
-        if self.attached is not None:
-            self.attached.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await self.attached
-        await self.http.aclose()
+        try:
+            if self.attached is not None:
+                self.attached.cancel()
+                await asyncio.wait({self.attached})  # unlike awaiting it, this tells its end from the caller's own
+        finally:
+            await self.http.aclose()
 
 
 class EngineClient:
@@ -216,13 +217,30 @@ async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncGenerator[api.
     import httpx
 
     try:
-        async with http.stream("POST", "/v1/denoise", content=body) as response:
-            if response.status_code != 200:
-                yield _error_of(await response.aread())
-                return
-            async for line in _json_lines(response):
-                if line.strip():
-                    yield api.decode_event(line)
+        response = await http.send(http.build_request("POST", "/v1/denoise", content=body), stream=True)
+    except httpx.TransportError as error:
+        raise _ConnectionLost from error
+    try:
+        async with contextlib.aclosing(_events(response)) as events:
+            async for event in events:
+                yield event
+    finally:
+        # Outside of what asks again and of what answers: whoever gives an answer up gets neither. A connection that
+        # cannot even be closed is not used again, and nobody needs to know.
+        with contextlib.suppress(Exception):
+            await response.aclose()
+
+
+async def _events(response: "httpx.Response") -> AsyncGenerator[api.Event, None]:
+    import httpx
+
+    try:
+        if response.status_code != 200:
+            yield _error_of(await response.aread())
+            return
+        async for line in _json_lines(response):
+            if line.strip():
+                yield api.decode_event(line)
     except httpx.TransportError as error:
         raise _ConnectionLost from error
     except (msgspec.DecodeError, _OverlongLine, httpx.DecodingError):
