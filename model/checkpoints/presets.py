@@ -18,6 +18,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
     completion: how a hole is written: in blocks of the noisy stream, or speculated (the clean stream's text,
     model/diffusion/speculate.py). num_drafts: most tokens guessed ahead. doubt: epsilon of the check of a given guess.
+    verify: epsilon of the look at a block that is committed (model/diffusion/verify.py).
     """
 
     tau_mask: float = 0.5
@@ -29,11 +30,13 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     completion: Literal["blocks", "speculate"] = "blocks"
     num_drafts: int = 4
     doubt: float | None = None
+    verify: float | None = None
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """`trained` holds what is worth knowing about the training: stage, steps, tokens, commit, scores. `weights`: how
-    model.safetensors stores the matrices, as floats or as integers with scales (int8.py).
+    model.safetensors stores the matrices, as floats or as integers with scales (int8.py). `edits_listed`: the kinds of
+    instructed edit that were measured to work with these weights (`seedling eval edits --list`).
     """
 
     name: str
@@ -44,6 +47,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ("python",)
     complete: tuple[Literal["line", "block"], ...] = ("line",)
     rewrite: Literal["none", "listed", "free"] = "none"
+    edits_listed: tuple[str, ...] = ()
     fix: bool = False
     mend: bool = False
     next_edit: bool = False

@@ -24,6 +24,7 @@ from model.engine import api
 from model.engine.guess import guess_ids
 from model.engine.prompting import LineEncoder, Prepared, prepare, prompt_around
 from model.engine.stopping import StopCheck, answer_text, stop_for
+from model.engine.writing import frames_of
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
 
@@ -137,6 +138,20 @@ class Decoder:
             prepared = msgspec.structs.replace(prepared, canvas=canvas)
         policy = msgspec.structs.replace(prepared.policy, tau_mask=self.tau_mask)
         return self._denoise(prepared, policy, None)
+
+    def rewrite(self, place: Place, old: str, instruction: str) -> Answer:
+        """The text that `old` at the place becomes when an edit is asked for in words, by the engine's own path.
+
+        Raises BadRequest with a sentence if the checkpoint was not trained to rewrite, or if it does not fit.
+        """
+        prompt = msgspec.structs.replace(place_prompt(place), instruction=instruction)
+        request = api.DenoiseRequest(id="eval", prompt=prompt, canvas=(api.Draft(old),), stop="eom")
+        tokenizer = self.checkpoint.tokenizer
+        prepared = prepare(request, self.checkpoint.preset, tokenizer, self.encoder)
+        policy = msgspec.structs.replace(prepared.policy, tau_mask=self.tau_mask)
+        stop = stop_for(prepared, request, tokenizer.token_bytes)
+        frames = frames_of(self.checkpoint, self.fresh_cache(), request, prepared, policy, self.encoder, stop)
+        return self._answer(last_result(frames), prepared, None)
 
     def clean_logprobs(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> list[float]:
         """Natural log of the clean stream's probability of each of `ids` behind the prompt and those before it."""
