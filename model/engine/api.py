@@ -189,7 +189,10 @@ class CancelRequest(msgspec.Struct, frozen=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What the loaded checkpoint can do; the language server offers nothing else."""
+    """What the loaded checkpoint can do; the language server offers nothing else.
+
+    edits_listed: the kinds of instructed edit that were measured to work, where `rewrite` is `listed`.
+    """
 
     api: int
     model: str
@@ -201,6 +204,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     mend: bool
     next_edit: bool
     context_tokens: int
+    edits_listed: tuple[str, ...] = ()
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from model.engine.schema import SCHEMA_FILE, schema_json
 DIGESTS = {
     1: "7843c7e4ad45c7a70ef1609ac155092576f1c35a427566c3fc049529fb11d1fa",
     2: "b84653310c86fc462a9e7ce9a921da61736c483b4eed749d2b058bcc41bfaf66",
-    3: "51b6ba2fec6891b8b551ecd5f9e7317daa30aea48c6215833446ff77eff823ae",
+    3: "5133f7b8097e6b03d84b3c4e1afae3d4167946d989590f297fe84d8b688c5851",
 }
 
 
