@@ -95,6 +95,7 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
         blank_ids=tokenizer.blank_ids,
         num_drafts=sampling.num_drafts,
         doubt=sampling.doubt,
+        verify=sampling.verify,
         extra_edit_steps=EDIT_STEPS if has_edits else 0,
         max_steps=request.max_steps,
         temperature=request.temperature,
