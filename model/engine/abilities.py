@@ -1,20 +1,26 @@
-"""What an engine says of itself: a checkpoint's preset as the border's Capabilities. Left out: where they are sent."""
+"""What an engine says of itself: a checkpoint's preset and calibration as the border's Capabilities.
+
+Left out: where they are sent.
+"""
 
 from model.checkpoints.presets import Preset
 from model.engine import api
+from model.mending.ranking import Calibration
 
 
-def capabilities_of(preset: Preset, device: str) -> api.Capabilities:
-    """The capabilities of a checkpoint that runs on `device`."""
+def capabilities_of(preset: Preset, device: str, calibration: Calibration | None = None) -> api.Capabilities:
+    """The capabilities of a checkpoint that runs on `device`; calibrated weights that can edit repair."""
+    repairs = calibration if preset.sampling.edits == "insert-delete" else None
     return api.Capabilities(
         api=api.API_VERSION,
         model=preset.name,
         device=device,
         languages=preset.languages,
         complete=preset.complete,
-        rewrite=preset.rewrite,
-        fix=preset.fix,
-        mend=preset.mend,
+        rewrite="none" if preset.rewrite == "listed" and not preset.edits_listed else preset.rewrite,
+        fix=preset.fix or repairs is not None,
+        mend=repairs is not None and repairs.mend_threshold is not None,
         next_edit=preset.next_edit,
         context_tokens=preset.context_tokens,
+        edits_listed=preset.edits_listed,
     )

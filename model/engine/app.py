@@ -1,5 +1,5 @@
-"""The engine as an ASGI app: /v1/denoise (NDJSON), /v1/cancel, /v1/capabilities, /v1/attach, /v1/drain, /health
-and /metrics.
+"""The engine as an ASGI app: /v1/denoise and /v1/repair (NDJSON), /v1/cancel, /v1/capabilities, /v1/attach, /v1/drain,
+/health and /metrics.
 
 Source: model/engine/api.py (the border) and starlette. Unknown JSON fields are ignored; every error is one sentence in
 `{"event": "error", "code", "sentence"}`. A closed stream cancels its request. Left out: other tools' protocols, and
@@ -32,6 +32,7 @@ HEARTBEAT_S = 30.0
 
 
 T = TypeVar("T")
+Asked = TypeVar("Asked", api.DenoiseRequest, api.RepairRequest)
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: Guar
             Route("/v1/capabilities", routes.capabilities, methods=["GET"]),
             Route("/v1/attach", routes.attach, methods=["GET"]),
             Route("/v1/denoise", routes.denoise, methods=["POST"]),
+            Route("/v1/repair", routes.repair, methods=["POST"]),
             Route("/v1/cancel", routes.cancel, methods=["POST"]),
             Route("/v1/drain", routes.drain, methods=["POST"]),
         ],
@@ -110,8 +112,14 @@ class _Routes:
         return StreamingResponse(self._attached(), media_type="application/x-ndjson")
 
     async def denoise(self, request: Request) -> Response:
+        return await self._stream(request, api.DenoiseRequest)
+
+    async def repair(self, request: Request) -> Response:
+        return await self._stream(request, api.RepairRequest)
+
+    async def _stream(self, request: Request, shape: type[Asked]) -> Response:
         try:
-            job = await self._submit(request)
+            job = await self._submit(request, shape)
         except _Refused as refused:
             self._metrics.count_refused(refused.error.code)
             raise
@@ -141,8 +149,8 @@ class _Routes:
             life.num_attached -= 1
             life.touch()
 
-    async def _submit(self, request: Request) -> Job:
-        asked = await self._decode(request, api.DenoiseRequest)
+    async def _submit(self, request: Request, shape: type[Asked]) -> Job:
+        asked = await self._decode(request, shape)
         self._check(asked)
         try:
             return self._runner.submit(asked, asyncio.get_running_loop())
@@ -161,6 +169,9 @@ class _Routes:
                 if isinstance(event, api.Done):
                     self._metrics.count_done(event)
                     outcome = event.reason
+                if isinstance(event, api.Repaired):
+                    self._metrics.count_forwards(event.forwards)
+                    outcome = event.reason
                 yield api.encode_event(event)
                 if isinstance(event, api.Error):
                     outcome = event.code
@@ -172,7 +183,7 @@ class _Routes:
             life.num_active -= 1
             life.touch()
 
-    async def _next_event(self, job: Job) -> api.Event | None:
+    async def _next_event(self, job: Job) -> api.Event | api.RepairEvent | None:
         """The next event; while the model loads, a request waits as long as its deadline allows."""
         deadline_ms = job.request.deadline_ms
         if self._lifecycle.status != "loading" or deadline_ms is None:
@@ -211,7 +222,7 @@ class _Routes:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _check(self, asked: api.DenoiseRequest) -> None:
+    def _check(self, asked: api.DenoiseRequest | api.RepairRequest) -> None:
         status = self._lifecycle.status
         if status in ("draining", "failed"):
             raise self._not_ready()
@@ -219,23 +230,35 @@ class _Routes:
             raise _Refused(
                 400, "bad_api", f"The engine speaks version {api.API_VERSION} of the border, not {asked.api}."
             )
-        if not 1 <= asked.n <= MAX_ALTERNATIVES:
-            raise _Refused(400, "bad_request", f"n must be between 1 and {MAX_ALTERNATIVES}, not {asked.n}.")
-        if not asked.canvas:
-            raise _Refused(400, "bad_request", "The canvas is empty.")
-        for name, value, fits in (
-            ("temperature", asked.temperature, 0 <= asked.temperature <= 10),
-            ("top_p", asked.top_p, 0 < asked.top_p <= 1),
-            ("max_steps", asked.max_steps, asked.max_steps is None or asked.max_steps >= 1),
-            ("deadline_ms", asked.deadline_ms, asked.deadline_ms is None or 0 <= asked.deadline_ms <= 86_400_000),
-        ):
-            if not fits:
-                raise _Refused(400, "bad_request", f"{name} is out of range: {value}.")
+        sentence = _what_is_wrong(asked)
+        if sentence is not None:
+            raise _Refused(400, "bad_request", sentence)
 
     def _not_ready(self) -> _Refused:
         life = self._lifecycle
         code = "loading" if life.status == "ready" else life.status
         return _Refused(503, code, life.sentence or "The model is being loaded.")
+
+
+def _what_is_wrong(asked: api.DenoiseRequest | api.RepairRequest) -> str | None:
+    """A sentence about the first field that is out of range."""
+    fits_deadline = asked.deadline_ms is None or 0 <= asked.deadline_ms <= 86_400_000
+    checks = [("deadline_ms", asked.deadline_ms, fits_deadline)]
+    if isinstance(asked, api.RepairRequest):
+        first, last = asked.first_row, asked.last_row
+        if (first is None) != (last is None):
+            return "first_row and last_row are given both or neither."
+        checks.append(("first_row", first, first is None or first >= 0))
+        checks.append(("last_row", last, first is None or last is None or last >= first))
+    else:
+        if not 1 <= asked.n <= MAX_ALTERNATIVES:
+            return f"n must be between 1 and {MAX_ALTERNATIVES}, not {asked.n}."
+        if not asked.canvas:
+            return "The canvas is empty."
+        checks.append(("temperature", asked.temperature, 0 <= asked.temperature <= 10))
+        checks.append(("top_p", asked.top_p, 0 < asked.top_p <= 1))
+        checks.append(("max_steps", asked.max_steps, asked.max_steps is None or asked.max_steps >= 1))
+    return next((f"{name} is out of range: {value}." for name, value, fits in checks if not fits), None)
 
 
 def _json(value: object) -> Response:

@@ -23,9 +23,11 @@ from model.engine import api
 from model.engine.abilities import capabilities_of
 from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
+from model.engine.repairs import Repairs
 from model.engine.runner import Job
 from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
 from model.engine.writing import frames_of
+from model.mending.ranking import Calibration, load_calibration
 from model.network.kv_cache import KVCache
 from model.network.packed import can_pack, pack_weights
 from model.tokenizer import EOM
@@ -46,7 +48,14 @@ class _ShownRow(NamedTuple):
 class ResidentModel:
     """One checkpoint with its prefix cache. Not thread-safe."""
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        dtype: torch.dtype,
+        calibration: Calibration | None = None,
+    ) -> None:
+        """calibration: of repairs, None = the checkpoint has none."""
         preset = checkpoint.preset
         self._checkpoint = checkpoint
         self._device, self._dtype = device, dtype
@@ -54,17 +63,21 @@ class ResidentModel:
         self._encoder = LineEncoder(checkpoint.tokenizer)
         capacity = preset.context_tokens + 128
         self.prefix_cache = PrefixCache(preset.network, capacity=capacity, device=device, dtype=dtype)
-        self.capabilities = capabilities_of(preset, str(device))
+        self._repairs = Repairs(checkpoint, self._encoder, calibration)
+        self.capabilities = capabilities_of(preset, str(device), calibration)
 
-    def run(self, job: Job) -> Iterator[api.Event]:
+    def run(self, job: Job) -> Iterator[api.Event | api.RepairEvent]:
         """The events of one request. Raises BadRequest before the first one."""
         request = job.request
+        if isinstance(request, api.RepairRequest):
+            yield from self._repairs.run(job, request)
+            return
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
         with self.prefix_cache.lend(prepared.prompt_ids) as cache:
             for index in range(request.n):
                 if index:  # the prompt stays, the last alternative's canvas goes
                     cache.truncate(min(len(prepared.prompt_ids), int(cache.lengths_B[0])))
-                yield from self._run_one(job, prepared, cache, index)
+                yield from self._run_one(job, request, prepared, cache, index)
 
     def warm_up(self) -> None:
         """A few tokens the way a request gets them, so that the first one does not pay for lazy initialisation."""
@@ -78,8 +91,9 @@ class ResidentModel:
         for _ in frames_of(checkpoint, cache, request, prepared, prepared.policy, self._encoder, stop):
             pass
 
-    def _run_one(self, job: Job, prepared: Prepared, cache: KVCache, index: int) -> Iterator[api.Event]:
-        request = job.request
+    def _run_one(
+        self, job: Job, request: api.DenoiseRequest, prepared: Prepared, cache: KVCache, index: int
+    ) -> Iterator[api.Event]:
         typed = prepared.taken_back.typed if prepared.taken_back else b""
         token_bytes = self._checkpoint.tokenizer.token_bytes
         stop = stop_for(prepared, request, token_bytes)
@@ -188,7 +202,7 @@ def load_resident(
         checkpoint = load_checkpoint(folder, device=chosen, dtype=dtype)
         if can_pack(checkpoint.network):
             pack_weights(checkpoint.network)
-        resident = ResidentModel(checkpoint, chosen, dtype)
+        resident = ResidentModel(checkpoint, chosen, dtype, load_calibration(folder))
         report(0.8, "The model is being warmed up.")
         resident.warm_up()
     return resident

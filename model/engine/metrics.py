@@ -46,6 +46,10 @@ class Metrics:
         self._forwards.inc(done.forwards)
         self._tokens.inc(done.num_tokens)
 
+    def count_forwards(self, num: int) -> None:
+        """Passes of a request that delivers no tokens."""
+        self._forwards.inc(num)
+
     def count_end(self, outcome: str, seconds: float) -> None:
         """The end of a request that was queued."""
         self._requests.labels(outcome).inc()

@@ -1,8 +1,9 @@
 """The one worker thread that owns network and caches, and the queue of requests before it.
 
-First in, first out; the queue is bounded. Cancel flags and deadlines are read between denoising steps. Events travel to
-the event loop by `call_soon_threadsafe`. This file imports no torch: the engine answers `/health` while the worker
-imports it. Left out: what a request computes (generation.py), HTTP (app.py), batching of several users.
+First in, first out, but a repair lets the completions that wait go first between its passes; the queue is bounded.
+Cancel flags and deadlines are read between denoising steps. Events travel to the event loop by `call_soon_threadsafe`.
+This file imports no torch: the engine answers `/health` while the worker imports it. Left out: what a request computes
+(generation.py, repairs.py), HTTP (app.py), batching of several users.
 """
 
 import asyncio
@@ -35,17 +36,28 @@ class QueueFull(Exception):
     """More requests wait than the queue holds."""
 
 
+def _nobody_waits() -> None:
+    pass
+
+
 class Job:
     """One request on its way. `events` ends with None. Safe to cancel from any thread at any time."""
 
-    def __init__(self, request: api.DenoiseRequest, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        request: api.DenoiseRequest | api.RepairRequest,
+        loop: asyncio.AbstractEventLoop,
+        make_way: Callable[[], None] = _nobody_waits,
+    ) -> None:
+        """make_way: called by long jobs between two passes, for those that should not wait for them."""
         self.request = request
-        self.events: asyncio.Queue[api.Event | None] = asyncio.Queue()
+        self.make_way = make_way
+        self.events: asyncio.Queue[api.Event | api.RepairEvent | None] = asyncio.Queue()
         self.received_s = time.monotonic()
         self.is_cancelled = False  # written by the event loop, read by the worker: a bool needs no lock
         self._loop = loop
 
-    def emit(self, event: api.Event | None) -> None:
+    def emit(self, event: api.Event | api.RepairEvent | None) -> None:
         """Called by the worker. When the engine ends the loop may be gone already, and with it the reader."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.events.put_nowait, event)
@@ -82,7 +94,7 @@ class Resident(Protocol):
     @property
     def prefix_cache(self) -> PrefixFigures: ...
 
-    def run(self, job: Job) -> Iterable[api.Event]: ...
+    def run(self, job: Job) -> Iterable[api.Event | api.RepairEvent]: ...
 
 
 class Runner:
@@ -120,9 +132,9 @@ class Runner:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, request: api.DenoiseRequest, loop: asyncio.AbstractEventLoop) -> Job:
+    def submit(self, request: api.DenoiseRequest | api.RepairRequest, loop: asyncio.AbstractEventLoop) -> Job:
         """Queues a request. Raises QueueFull."""
-        job = Job(request, loop)
+        job = Job(request, loop, self._make_way)
         with self._changed:
             if len(self._waiting) >= self._max_waiting:
                 raise QueueFull
@@ -186,6 +198,8 @@ class Runner:
             for event in resident.run(job):
                 if isinstance(event, api.Done):
                     log_numbers(event)
+                if isinstance(event, api.Repaired):
+                    log_repair(event)
                 job.emit(event)
         except BadRequest as error:
             job.emit(api.Error(code=error.code, sentence=error.sentence))
@@ -195,6 +209,16 @@ class Runner:
             job.emit(api.Error(code="internal", sentence=sentence))
         finally:
             job.emit(None)
+
+    def _make_way(self) -> None:
+        """Runs the completions that wait, in the worker, between two passes of a repair."""
+        while self._resident is not None:
+            with self._changed:
+                job = next((job for job in self._waiting if isinstance(job.request, api.DenoiseRequest)), None)
+                if job is None or self._stopping:
+                    return
+                self._waiting.remove(job)
+            self._run(self._resident, job)
 
     def _fail(self, error: Exception) -> None:
         log_without_text("loading failed", error)
@@ -221,6 +245,17 @@ def log_numbers(done: api.Done) -> None:
         done.cached_tokens,
         done.prompt_tokens,
         done.engine_ms,
+    )
+
+
+def log_repair(repaired: api.Repaired) -> None:
+    """One line a repair: what it cost, never what it said."""
+    log.info(
+        "repair %s: %d findings, %d forwards, %.1f ms",
+        repaired.reason,
+        repaired.num_findings,
+        repaired.forwards,
+        repaired.engine_ms,
     )
 
 

@@ -1,0 +1,241 @@
+"""One line looked at closely: every repair worth considering, and the numbers by which they are ranked.
+
+Proposals come from rules (rules.py) and from the noisy stream (blind.py); a cheap score keeps the likeliest, the clean
+stream weighs those (likelihood.py), the parser drops those that read worse. Left out: the weights of the numbers
+(ranking.py) and which lines to look at (find.py).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from model.mending.blind import Draft, Holes, read_draft, read_holes
+from model.mending.edits import KINDS, Change, Kind, change_of
+from model.mending.likelihood import Judged
+from model.mending.reader import Reader
+from model.mending.rules import LineRules
+from model.mending.text_view import TextView
+from model.mending.words import Elsewhere, words_of
+
+MAX_JUDGED = 40
+MAX_FILLINGS = 64
+MAX_LINE_TOKENS = 120
+
+NUMBERS = (
+    "gain",
+    "gain up to 6",
+    "blind",
+    "edit",
+    "surprisal",
+    "mended",
+    "still broken",
+    "unknown removed",
+    "unknown added",
+    "removed elsewhere",
+    "added elsewhere",
+    "pairs lost",
+    "pairs new",
+    "triples lost",
+    "triples new",
+    "size",
+    "fewer tokens",
+)
+FEATURES = (*NUMBERS, *(f"{kind}, sound" for kind in KINDS), *(f"{kind}, broken" for kind in KINDS))
+
+
+class Proposal(NamedTuple):
+    """`changed` in place of the line's code; `features` in the order of FEATURES."""
+
+    changed: str
+    kind: Kind
+    features: np.ndarray
+
+    @property
+    def is_of_broken_line(self) -> bool:
+        """Whether the parser cannot read the line as it is."""
+        return bool(self.features[len(NUMBERS) + len(KINDS) :].any())
+
+
+class Study(NamedTuple):
+    """The code of a row, where it begins, and its proposals (none where there is nothing to propose)."""
+
+    row: int
+    start: int
+    code: str
+    proposals: Sequence[Proposal]
+
+
+def study(reader: Reader, view: TextView, row: int) -> Study:
+    """The proposals for one row of code."""
+    start, code = view.code(row)
+    ids = reader.encode(code)
+    if not view.has_code(row) or len(ids) > MAX_LINE_TOKENS:
+        return Study(row, start, code, ())
+    return Study(row, start, code, _Line(reader, view, row, start, code, ids).proposals())
+
+
+class _Line:
+    def __init__(self, reader: Reader, view: TextView, row: int, start: int, code: str, ids: list[int]) -> None:
+        self._reader, self._view, self._row, self._start, self._code = reader, view, row, start, code
+        self._ids = ids
+        self._words: dict[str, tuple[str, ...]] = {}
+        self._verdicts: dict[tuple[str, ...], bool] = {}
+        self._elsewhere: Elsewhere = view.elsewhere(row)
+        self._excerpt = view.excerpt(row)
+        self._indent = view.text[view.starts[row] : start]
+        self._end = view.lines[row][start - view.starts[row] + len(code) :]
+        self._errors = self._read(code)
+        self._is_broken = not view.is_sound and self._errors != (0, True)
+        prompt = reader.prompt_of(view.path, view.text[:start], code, view.text[start + len(code) :])
+        self._judged = Judged(reader, prompt, ids)
+        self._holes: Holes = read_holes(reader, self._judged.num_prompt, ids)
+        self._draft: Draft = read_draft(reader, self._judged.num_prompt, ids)
+
+    def proposals(self) -> list[Proposal]:
+        changes = self._changes()
+        if self._is_broken:
+            changes = self._readable(changes)
+        encoded = {changed: self._reader.encode(changed) for changed in changes}
+        cheap = {changed: self._cheap(change, encoded[changed]) for changed, change in changes.items()}
+        chosen = sorted(changes, key=lambda changed: -cheap[changed])
+        if not self._is_broken:
+            chosen = self._no_worse(chosen)
+        chosen = chosen[:MAX_JUDGED]
+        gains = self._judged.gains([encoded[changed] for changed in chosen])
+        return [
+            Proposal(changed, changes[changed].kind, self._features(changed, changes[changed], encoded[changed], gain))
+            for changed, gain in zip(chosen, gains, strict=True)
+        ]
+
+    def _changes(self) -> dict[str, Change]:
+        """Every proposed line with what it changes."""
+        rules = LineRules(
+            self._code,
+            self._start,
+            self._view.scopes,
+            self._view.names_near(self._row),
+            is_broken=self._is_broken,
+            begins_parameters=self._view.begins_parameters(self._row),
+        )
+        texts = dict.fromkeys(edit.applied(self._code).rstrip() for edit in rules.edits())
+        for filling in self._holes.fillings()[:MAX_FILLINGS]:
+            ids = [*self._ids[: filling.start], *filling.ids, *self._ids[filling.end :]]
+            try:
+                texts.setdefault(self._reader.tokenizer.decode_bytes(ids).decode().rstrip())
+            except UnicodeDecodeError:
+                continue
+        old = words_of(self._code)
+        changes: dict[str, Change] = {}
+        for text in texts:
+            if text.strip() == text and text and "\n" not in text and text != self._code:
+                words = words_of(text)
+                change = change_of(old, words)
+                if change is not None:
+                    changes[text] = change
+                    self._words[text] = tuple(word.text for word in words)
+        return changes
+
+    def _read(self, changed: str) -> tuple[int, bool]:
+        return self._excerpt.errors(self._indent + changed + self._end)
+
+    def _readable(self, changes: dict[str, Change]) -> dict[str, Change]:
+        """Of a broken line: the changes that mend it, or if there are none, those that make it no worse."""
+        mended = {text: change for text, change in changes.items() if self._reads(text)}
+        if mended:
+            return mended
+        return {text: change for text, change in changes.items() if self._read(text)[0] < self._errors[0]}
+
+    def _reads(self, changed: str) -> bool:
+        """Whether CPython reads the changed line; asked once for all that differ in blanks alone."""
+        words = self._words[changed]
+        if words not in self._verdicts:
+            self._verdicts[words] = self._excerpt.is_read(self._indent + changed + self._end)
+        return self._verdicts[words]
+
+    def _no_worse(self, ordered: Sequence[str]) -> list[str]:
+        """The first of a sound line's changes that read no worse."""
+        kept: list[str] = []
+        for text in ordered:
+            if len(kept) >= MAX_JUDGED:
+                break
+            if self._reads(text) or (not self._errors[1] and self._read(text)[0] <= self._errors[0]):
+                kept.append(text)
+        return kept
+
+    def _cheap(self, change: Change, ids: Sequence[int]) -> float:
+        """A guess at the worth of a change before the clean stream has seen it."""
+        start, end, new = _unlike(self._ids, ids)
+        blind = self._holes.first(start, new[0], end - start) if new else 0.0
+        known = self._scope(change)
+        draft = self._draft.margin(start, end, new)
+        bonus = {"spelling": 2.0, "equals": 6.0, "self": 2.0, "arguments": 3.0, "number": 2.0, "operator": 2.0}
+        return (
+            max(blind, -12.0) / 2
+            + max(draft, -12.0) / 4
+            + 4.0 * known[0]
+            - 4.0 * known[1]
+            + bonus.get(change.kind, 0.0)
+        )
+
+    def _scope(self, change: Change) -> tuple[int, int]:
+        """How many names that nothing binds go, and how many come."""
+        place = self._start
+        gone = sum(self._is_unknown(word.text, place + word.start) for word in change.removed if word.kind == "name")
+        come = sum(self._is_unknown(word.text, place) for word in change.added if word.kind == "name")
+        return gone, come
+
+    def _is_unknown(self, name: str, offset: int) -> bool:
+        """Neither bound here nor used anywhere else: an attribute is known by being used."""
+        return not self._view.scopes.is_known(name, offset) and not (
+            self._elsewhere.word(name) and name in self._view.scopes.attributes
+        )
+
+    def _features(self, changed: str, change: Change, ids: Sequence[int], gain: float) -> np.ndarray:
+        start, end, new = _unlike(self._ids, ids)
+        unknown = self._scope(change)
+        names = {"name", "keyword"}
+        removed = [math.log1p(self._elsewhere.word(word.text)) for word in change.removed if word.kind in names]
+        added = [math.log1p(self._elsewhere.word(word.text)) for word in change.added if word.kind in names]
+        reads = self._reads(changed) if self._is_broken else True
+        numbers = [
+            max(-20.0, min(gain, 40.0)) / 4,
+            max(-6.0, min(gain, 6.0)) / 2,
+            max(-12.0, min(self._holes.first(start, new[0], end - start) if new else 0.0, 12.0)) / 4,
+            max(-12.0, min(self._draft.margin(start, end, new), 12.0)) / 4,
+            max(self._judged.surprisals[start : max(end, start + 1)]) / 4,
+            float(self._is_broken and reads),
+            float(not reads),
+            float(unknown[0]),
+            float(unknown[1]),
+            min(removed, default=0.0),
+            min(added, default=0.0),
+            *self._neighbours(changed),
+            math.log1p(abs(len(changed) - len(self._code)) + len(change.removed) + len(change.added)),
+            (len(self._ids) - len(ids)) / 2,
+        ]
+        kinds = np.zeros(2 * len(KINDS))
+        kinds[KINDS.index(change.kind) + len(KINDS) * self._is_broken] = 1.0
+        return np.concatenate((np.array(numbers), kinds))
+
+    def _neighbours(self, changed: str) -> tuple[float, float, float, float]:
+        """How usual the pairs and triples of neighbours are in the rest of the text: those lost, and those new."""
+        found: list[float] = []
+        for runs, count in (
+            (self._elsewhere.pairs, self._elsewhere.pair),
+            (self._elsewhere.triples, self._elsewhere.triple),
+        ):
+            old, new = runs(self._code), runs(changed)
+            for some in (old - new, new - old):
+                counts = [math.log1p(count(run)) for run in some]  # type: ignore[arg-type]
+                found.append(sum(counts) / len(counts) if counts else 0.0)
+        return found[0], found[1], found[2], found[3]
+
+
+def _unlike(old: Sequence[int], new: Sequence[int]) -> tuple[int, int, Sequence[int]]:
+    """Tokens start..end of the old line and those that take their place."""
+    limit = min(len(old), len(new))
+    start = next((i for i in range(limit) if old[i] != new[i]), limit)
+    num_after = next((i for i in range(limit - start) if old[-1 - i] != new[-1 - i]), limit - start)
+    return start, len(old) - num_after, new[start : len(new) - num_after]
