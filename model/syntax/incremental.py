@@ -23,13 +23,15 @@ MAX_CHANGED_SHARE = 0.5
 # A text with so many broken statements that is so long is parsed almost from scratch at each key: 7 ms for 40 kB.
 MANY_BROKEN = 8
 LONG_BYTES = 10_000
+# What is parsed of it where a line comes or goes: as much as the stop rule looks at (windows.py).
+NUM_ROWS_ABOVE, NUM_ROWS_BELOW = 60, 30
 
 
 class Parsed(NamedTuple):
     """A text, as the parser saw it (UTF-8, "\\n"), and its tree.
 
     `broken_at` = where the first broken statement begins, None in sound code; `is_hopeless` = long and broken in many
-    places.
+    places: then the tree may know the lines around the last change alone.
     """
 
     lines: Sequence[str]
@@ -59,7 +61,7 @@ class Trees:
         if before is not None and before.language == language and before.lines == lines:
             self._newest.move_to_end(key)
             return before
-        parsed = _moved_along(before, lines, language) or parse_lines(lines, language, before)
+        parsed = _followed(before, lines, language) or parse_lines(lines, language, before)
         if parsed is None:
             self.forget(key)
             return None
@@ -106,21 +108,34 @@ def parse_lines(lines: Sequence[str], language: str, before: Parsed | None = Non
     return Parsed(lines, language, source, tree, broken[0].start_byte, is_hopeless)
 
 
-def _moved_along(before: Parsed | None, lines: Sequence[str], language: str) -> Parsed | None:
-    """Where much is broken before the change already: the old tree with its nodes moved, not parsed again.
+def _followed(before: Parsed | None, lines: Sequence[str], language: str) -> Parsed | None:
+    """Where much is broken before the change already: typing in a line moves the nodes of the old tree, and parses
+    nothing; where a line comes or goes the lines around it are parsed.
 
-    Until a line comes or goes, or something changes above or in the first line that is broken: what stands behind that
-    is read from the text anyway (at_cursor.py).
+    Until something changes above or in the first line that is broken: what stands behind that is read from the text
+    anyway (at_cursor.py), but for the header of a block at the cursor (empty_block.py).
     """
-    if before is None or not before.is_hopeless or before.language != language or len(before.lines) != len(lines):
+    if before is None or not before.is_hopeless or before.language != language:
         return None
     assert before.broken_at is not None, "what is hopeless is broken"
     source = _source(lines)
     line_end = before.source.find(b"\n", before.broken_at)
-    if line_end < 0 or not source.startswith(before.source[: line_end + 1]):
+    if line_end < 0 or not source.startswith(before.source[: line_end + 1]) or len(source) > MAX_CHARS:
         return None
-    tree = _edited(before, source)
-    return None if tree is None else before._replace(lines=lines, source=source, tree=tree)
+    if len(before.lines) == len(lines):
+        tree = _edited(before, source)
+        return None if tree is None else before._replace(lines=lines, source=source, tree=tree)
+    tree = _parsed_around(source, num_equal_at_start(before.source, source), language)
+    return before._replace(lines=lines, source=source, tree=tree)
+
+
+def _parsed_around(source: bytes, at: int, language: str) -> tree_sitter.Tree:
+    """The tree of the lines around the byte `at`, in the places that they have in the whole text."""
+    above, below = source[:at].rsplit(b"\n", NUM_ROWS_ABOVE), source[at:].split(b"\n", NUM_ROWS_BELOW)
+    start = len(above[0]) + 1 if len(above) > NUM_ROWS_ABOVE else 0
+    end = len(source) - len(below[-1]) if len(below) > NUM_ROWS_BELOW else len(source)
+    window = tree_sitter.Range(_point(source, start), _point(source, end), start, end)
+    return tree_sitter.Parser(language_of(language), included_ranges=[window]).parse(source)
 
 
 def _source(lines: Sequence[str]) -> bytes:

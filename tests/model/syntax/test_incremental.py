@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.syntax.at_cursor import place_at
+from model.syntax.empty_block import begins_empty_block
 from model.syntax.incremental import MAX_CHARS, MAX_TREES, Trees, num_equal_at_end, num_equal_at_start, parse_lines
 
 SOURCES = {
@@ -122,11 +123,40 @@ def test_typing_behind_much_that_is_broken_parses_nothing(monkeypatch):
         assert parsed.source == "".join(lines).encode()
         assert parsed.tree.root_node.end_byte == len(parsed.source)  # its nodes have moved along
         assert place_at(parsed, row, len(lines[row]) - 1).kind == ("string" if "'" in marker else "code")
-    last = hopeless_lines("b")
-    for others in (["", *last], ["import sys\n", *last[1:]]):  # another line; something above what is broken
-        trees.of("a", others, "python")
-        assert num_parsed
-        num_parsed.clear()
+    trees.of("a", ["import sys\n", *hopeless_lines("b")[1:]], "python")  # something above what is broken
+    assert num_parsed
+
+
+def test_where_a_line_comes_into_much_that_is_broken_only_its_surroundings_are_parsed(monkeypatch):
+    trees, lines = Trees(), hopeless_lines()
+    assert trees.of("a", lines, "python").is_hopeless
+    monkeypatch.setattr("model.syntax.incremental.parse_lines", None)
+    for row in (len(lines) - 1, 200, 200, 30, 3):
+        lines = [*lines[:row], "if é:\n", "    \n", "# why\n", *lines[row:]]
+        parsed = trees.of("a", tuple(lines), "python")
+        assert parsed.source == "".join(lines).encode()
+        (seen,) = parsed.tree.included_ranges
+        assert 30 < parsed.source[seen.start_byte : seen.end_byte].count(b"\n") < 100 or row < 60
+        assert seen.start_point[0] <= row < seen.end_point[0]
+        assert parsed.byte_of(seen.start_point[0], 0) == seen.start_byte
+        assert begins_empty_block(parsed, row + 1)
+        assert not begins_empty_block(parsed, row)
+        assert [place_at(parsed, row + below, 4).kind for below in range(3)] == ["code", "code", "comment"]
+        lines[row + 1] = "    x = '\n"
+        parsed = trees.of("a", tuple(lines), "python")  # typed in a line: nothing is parsed
+        assert parsed.tree.included_ranges[0].start_byte == seen.start_byte
+        assert place_at(parsed, row + 1, 9).kind == "string"
+    for row in (350, 10):
+        lines = [*lines[:row], *lines[row + 2 :]]
+        assert trees.of("a", tuple(lines), "python").source == "".join(lines).encode()
+
+
+def test_what_is_no_longer_broken_is_parsed_whole_again():
+    trees, lines = Trees(), hopeless_lines()
+    assert trees.of("a", lines, "python").is_hopeless
+    parsed = trees.of("a", lines[:1] + lines[-3:], "python")  # the first broken line is gone with the others
+    assert parsed.broken_at is None
+    assert not parsed.is_hopeless
 
 
 def test_an_error_without_a_node():
