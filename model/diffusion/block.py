@@ -9,19 +9,22 @@ Left out: reading the network (reading.py), deciding (unmasking.py, moves.py), a
 from dataclasses import dataclass
 
 from model.diffusion.canvas import capacity_of
-from model.diffusion.policy import Edits
+from model.diffusion.policy import MAX_BLOCK, Edits
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.tokenizer import EOM, MASK
 
 NUM_EDITS = 2
-NUM_INSERTS = 4
+NUM_INSERTS = 6
 INSERT_BUDGET = 16
+DRAFT_INSERT_BUDGET = 48
+"""A docstring or a body that a draft lacks comes through one gap: 47 masks, which a network that knows them all needs
+(measured with one: with 15, two of three such edits were cut short)."""
 
 
 @dataclass(slots=True)
 class Row:
     """One position. `edits_left`, `banned` (the token last removed here, −1 = none) and, for the gap before it,
-    `ins_left` and `ins_next` (masks the next `<ins>` brings: 1, 2, 4, 8) travel with it through all shifts.
+    `ins_left` and `ins_next` (masks the next `<ins>` brings: 1, 2, 4, 8, 16) travel with it through all shifts.
 
     confidence: of a token the model wrote, its probability when written (a second look is asked whether to change a
     visible token, and nearly always says no, so it tells little about the first guess); of a given token, when last
@@ -79,10 +82,11 @@ def make_block(
     begins_canvas: bool = False,
     blank_ids: frozenset[int] = frozenset(),
 ) -> Block:
+    has_draft = any(row.state == DRAFT for row in rows)
     return Block(
         rows=rows,
-        capacity=capacity_of(len(rows)),
-        insert_budget=INSERT_BUDGET + len(rows) // 2,
+        capacity=MAX_BLOCK if has_draft else capacity_of(len(rows)),
+        insert_budget=(DRAFT_INSERT_BUDGET if has_draft else INSERT_BUDGET) + len(rows) // 2,
         prev_locked=prev_locked,
         end_open=end_open,
         begins_canvas=begins_canvas,

@@ -18,7 +18,7 @@ from model.tokenizer import DEL, EOM, INS, MASK
 
 OWN_MAX = 0.1
 """A visible token is edited only if its own probability is below this."""
-MAX_INSERT = 8
+MAX_INSERT = 16
 
 MoveKind = Literal["unmask", "substitute", "delete", "insert", "remask", "end"]
 

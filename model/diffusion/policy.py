@@ -22,7 +22,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     tau_remask: a visible row whose own token has p below it, and no better label, becomes a mask again.
     edits: which edits the checkpoint was trained for; with "none" visible rows are never read again.
     first_block, block: rows of the first masked block and of every other block, at most 64.
-    extra_edit_steps: further steps on a block after its last mask (0 for completions, 4 for edits).
+    extra_edit_steps: further steps on a block after its last mask (0 for completions, 8 for edits).
     max_steps: limit on steps of the whole run; None = none needed, every run ends by itself.
     temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.
     seed: with it, the position and the step, the noise is fixed.

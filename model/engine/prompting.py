@@ -26,7 +26,7 @@ JUMP_STEPS = (16, 8, 4, 2, 1)
 JUMP_COST = 4
 """A jump drops at most one part in so many of what fits."""
 NEAR_STEPS = (8, 4, 2)
-EDIT_STEPS = 4
+EDIT_STEPS = 8
 DEFAULT_MAX_TOKENS = {"line": 64, "node": 128, "eom": 256}
 MAX_CACHED_LINES = 20_000
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kernels.canvas_update import reference
-from model.diffusion.block import Row, asks_of, make_block, make_row, mask_rows
+from model.diffusion.block import NUM_INSERTS, Row, asks_of, make_block, make_row, mask_rows
 from model.diffusion.moves import Move, apply, decide
 from model.diffusion.policy import Policy
 from model.diffusion.reading import Reading
@@ -77,17 +77,17 @@ def test_remask_only_where_no_label_is_sure():
     assert text_of(block) == "a_"
 
 
-def test_the_same_gap_gets_1_2_4_8_masks_and_then_nothing():
+def test_the_same_gap_gets_1_2_4_8_16_16_masks_and_then_nothing():
     block = block_of("a" + "b" * 10)
     block.capacity, block.insert_budget = 64, 100
     counts = []
-    for _ in range(5):
+    for _ in range(7):
         index = next(i for i, row in enumerate(block.rows) if row.token == t("b"))
         # The masks already there are left alone, so that the gap stays the same gap.
         wants = {i: (t("x"), 0.1, 0.0) for i, row in enumerate(block.rows) if row.state == MASKED} | {index: edit(INS)}
         moves, _ = step(block, wants)
         counts += [sum(move.count for move in moves if move.kind == "insert")]
-    assert counts == [1, 2, 4, 8, 0]
+    assert counts == [1, 2, 4, 8, 16, 16, 0]
 
 
 def test_counters_travel_with_their_token_through_shifts():
@@ -96,7 +96,7 @@ def test_counters_travel_with_their_token_through_shifts():
     assert text_of(block) == "bz_d"
     z, d = block.rows[1], block.rows[3]
     assert (z.edits_left, z.banned) == (1, t("c"))
-    assert (d.ins_left, d.ins_next) == (3, 2)
+    assert (d.ins_left, d.ins_next) == (NUM_INSERTS - 1, 2)
     assert block.rows[0] == make_row(t("b"), DRAFT)
 
 
@@ -116,7 +116,7 @@ def test_a_delete_left_of_an_insert_is_one_remask_in_place():
     moves, _ = step(block, {1: edit(DEL), 2: edit(INS)})
     assert text_of(block) == "a_c"
     assert (block.rows[1].banned, block.rows[1].edits_left) == (t("b"), 1)
-    assert block.rows[2].ins_left == 3
+    assert block.rows[2].ins_left == NUM_INSERTS - 1
     assert [move.kind for move in moves] == ["remask", "insert"]
 
 
@@ -130,7 +130,7 @@ def test_a_surplus_mask_left_of_an_insert_stays_and_spends_the_insert():
     block = block_of("_c")
     step(block, {0: (DEL, SURE, 0.0), 1: edit(INS)})
     assert text_of(block) == "_c"
-    assert block.rows[1].ins_left == 3
+    assert block.rows[1].ins_left == NUM_INSERTS - 1
 
 
 @pytest.mark.parametrize("indices", [(0,), (1,)])
@@ -169,7 +169,7 @@ def test_a_full_block_refuses_inserts_and_the_rest_is_clipped():
     block.capacity = 2
     step(block, {1: edit(INS)})
     assert text_of(block) == "ab"
-    assert block.rows[1].ins_left == 4
+    assert block.rows[1].ins_left == NUM_INSERTS
     block.capacity = 4
     block.rows[1].ins_next = 8
     step(block, {1: edit(INS)})

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from model.diffusion.block import DRAFT_INSERT_BUDGET
 from model.diffusion.canvas import draft_canvas, known_length_canvas, masked_canvas, mixed_canvas
 from model.diffusion.labels import align_labels
 from model.diffusion.policy import Policy
@@ -133,6 +134,15 @@ def test_a_network_that_knows_the_labels_reaches_the_text(play, seed):
     assert frames[-1].result.steps <= 9
 
 
+@pytest.mark.parametrize(("num_before", "num_missing", "num_behind"), [(6, 40, 4), (9, 30, 0), (0, 45, 3), (28, 30, 2)])
+def test_a_short_draft_grows_by_a_long_stretch_that_it_lacks(play, num_before, num_missing, num_behind):
+    before, missing, behind = range(100, 100 + num_before), range(200, 200 + num_missing), range(300, 300 + num_behind)
+    policy = Policy(edits="insert-delete", tau_mask=0.5, tau_edit=0.6, tau_remask=0.0, extra_edit_steps=8)
+    text = [*before, *missing, *behind]
+    frames = play(Run(PROMPT, draft_canvas([*before, *behind]), policy), knows_labels([*text, EOM]))
+    assert list(frames[-1].result.ids) == text
+
+
 @pytest.mark.parametrize("num_masks", [1, 5, 16, 30])
 def test_a_hole_of_the_wrong_length_before_locked_text_finds_its_length(play, num_masks):
     hole, locked = list(range(100, 112)), list(range(200, 240))
@@ -196,7 +206,7 @@ def test_an_insatiable_network_is_held_by_its_budgets(play, num_drafts):
     frames = play(_judged(Run(PROMPT, canvas, policy)), insatiable)
     num_rows = num_drafts + 1  # and the end
     inserted = sum(move.count for frame in frames for move in frame.moves if move.kind == "insert")
-    assert 0 < inserted <= 16 + num_rows // 2
+    assert 0 < inserted <= DRAFT_INSERT_BUDGET + num_rows // 2
     assert len(frames[-1].result.ids) == 1 + num_drafts + inserted
     assert max(len(frame.block_ids) for frame in frames) <= 64
 
