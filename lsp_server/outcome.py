@@ -49,6 +49,10 @@ class Reason(Enum):
     SAME_AS_SUFFIX = "The answer only repeated what already follows the cursor."
     REPETITION = "The answer repeated itself over and over."
     MISPLACED_CLAUSE = "The answer was an else, except or finally with nothing above, at its indentation, to belong to."
+    NEXT_EDIT_OFF = "Next edits are switched off: seedling.nextEdit.enable switches them on."
+    NOTHING_FOLLOWS = "No next edit: nothing else in this document follows for certain from the last changes."
+    WOULD_UNDO = "No next edit: the only follow-up would take back what was just changed."
+    REJECTED = "No next edit: what follows from the last changes was dismissed before."
     UNSAFE_TEXT = "The answer held control, invisible or broken characters."
 
     @property
@@ -109,7 +113,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Items, or the reason for none; `detail` may name the limit that was met, never code.
 
     source: who gave the items: the engine; what was offered before and is being typed; the question that was under way
-    already; or what was asked ahead after an acceptance.
+    already; or what was asked ahead after an acceptance. title: what the items do, for people, where that is not plain.
     """
 
     items: tuple[Item, ...] = ()
@@ -117,6 +121,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason | None = None
     detail: str = ""
     figures: Figures | None = None
+    title: str = ""
 
     def __post_init__(self) -> None:
         assert bool(self.items) != (self.reason is not None), "an outcome has items or a reason, never both or neither"

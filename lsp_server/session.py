@@ -16,6 +16,7 @@ from lsp_server.features.lasting import is_ever_asked
 from lsp_server.features.quiet import Asked
 from lsp_server.ignored import ignored
 from lsp_server.in_flight import Flights
+from lsp_server.next_edits import NextEdits
 from lsp_server.notebooks import Notebooks
 from lsp_server.offers import Offers
 from lsp_server.outcome import Outcome, Reason, nothing
@@ -72,6 +73,7 @@ class Session:
         self.type_along = TypeAlong()
         self.flights = Flights()
         self.offers = Offers()
+        self.next_edits = NextEdits()
         self._user: UserSettings | None = None
         self._projects = Projects()
         self._ignored: frozenset[str] = frozenset()
@@ -106,6 +108,8 @@ class Session:
         changed_document = document.changed(changed.changes, changed.version, self.client.encoding)
         self._documents[key] = changed_document
         self.flights.changed(changed_document)
+        is_on = self.settings_for(document.uri).next_edit_enable
+        self.next_edits.changed(document, changed_document, is_on=is_on)
         last = changed.changes[-1].start if changed.changes else None
         self.context.changed(changed_document, None if last is None else last[0])
 
@@ -118,6 +122,7 @@ class Session:
         if document is not None:
             self.flights.cancel(document.uri)
             self.type_along.forget(document.uri)
+            self.next_edits.forget(document.uri)
             self.trees.forget(document.uri)
             self.context.closed(document.uri)
 
@@ -133,21 +138,33 @@ class Session:
         """
         key = document_key(request.uri)
         self._cut(key, Reason.SUPERSEDED)
-        self._num_requests += 1
-        ticket = self._running[key] = Ticket(f"{self._id_prefix}-{self._num_requests}")
+        ticket = self._running[key] = self._ticket()
         self._counts_from_zero |= request.trigger_kind == 0
-        document = self._documents.get(key)
+        arrived = self._look(request)
+        if isinstance(arrived, Snapshot):
+            self.flights.arrived(arrived)
+            self.context.asked(arrived)
+        return ticket, arrived
+
+    def arrive_for_edit(self, request: CompletionRequest) -> tuple[Ticket, Snapshot | Outcome]:
+        """As `arrive`, for a next edit: a request of its own, beside one for ghost text."""
+        ticket, arrived = self._ticket(), self._look(request)
+        if isinstance(arrived, Snapshot):
+            self.next_edits.begin(arrived.document.uri, ticket)
+        return ticket, arrived
+
+    def _ticket(self) -> Ticket:
+        self._num_requests += 1
+        return Ticket(f"{self._id_prefix}-{self._num_requests}")
+
+    def _look(self, request: CompletionRequest) -> Snapshot | Outcome:
+        document = self.document(request.uri)
         if document is None:
-            return ticket, nothing(Reason.NOT_OPEN)
+            return nothing(Reason.NOT_OPEN)
         if request.version is not None and request.version != document.version:
-            return ticket, nothing(Reason.STALE)
+            return nothing(Reason.STALE)
         snapshot = self._snapshot(document, request)
-        refused = self.switches.refusal(document.uri, document.language, snapshot.trigger)
-        if refused is not None:
-            return ticket, refused
-        self.flights.arrived(snapshot)
-        self.context.asked(snapshot)
-        return ticket, snapshot
+        return self.switches.refusal(document.uri, document.language, snapshot.trigger) or snapshot
 
     def _snapshot(self, document: Document, request: CompletionRequest) -> Snapshot:
         lines, encoding = document.lines, self.client.encoding

@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """When an unfinished answer that nobody asked for is cut off."""
     invoked_deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] = 2_000
     """When an unfinished answer that was asked for by hand is cut off."""
+    next_edit_enable: bool = msgspec.field(default=False, name="nextEdit.enable")
+    """Whether the follow-up of your last changes is offered, elsewhere in the same document."""
 
 
 FIELDS: Mapping[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Settings)}
@@ -89,6 +91,10 @@ def parse_settings(*layers: Any, user: Mapping[str, Any] | None = None) -> Parse
     return ParsedSettings(Settings(**_with_users(values, user or {})), remarks)
 
 
+# Off unless somebody wants it, so an editor's default must not take back what the user's file says; and a number.
+_USERS_WORD_COUNTS = ("comments", "confidence", "next_edit_enable")
+
+
 def _with_users(editor: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
     """The user's file wins: VS Code sends every setting, with its default where nobody has set one.
 
@@ -96,7 +102,7 @@ def _with_users(editor: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str,
     """
     merged = dict(editor)
     for name, value in user.items():
-        strict = name in editor and name not in ("comments", "confidence") and STRICTER.get(name)
+        strict = name in editor and name not in _USERS_WORD_COUNTS and STRICTER.get(name)
         merged[name] = strict(editor[name], value) if strict else value
     return merged
 
@@ -116,6 +122,7 @@ STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "context": lambda one, other: min(one, other, key=_NARROWEST_FIRST.index),
     "exclude": _joined,
     "confidence": max,
+    "next_edit_enable": lambda one, other: one and other,
 }
 
 
@@ -132,10 +139,11 @@ def read_values(
     keys of this layer and their types.
     """
     types = {name: field.type for name, field in FIELDS.items()} | dict(more or {})
-    names = {field.encode_name: field.name for field in FIELDS.values()} | {name: name for name in types}
+    names = {spelling: field.name for field in FIELDS.values() for spelling in _spellings(field)}
+    names |= {name: name for name in types}
     values: dict[str, Any] = {}
     remarks: dict[str, str] = {}
-    for key, value in section.items():
+    for key, value in _flat(section, names):
         if key in _FOREIGN_KEYS:
             continue
         subject = naming.format(key=key)
@@ -152,9 +160,25 @@ def read_values(
     return ReadValues(values, remarks)
 
 
+def _spellings(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
+    """`nextEdit.enable` is `next_edit.enable` too; all others have a camelCase and a snake_case spelling."""
+    group, _, last = field.name.rpartition("_")
+    return (field.encode_name, field.name, *([f"{group}.{last}"] if "." in field.encode_name else []))
+
+
+def _flat(section: Mapping[str, Any], names: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    """The keys and values, those of a table that groups settings (`[nextEdit]`) by their whole names."""
+    groups = {name.partition(".")[0] for name in names if "." in name}
+    for key, value in section.items():
+        if key in groups and isinstance(value, dict):
+            yield from ((f"{key}.{inner}", one) for inner, one in value.items())
+        else:
+            yield key, value
+
+
 def field_name(key: str) -> str | None:
     """The name of the field that `key` sets, in either spelling."""
-    return next((name for name, field in FIELDS.items() if key in (name, field.encode_name)), None)
+    return next((name for name, field in FIELDS.items() if key in _spellings(field)), None)
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 Source: LSP 3.18 (`textDocument/inlineCompletion`, text synchronisation, configuration) and the custom methods that
 Copilot's language server made common (`textDocument/didFocus`, `didShowCompletion`, `didPartiallyAcceptCompletion`,
+`copilotInlineEdit`, `didShowInlineEdit`, `notifyRejected`,
 `textDocument.version` and `formattingOptions` in completion requests). Why not lsprotocol's classes: they drop every
 field they do not know, and refuse whole messages for one value: vscode-languageclient 9.x sends VS Code's own
 `triggerKind` (0 or 1), lsprotocol knows 1 and 2, and pygls then never answers the request. Left out: messages that are
@@ -70,6 +71,12 @@ class Feedback(msgspec.Struct, frozen=True):
 
     item_id: str | None
     accepted_units: int | None = None
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """`notifyRejected`: the ids of what was dismissed."""
+
+    item_ids: tuple[str, ...]
 
 
 class ConfigurationChanged(msgspec.Struct, frozen=True):
@@ -173,6 +180,15 @@ def read_feedback(params: Any) -> Feedback:
     return Feedback(first if isinstance(first, str) else None, _optional_int(fields.get("acceptedLength")))
 
 
+def read_next_edit(params: Any, *, by_hand: bool = False) -> CompletionRequest:
+    """Reads a request for the next edit."""
+    return _completion_request(_mapping(params, "params"), 1 if by_hand else 2, {})
+
+
+def read_rejected(params: Any) -> Rejected:
+    return Rejected(tuple(_strings(_optional_mapping(params).get("uuids"))))
+
+
 def read_configuration(params: Any) -> ConfigurationChanged:
     return ConfigurationChanged(_optional_mapping(params).get("settings"))
 
@@ -187,6 +203,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "textDocument/didFocus": read_focused,
     "textDocument/didShowCompletion": read_feedback,
     "textDocument/didPartiallyAcceptCompletion": read_feedback,
+    "textDocument/copilotInlineEdit": read_next_edit,
+    "textDocument/didShowInlineEdit": read_feedback,
+    "notifyRejected": read_rejected,
     "workspace/didChangeConfiguration": read_configuration,
     "workspace/didChangeWatchedFiles": lambda params: None,  # that some changed is enough
 }

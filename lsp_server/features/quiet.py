@@ -149,14 +149,9 @@ def num_words(begun: str) -> int:
     return sum(word.rstrip(".,:;!?'").isalpha() for word in begun.lstrip("\"'`").split())
 
 
-# What holds for a document wherever its cursor stands, and what depends on that.
-DOCUMENT_RULES: tuple[Rule, ...] = (
-    _settings_say_no,
-    _language_is_off,
-    _only_by_hand,
-    _file_is_excluded,
-    _engine_cannot,
-)
+# What holds for a document wherever its cursor stands (without an engine, with one), and what depends on that.
+SWITCH_RULES: tuple[Rule, ...] = (_settings_say_no, _language_is_off, _only_by_hand, _file_is_excluded)
+DOCUMENT_RULES: tuple[Rule, ...] = (*SWITCH_RULES, _engine_cannot)
 PLACE_RULES: tuple[Rule, ...] = (
     _on_an_endless_line,
     _was_undone,
@@ -166,3 +161,5 @@ PLACE_RULES: tuple[Rule, ...] = (
     _mending_a_typo,
     _in_prose,
 )
+# Where nothing follows from the last changes either (next edit): what is deleted or in the middle of a line may do.
+FOLLOW_UP_RULES: tuple[Rule, ...] = (_on_an_endless_line, _was_undone, _in_prose)

@@ -94,8 +94,11 @@ class StatusReporter:
         return report
 
     def _status(self) -> dict[str, Any]:
-        state = self._server.session.engine.state
+        session = self._server.session
+        state = session.engine.state
         status = {"busy": state.kind == "loading", "message": state.sentence, "kind": _KINDS[state.kind]}
+        if session.settings_for(self._uri or "").next_edit_enable:
+            status["nextEdit"] = True  # so that no editor asks at every pause for what is switched off
         refused = self._refusal(self._uri)
         if state.kind != "ready" or refused is None or refused.reason is None or refused.reason not in LASTING:
             return status

@@ -96,6 +96,7 @@ def test_no_value_at_all_loosens(tmp_path: Path) -> None:
         "confidence": (0.0, 0.5, 1.0),
         "exclude": ((), ("a",)),
         "languages_off": ((), ("a",)),
+        "next_edit_enable": (True, False),
     }
     assert values.keys() == STRICTER.keys()
     for name, choices in values.items():

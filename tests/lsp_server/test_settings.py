@@ -64,3 +64,28 @@ def test_both_spellings_are_one_key():
 
 def test_other_clients_keys_are_not_worth_a_word():
     assert parse_settings({"editorInfo": {"name": "Neovim"}}).remarks == {}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"nextEdit.enable": True},
+        {"nextEdit": {"enable": True}},
+        {"next_edit": {"enable": True}},
+        {"next_edit.enable": True},
+        {"next_edit_enable": True},
+        {"seedling": {"nextEdit": {"enable": True}}},
+    ],
+)
+def test_settings_of_a_group_are_written_as_one_key_or_as_a_table(layer):
+    assert parse_settings(layer) == ParsedSettings(Settings(next_edit_enable=True), {})
+
+
+def test_a_wrong_key_in_a_group_is_named_whole():
+    remarks = parse_settings({"nextEdit": {"enabel": True}}).remarks
+    assert "nextEdit.enable" in remarks["nextEdit.enabel"]
+
+
+def test_an_editors_default_does_not_switch_off_what_the_users_file_switches_on():
+    parsed = parse_settings({"nextEdit.enable": False}, user={"next_edit_enable": True})
+    assert parsed.settings.next_edit_enable
