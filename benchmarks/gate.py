@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.header import print_header
 from benchmarks.options import line_arguments, rounded, run
-from lsp_server.features.gate import certainty
+from lsp_server.features.gate import AGREEMENT, Weights, Witness, certainty
 from lsp_server.settings import Settings
 from model.evaluation.options import EvalError, load_model
 
@@ -37,6 +37,9 @@ AIM = 2.0
 MEAN_UNTIL_NOW = 0.4
 THRESHOLDS = (0.0, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 NUM_SAMPLES = 1000
+MIN_TOLD = 20
+RIDGE = 1.0
+NUM_NEWTON_STEPS = 30
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -57,7 +60,8 @@ class Tried(msgspec.Struct, frozen=True):
     least_p: float
     first_p: float
     entropy: float
-    agrees: bool | None = None
+    forwards: int = 0
+    witness: Witness | None = None
 
 
 Score = Callable[[Tried], float]
@@ -66,7 +70,7 @@ Score = Callable[[Tried], float]
 def gates() -> dict[str, Score]:
     """The shipped gate first; the last one is a floor that knows nothing of the model."""
     return {
-        "whole text, witness": lambda tried: certainty(tried.confidence, tried.num_tokens, agrees=tried.agrees),
+        "whole text, witness": lambda tried: certainty(tried.confidence, tried.num_tokens, tried.witness),
         "whole text": lambda tried: certainty(tried.confidence, tried.num_tokens),
         "mean of the tokens": lambda tried: tried.confidence,
         "least token": lambda tried: tried.least_p,
@@ -120,6 +124,31 @@ def ratio_interval(tries: Sequence[Tried], score: Score, threshold: float) -> tu
     ratios = (right_shown_S / np.maximum(shown_S, 1)) / np.maximum(right_S / proposed_S, 1e-9)
     low, high = np.percentile(ratios, (2.5, 97.5))
     return float(low), float(high)
+
+
+def fitted(tries: Sequence[Tried]) -> Weights | None:
+    """The weights of the regression where a similar line says the same (lsp_server/features/gate.py), from these
+    proposals; None where too few have such a line.
+    """
+    told = [t for t in tries if t.outcome == "proposed" and t.witness is not None and t.witness.agrees]
+    if len(told) < MIN_TOLD:
+        return None
+    rows_N4 = np.array(
+        [
+            [1.0, certainty(t.confidence, t.num_tokens) ** 0.5, t.witness.likeness, t.witness.agreeing]
+            for t in told
+            if t.witness is not None
+        ]
+    )
+    right_N = np.array([t.is_right for t in told], np.float64)
+    # Newton's method for the logistic loss; the ridge keeps the weights finite where few rows decide.
+    ridge_4, weights_4 = np.array([0.0, RIDGE, RIDGE, RIDGE]), np.zeros(4)
+    for _ in range(NUM_NEWTON_STEPS):
+        p_N = 1 / (1 + np.exp(-rows_N4 @ weights_4))
+        slope_4 = rows_N4.T @ (right_N - p_N) - ridge_4 * weights_4
+        bend_44 = (rows_N4 * (p_N * (1 - p_N))[:, None]).T @ rows_N4 + np.diag(ridge_4 + 1e-6)
+        weights_4 += np.linalg.solve(bend_44, slope_4)
+    return Weights(*map(float, weights_4))
 
 
 def calibrated(tries: Sequence[Tried], score: Score, aim: float) -> float | None:
@@ -212,7 +241,16 @@ def report(tries: Sequence[Tried]) -> dict:
         if not all(halves):
             raise EvalError("these shards do not hold both the projects to calibrate on and others to test on")
         result[group] = _report_group(group, *halves)
+    told = fitted(tries)
+    if told is not None:
+        print("where a similar line says the same, fitted on all: " + _words(told))
+        print(f"{'':24}shipped (lsp_server/features/gate.py): " + _words(AGREEMENT))
+        result["agreement"] = msgspec.to_builtins(told)
     return result
+
+
+def _words(weights: Weights) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in msgspec.to_builtins(weights).items())
 
 
 def _report_group(group: str, calibration: list[Tried], test: list[Tried]) -> dict:

@@ -14,9 +14,10 @@ import msgspec
 import torch
 
 from benchmarks.writers import as_in_engine
+from lsp_server.context.line_index import LineIndex
 from lsp_server.engine_link import EngineState
 from lsp_server.features.complete import plan_completion, surroundings
-from lsp_server.features.gate import agreement
+from lsp_server.features.gate import Witness, witness
 from lsp_server.outcome import Outcome, Reason
 from lsp_server.positions import Position
 from lsp_server.settings import Settings
@@ -52,7 +53,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
     is_exact: the cursor's line with the text in it is the true line, blanks at its end aside. confidence, num_tokens,
     end and forwards are the engine's (`api.Done`). is_guessed: the server had a guess;
-    agrees: as in the gate (lsp_server/features/gate.py).
+    witness: as in the gate (lsp_server/features/gate.py).
     """
 
     outcome: str
@@ -64,7 +65,7 @@ class Proposal(msgspec.Struct, frozen=True):
     forwards: int = 0
     tokens: Tokens | None = None
     is_guessed: bool = False
-    agrees: bool | None = None
+    witness: Witness | None = None
 
 
 def snapshot_at(place: Place) -> Snapshot:
@@ -89,10 +90,17 @@ class Proposer:
         self._caches = PrefixCache(preset.network, capacity=capacity, device=weight.device, dtype=weight.dtype)
         self._banned_V = ~allowed_labels(preset.network.vocab_size)[CLEAN].to(weight.device)
 
-    def propose(self, place: Place, *, snippets: Sequence[api.Snippet] = (), guesses: bool = True) -> Proposal:
+    def propose(
+        self,
+        place: Place,
+        *,
+        snippets: Sequence[api.Snippet] = (),
+        others: LineIndex | None = None,
+        guesses: bool = True,
+    ) -> Proposal:
         """The server's proposal at the place. guesses: as the server makes them, or none."""
         snapshot = snapshot_at(place)
-        question = plan_completion(snapshot, self._settings, self._engine, "benchmark")
+        question = plan_completion(snapshot, self._settings, self._engine, "benchmark", others=others)
         if isinstance(question, Outcome):
             return Proposal(question.name)
         request = question.request
@@ -117,8 +125,8 @@ class Proposer:
             end=result.reason,
             forwards=result.forwards,
             tokens=self._read(prepared, result),
-            is_guessed=guesses and bool(question.similar),
-            agrees=agreement(text, question.similar),
+            is_guessed=guesses and question.similar is not None,
+            witness=witness(text, question.similar) if guesses else None,
         )
 
     def _write(self, request: api.DenoiseRequest, prepared: Prepared) -> tuple[Result, str]:

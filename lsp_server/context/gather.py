@@ -23,9 +23,10 @@ from lsp_server.context.budget import Budget, shown_path
 from lsp_server.context.continuation import best_matches, names_of, query_names, weights_of
 from lsp_server.context.exclude import MAX_LINE_CHARS
 from lsp_server.context.files import ProjectFiles
+from lsp_server.context.line_index import LineIndex
 from lsp_server.context.near import best_windows, hits_of, names_near, rarity, window_at
 from lsp_server.context.reach import Reach, reached
-from lsp_server.context.scene import Scene
+from lsp_server.context.scene import Findings, Scene
 from lsp_server.context.texts import Origin, Text, texts_of
 from lsp_server.context.window import prompt_window
 from lsp_server.positions import without_end
@@ -59,9 +60,18 @@ class Candidate(msgspec.Struct, frozen=True):
 
 def gather(scene: Scene, files: ProjectFiles | None, reach: Reach | None = None) -> tuple[api.Snippet, ...]:
     """The snippets for a scene. `reach` keeps definitions between calls."""
+    return gather_all(scene, files, reach or Reach()).snippets
+
+
+def gather_all(scene: Scene, files: ProjectFiles | None, reach: Reach) -> Findings:
+    """The snippets for a scene, and all lines that they could have been cut from, but for the document's own."""
     if scene.settings.context == "none" or scene.budget.num_snippets < 1:
-        return ()
-    return choose(scene, texts_of(scene, files), reach or Reach())
+        return Findings()
+    texts = texts_of(scene, files)
+    whole = [text for text in texts if text.origin not in ("own", "recent")]
+    paths = {text.path for text in whole}
+    chunks = [text for text in texts if text.origin == "recent" and text.path not in paths]
+    return Findings(choose(scene, texts, reach), LineIndex(text.lines for text in (*whole, *chunks)))
 
 
 def choose(scene: Scene, texts: list[Text], reach: Reach) -> tuple[api.Snippet, ...]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lsp_server.context.budget import shown_path, snippet_budget
+from lsp_server.context.line_index import LineIndex
 from lsp_server.context.ring import Chunk, chunk_around, with_chunk
-from lsp_server.context.scene import Scene
+from lsp_server.context.scene import Findings, Scene
 from lsp_server.context.window import prompt_window
 from lsp_server.positions import Position, without_end
 from lsp_server.settings import Settings
@@ -53,7 +54,7 @@ class _Spot:
     def __init__(self, row: int) -> None:
         self.row = row
         self.edited_s = float("-inf")
-        self.snippets: tuple[api.Snippet, ...] = ()
+        self.found = Findings()
         self.gathered_row: int | None = None
         self.gathered_by: View | None = None
         self.asked: Snapshot | None = None
@@ -143,17 +144,25 @@ class LiveContext:
 
     def snippets_for(self, snapshot: Snapshot) -> tuple[api.Snippet, ...]:
         """What there is for a request, without what has come into the prompt's own window meanwhile."""
-        spot = self._spots.get(snapshot.document.uri)
         view = self._view(snapshot.document.uri)
-        # What was gathered by other settings or for other folders may hold what these exclude.
-        if spot is None or view.capabilities is None or spot.gathered_by != view:
-            return ()
+        snippets = self._found_by(view, snapshot).snippets
         own = shown_path(snapshot.path)
-        if all(snippet.path != own for snippet in spot.snippets):
-            return spot.snippets
+        if view.capabilities is None or all(snippet.path != own for snippet in snippets):
+            return snippets
         prompt = prompt_window(snapshot, view.capabilities.context_tokens)
         window = prompt.prefix + prompt.line + prompt.tail + prompt.suffix
-        return tuple(snippet for snippet in spot.snippets if snippet.path != own or snippet.text not in window)
+        return tuple(snippet for snippet in snippets if snippet.path != own or snippet.text not in window)
+
+    def lines_for(self, snapshot: Snapshot) -> LineIndex | None:
+        """The lines of the other texts, as they were in the last pause."""
+        return self._found_by(self._view(snapshot.document.uri), snapshot).lines
+
+    def _found_by(self, view: View, snapshot: Snapshot) -> Findings:
+        spot = self._spots.get(snapshot.document.uri)
+        # What was gathered by other settings or for other folders may hold what these exclude.
+        if spot is None or view.capabilities is None or spot.gathered_by != view:
+            return Findings()
+        return spot.found
 
     # How it comes about
 
@@ -219,11 +228,12 @@ class LiveContext:
             folders=view.folders,
             settings=view.settings,
         )
-        snippets = await asyncio.to_thread(_gather_in_thread, self._bench, scene)
+        found = await asyncio.to_thread(_gather_in_thread, self._bench, scene)
         is_same = self._spots.get(uri) is spot and self._documents.get(uri) is document
         if is_same:  # after an edit meanwhile the next pause gathers again
-            spot.snippets, spot.gathered_row, spot.gathered_by = snippets, row, view
-            log.info("context: %d snippets, %d characters", len(snippets), sum(len(one.text) for one in snippets))
+            spot.found, spot.gathered_row, spot.gathered_by = found, row, view
+            num_chars, num_lines = sum(len(one.text) for one in found.snippets), len(found.lines or ())
+            log.info("context: %d snippets, %d characters, %d lines", len(found.snippets), num_chars, num_lines)
 
 
 class _Bench:
@@ -235,11 +245,11 @@ class _Bench:
         self.files_by: tuple[str, tuple[str, ...], tuple[str, ...], int] | None = None
 
 
-def _gather_in_thread(bench: _Bench, scene: Scene) -> tuple[api.Snippet, ...]:
+def _gather_in_thread(bench: _Bench, scene: Scene) -> Findings:
     # Grammars and patterns of ignore files cost some 50 ms to import: here, where nobody waits for them.
     if bench.reach is None:
         bench.reach = importlib.import_module("lsp_server.context.reach").Reach()
-    return importlib.import_module("lsp_server.context.gather").gather(scene, _files_of(bench, scene), bench.reach)
+    return importlib.import_module("lsp_server.context.gather").gather_all(scene, _files_of(bench, scene), bench.reach)
 
 
 def _files_of(bench: _Bench, scene: Scene) -> "ProjectFiles | None":

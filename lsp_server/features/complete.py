@@ -7,12 +7,13 @@ or says why there are none. Source: Copilot's ghostText.ts. Left out: when to st
 
 import msgspec
 
+from lsp_server.context.line_index import LineIndex
 from lsp_server.context.window import prompt_window
 from lsp_server.engine_link import EngineState
-from lsp_server.features.gate import agreement, certainty
+from lsp_server.features.gate import certainty, witness
 from lsp_server.features.one_or_many_lines import is_line_completion
 from lsp_server.features.quiet import Asked, why_quiet
-from lsp_server.features.similar_line import rest_of_similar_line
+from lsp_server.features.similar_line import Similar, similar_line
 from lsp_server.outcome import Figures, Item, Outcome, Reason, Source, nothing
 from lsp_server.positions import Position, without_end
 from lsp_server.settings import Settings
@@ -31,12 +32,12 @@ ALTERNATIVE_TOP_P = 0.9
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What the engine is asked. similar: the rest of a line that begins like the cursor's (similar_line.py), empty
-    where there is none: looked for once, it is the request's guess and the gate's second witness.
+    """What the engine is asked. similar: a line that begins like the cursor's (similar_line.py): looked for once, it is
+    the request's guess and the gate's second witness.
     """
 
     request: api.DenoiseRequest
-    similar: str = ""
+    similar: Similar | None = None
 
 
 def plan_completion(
@@ -45,10 +46,11 @@ def plan_completion(
     engine: EngineState,
     request_id: str,
     snippets: tuple[api.Snippet, ...] = (),
+    others: LineIndex | None = None,
 ) -> Question | Outcome:
     """The question for `snapshot`, or the outcome that says why there is none."""
     refused = why_quiet(Asked(snapshot, settings, engine))
-    return build_question(snapshot, settings, engine, request_id, snippets) if refused is None else refused
+    return build_question(snapshot, settings, engine, request_id, snippets, others) if refused is None else refused
 
 
 def build_question(
@@ -57,16 +59,17 @@ def build_question(
     engine: EngineState,
     request_id: str,
     snippets: tuple[api.Snippet, ...] = (),
+    others: LineIndex | None = None,
 ) -> Question:
-    """The question for `snapshot`, which nothing refuses."""
+    """The question for `snapshot`, which nothing refuses. others: the lines of the texts that were gathered."""
     assert engine.capabilities is not None, "why_quiet refuses what no engine can answer"
     automatic = snapshot.trigger == "automatic"
     prompt = prompt_window(snapshot, engine.capabilities.context_tokens)
-    similar = rest_of_similar_line(snapshot)
+    similar = similar_line(snapshot, others)
     request = api.DenoiseRequest(
         id=request_id,
         prompt=msgspec.structs.replace(prompt, snippets=snippets),
-        canvas=(api.Masked(guess=similar),),
+        canvas=(api.Masked(guess="" if similar is None else similar.rest),),
         stop="line" if is_line_completion(snapshot, settings, engine.capabilities) else "node",
         deadline_ms=settings.automatic_deadline_ms if automatic else settings.invoked_deadline_ms,
     )
@@ -113,8 +116,7 @@ def shape_completion(done: api.Done, snapshot: Snapshot, settings: Settings, que
     if isinstance(shaped, tuple):
         return nothing(shaped[0], shaped[1], figures)
     # Asked for by hand, any answer is better than none; unasked, a doubtful one is an interruption.
-    agrees = agreement(shaped.text, question.similar)
-    certain = certainty(done.confidence, done.num_tokens, agrees=agrees)
+    certain = certainty(done.confidence, done.num_tokens, witness(shaped.text, question.similar))
     if snapshot.trigger == "automatic" and certain < settings.confidence:
         return nothing(Reason.LOW_CONFIDENCE, f"{certain:.2f}", figures)
     item = _item(snapshot, question.request.id, shaped.text, shaped.num_replaced)

@@ -67,8 +67,9 @@ async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outco
         answered = await _join(session, ticket, snapshot) or await _pause(session, ticket)
         if answered is not None:
             return answered
-    question = build_question(snapshot, settings, engine, ticket.id, session.context.snippets_for(snapshot))
-    broken = session.type_along.broken_at(snapshot) if unasked and not question.similar else None
+    snippets, others = session.context.snippets_for(snapshot), session.context.lines_for(snapshot)
+    question = build_question(snapshot, settings, engine, ticket.id, snippets, others)
+    broken = session.type_along.broken_at(snapshot) if unasked and question.similar is None else None
     question = question if broken is None else with_guess(question, guess_after(*broken))
     flight = session.flights.start(snapshot, ask_engine(session, snapshot, question))
     outcome = await session.unless_cut(ticket, flight.wait())

@@ -76,7 +76,8 @@ async def prefetch(session: Session, offer: Offer) -> None:
         if session.switches.refusal(uri, snapshot.document.language, snapshot.trigger) is not None:
             return
         settings, snippets = session.settings_for(uri), session.context.snippets_for(snapshot)
-        plan = plan_completion(snapshot, settings, session.engine.state, f"{offer.item.id}-next", snippets)
+        others = session.context.lines_for(snapshot)
+        plan = plan_completion(snapshot, settings, session.engine.state, f"{offer.item.id}-next", snippets, others)
         if isinstance(plan, Outcome):
             return
         flight = session.flights.start(snapshot, ask_engine(session, snapshot, plan, prefetched=True))

@@ -10,6 +10,7 @@ from benchmarks.gate import (
     area,
     calibrated,
     characters_saved,
+    fitted,
     gates,
     places_of,
     ratio_interval,
@@ -17,6 +18,7 @@ from benchmarks.gate import (
     shown_at,
     typed_up_to,
 )
+from lsp_server.features.gate import Witness, agreed
 from model.evaluation.decode import Place
 
 TEXT = "import os\n\n\ndef total(prices):\n" + "".join(f"    value_{i} = prices[{i}]\n" for i in range(40))
@@ -79,7 +81,9 @@ def test_the_area_is_the_chance_that_right_ranks_above_wrong():
 def test_the_shipped_gate_prefers_short_answers_that_are_as_sure():
     score = next(iter(gates().values()))
     assert score(tried(0.8, True, num_tokens=2)) > score(tried(0.8, True, num_tokens=9))
-    assert score(tried(0.8, True, agrees=True)) > score(tried(0.8, True)) > score(tried(0.8, True, agrees=False))
+    other = Witness(agrees=False, likeness=0.9, agreeing=1.0)
+    same = msgspec.structs.replace(other, agrees=True)
+    assert score(tried(0.3, True, witness=same)) > score(tried(0.3, True)) > score(tried(0.3, True, witness=other))
 
 
 def test_the_interval_holds_the_ratio_and_knows_that_keystrokes_of_a_line_belong_together():
@@ -149,3 +153,15 @@ def test_without_data_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["gate"])
     assert run(main) == 2
     assert "--shards" in capsys.readouterr().err
+
+
+def test_the_fit_finds_how_likely_a_similar_line_is_right():
+    alike = [tried(0.2, n % 10 != 0, witness=Witness(True, 0.9, 1.0)) for n in range(100)]
+    unlike = [tried(0.2, n % 10 == 0, witness=Witness(True, 0.1, 1.0)) for n in range(100)]
+    other = [tried(0.2, True, witness=Witness(False, 0.1, 1.0))] * 50  # says something else: no part of the fit
+    weights = fitted([*alike, *unlike, *other])
+    assert weights is not None
+    assert agreed(Witness(True, 0.9, 1.0), 0.2, weights) == pytest.approx(0.9, abs=0.08)
+    assert agreed(Witness(True, 0.1, 1.0), 0.2, weights) == pytest.approx(0.1, abs=0.08)
+    assert fitted([tried(0.9, True, witness=Witness(True, 1.0, 1.0))] * 100) is not None  # nothing wrong: still finite
+    assert fitted(alike[:5]) is None

@@ -49,7 +49,7 @@ class Desk:
         return self.context.snippets_for(self.snapshot(uri, row))
 
     async def until(self, condition) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.01)
 
@@ -67,6 +67,18 @@ async def test_an_open_document_is_quoted_in_another(desk):
     assert desk.snippets(HERE) == ()  # a request takes what is there, and waits for nothing
     await desk.until(lambda: desk.snippets(HERE))
     assert desk.snippets(HERE) == (api.Snippet("price.py", DEFINITION),)
+
+
+async def test_the_lines_of_other_documents_are_there_after_a_pause_but_not_the_documents_own(desk):
+    desk.open(PRICE, DEFINITION)
+    desk.open(HERE, CODE)
+    assert desk.context.lines_for(desk.snapshot(HERE)) is None
+    await desk.until(lambda: desk.snippets(HERE))
+    lines = desk.context.lines_for(desk.snapshot(HERE))
+    assert [there[row] for there, row in lines.beginning_with("def ")] == [DEFINITION.splitlines(keepends=True)[0]]
+    # What was gathered by other settings may hold what these exclude.
+    desk.view = msgspec.structs.replace(desk.view, settings=Settings(context="none"))
+    assert desk.context.lines_for(desk.snapshot(HERE)) is None
 
 
 async def test_snippets_stay_while_one_types_and_change_in_the_pause():

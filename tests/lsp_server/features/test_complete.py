@@ -214,7 +214,7 @@ def test_a_guess_is_the_beginning_of_the_hole():
     assert with_guess(question, "") is question
     guessed = with_guess(question, "foo(")
     assert guessed.request.canvas == (api.Masked(guess="foo("),)
-    assert guessed.similar == ""  # the gate has no second witness in it
+    assert guessed.similar is None  # the gate has no second witness in it
 
 
 def test_a_similar_line_is_the_first_guess_but_none_for_alternatives():
@@ -227,12 +227,12 @@ def test_a_similar_line_is_the_first_guess_but_none_for_alternatives():
 def test_the_similar_line_is_looked_for_once_and_is_the_gates_witness_too(monkeypatch):
     snapshot = marked("total = sum(prices)\n\ntotal = |\n")
     question = question_at(snapshot)
-    monkeypatch.setattr(complete, "rest_of_similar_line", None)
+    monkeypatch.setattr(complete, "similar_line", None)
 
     def confidence(text: str, question: Question) -> float:
         done = msgspec.structs.replace(DONE, text=text, confidence=0.81)
         return shape_completion(done, snapshot, Settings(), question).items[0].confidence
 
-    alone = msgspec.structs.replace(question, similar="")
-    assert confidence("sum(prices)", question) > confidence("sum(prices)", alone) == pytest.approx(0.81)
+    alone = msgspec.structs.replace(question, similar=None)
+    assert confidence("sum(prices)", question) != confidence("sum(prices)", alone) == pytest.approx(0.81)
     assert confidence("max(prices)", question) < confidence("max(prices)", alone)

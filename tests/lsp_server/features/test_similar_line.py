@@ -2,7 +2,8 @@
 
 import pytest
 
-from lsp_server.features.similar_line import rest_of_similar_line
+from lsp_server.context.line_index import MAX_ALIKE, LineIndex
+from lsp_server.features.similar_line import Similar, similar_line
 from lsp_server.positions import Position
 from lsp_server.snapshot import Snapshot, open_document
 
@@ -22,16 +23,22 @@ def put(key, value):
 """
 
 
-def rest(marked: str) -> str:
+def found(marked: str, *others: str) -> Similar | None:
     before, _, after = marked.partition("|")
     lines = before.split("\n")
     document = open_document("file:///p/a.py", "python", 1, before + after)
     cursor = Position(len(lines) - 1, len(lines[-1]))
-    return rest_of_similar_line(Snapshot(document=document, cursor=cursor, path="a.py"))
+    index = LineIndex(tuple(text.splitlines(keepends=True)) for text in others) if others else None
+    return similar_line(Snapshot(document=document, cursor=cursor, path="a.py"), index)
+
+
+def rest(marked: str, *others: str) -> str:
+    similar = found(marked, *others)
+    return "" if similar is None else similar.rest
 
 
 @pytest.mark.parametrize(
-    ("typed", "found"),
+    ("typed", "expected"),
     [
         ("def pop(key):\n    if key not|", " in store:\n"),
         ("def pop(key):\n    if key not in store:\n        raise |", "KeyError(key)\n"),  # the line above decides
@@ -41,8 +48,9 @@ def rest(marked: str) -> str:
         ("def pop(key):\n    if key not in store:\n\n        r|", "aise KeyError(key)\n"),
     ],
 )
-def test_the_rest_of_the_most_similar_line(typed, found):
-    assert rest(STORE + typed) == found
+def test_the_rest_of_the_most_similar_line(typed, expected):
+    assert rest(STORE + typed) == expected
+    assert rest(typed, "import os\n", STORE) == expected  # in another file as in this one
 
 
 @pytest.mark.parametrize(
@@ -79,3 +87,28 @@ def test_long_lines_and_documents_are_bounded():
     assert rest("data = |\ndata = [" + "0, " * 200 + "]\n") == ""
     far = "total = sum(prices)\n" + "x\n" * 10_500 + "total = |"
     assert rest(far) == ""
+
+
+def test_lines_of_this_document_are_nearer():
+    other = "    raise KeyError(name)\n"
+    assert rest("raise KeyError(key)\n\nraise |", other) == "KeyError(key)\n"
+    assert rest("raise |", other) == "KeyError(name)\n"
+    # But where the line above is more alike elsewhere, that counts.
+    assert rest("f(1)\nreturn one\n\ng(2)\nreturn |", "g(2)\nreturn two\n") == "two\n"
+
+
+def test_how_much_alike_the_places_are():
+    same = found(STORE + "def get(key):\n    if key not in store:\n        raise |")
+    other = found(STORE + "import os\n\n\nclass A:\n        raise |")
+    assert same is not None
+    assert other is not None
+    assert 1 >= same.likeness > 0.7 > 0.5 > other.likeness >= 0
+    assert same.agreeing == 0.5
+    alone = found("a = sum(prices)\n\na = |")
+    assert alone is not None
+    assert (alone.likeness, alone.agreeing) == (0.0, 1.0)
+
+
+def test_what_too_many_lines_begin_with_says_nothing():
+    assert rest("total = |", "total = 1\n" * MAX_ALIKE) == "1\n"
+    assert rest("total = |", "total = 1\n" * (MAX_ALIKE + 1)) == ""
