@@ -1,14 +1,15 @@
 """`seedling eval fix`: repair of a place that is given, as when a diagnostic names it.
 
-The faulty line (or lines) stands as a draft, the rest of the file is the prompt, and the model edits. With --data:
-HumanEvalFix, QuixBugs (tests, in the sandbox) or DebugBench's single faults that do not parse (right text and parse
-rate). With --shards: held-out lines with one known fault, by kind, and the same lines without it, which should stay as
-they are. Every number stands beside its floor, the unchanged code. Source: this project's own protocol, data sets as
-in fix_data.py. Left out: finding the place (mend.py), several samples a task (pass@k needs k of them).
+Exactly what the engine does with named rows (model/mending); beside it the block sampler alone, which edits the place
+as a draft, and the unchanged code. With --data: HumanEvalFix, QuixBugs (tests, in the sandbox) or DebugBench's single
+faults that do not parse (right text and parse rate). With --shards: held-out lines with one known fault, by kind, and
+the same lines without it, which should stay as they are. Source: this project's own protocol, data sets as in
+fix_data.py. Left out: finding the place (mend.py), several samples a task (pass@k needs k of them).
 """
 
 import argparse
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from model.evaluation.decode import Decoder, Place
     from model.evaluation.faults import Fault
     from model.evaluation.fix_data import Task
+    from model.mending.reader import Reader
+    from model.mending.repair import Mender
+
+Repair = Callable[["Place", str], tuple[str, int]]
+"""What becomes of a draft at a place, and the passes it took."""
 
 DATA = "humanevalpack/humanevalpack-python.jsonl"
 NUM_FAULTS = 480
@@ -46,16 +52,18 @@ def run(args: argparse.Namespace) -> int:
     from model.evaluation.fix_data import fix_tasks
     from model.evaluation.heldout_places import heldout_documents
 
-    decoder = Decoder(checkpoint)
+    sampler = by_sampler(Decoder(checkpoint))
+    mender = mender_of(checkpoint, args)
+    repair = sampler if mender is None else by_mender(mender)
     if args.shards is not None:
         num = NUM_FAULTS if args.limit is None else args.limit
         faults = make_faults(list(heldout_documents(path)), num=num, seed=SEED)
         if not faults:
             raise EvalError(f"no fault can be made in the held-out text of {path}")
-        table, result = score_faults(decoder, faults)
+        table, result = score_faults(repair, faults, sampler)
     else:
         name, tasks = fix_tasks(path, args.limit)
-        table, result = score_tasks(decoder, name, tasks)
+        table, result = score_tasks(repair, name, tasks, sampler)
     return report(table, about(checkpoint, args) | result, args)
 
 
@@ -87,32 +95,93 @@ def about(checkpoint: "Checkpoint", args: argparse.Namespace) -> dict:
     }
 
 
-def repaired(decoder: "Decoder", place: "Place", draft: str) -> tuple[str, int]:
-    """The text at the place after the model's edits and the passes it took; a draft that does not fit stays (0)."""
+def mender_of(checkpoint: "Checkpoint", args: argparse.Namespace) -> "Mender | None":
+    """What repairs with the calibration beside the checkpoint's weights; None if there is none: then the engine, too,
+    leaves named rows to the sampler.
+    """
+    from model.checkpoints.load import default_checkpoint
+    from model.mending.ranking import load_calibration
+    from model.mending.repair import Mender
+
+    calibration = load_calibration(args.model or default_checkpoint())
+    return None if calibration is None else Mender(reader_of(checkpoint), calibration)
+
+
+def reader_of(checkpoint: "Checkpoint") -> "Reader":
+    """The checkpoint as the engine would have it repair: weights packed where that helps, the engine's prompts."""
+    from model.engine.prompting import LineEncoder
+    from model.engine.repairs import prompts
+    from model.mending.reader import Reader
+    from model.network.packed import can_pack, pack_weights
+
+    if can_pack(checkpoint.network):
+        pack_weights(checkpoint.network)
+    encoder = LineEncoder(checkpoint.tokenizer)
+    return Reader(checkpoint, prompts(checkpoint, encoder), encoder)
+
+
+def by_sampler(decoder: "Decoder") -> Repair:
+    """The block sampler edits the draft; one that does not fit stays (0 passes)."""
     from model.engine.runner import BadRequest
 
-    try:
-        answer = decoder.repair(place, draft)
-    except BadRequest as error:
-        if error.code != "too_long":
-            raise
-        return draft, 0
-    return answer.text, answer.forwards
+    def repair(place: "Place", draft: str) -> tuple[str, int]:
+        try:
+            answer = decoder.repair(place, draft)
+        except BadRequest as error:
+            if error.code != "too_long":
+                raise
+            return draft, 0
+        return answer.text, answer.forwards
+
+    return repair
 
 
-def score_faults(decoder: "Decoder", faults: Sequence["Fault"]) -> tuple[list[tuple[str, str]], dict]:
-    """Table and result of known faults: exact repairs by kind, and how many clean lines are left alone."""
-    answers = [repaired(decoder, fault.place, fault.draft) for fault in watched(faults, "faults")]
-    kept = [
-        repaired(decoder, fault.place, fault.place.gold)[0] == fault.place.gold
-        for fault in watched(faults, "clean lines")
-    ]
+def by_mender(mender: "Mender") -> Repair:
+    """The surest repair of the draft's rows."""
+    from model.mending.text_view import TextView
+
+    def repair(place: "Place", draft: str) -> tuple[str, int]:
+        num_forwards = mender.reader.num_forwards
+        view = TextView(place.path, place.before + draft + place.after)
+        first = place.before.count("\n")
+        found = [
+            finding
+            for finding in mender.fix(view, first, first + draft.count("\n"))
+            if len(place.before) <= finding.start and finding.end <= len(place.before) + len(draft)
+        ]
+        text = draft
+        if found:
+            text = max(found, key=lambda finding: finding.confidence).applied(view.text)
+            text = text[len(place.before) : len(text) - len(place.after)]
+        return text, mender.reader.num_forwards - num_forwards
+
+    return repair
+
+
+def score_faults(
+    repair: Repair, faults: Sequence["Fault"], sampler: Repair | None = None
+) -> tuple[list[tuple[str, str]], dict]:
+    """Table and result of known faults: exact repairs by kind, and how many clean lines are left alone.
+
+    sampler: a second one, of which only the sums are shown.
+    """
+    begun = time.perf_counter()
+    answers = [repair(fault.place, fault.draft) for fault in watched(faults, "faults")]
+    milliseconds = 1000 * (time.perf_counter() - begun) / len(answers)
+    kept = [repair(fault.place, fault.place.gold)[0] == fault.place.gold for fault in watched(faults, "clean lines")]
     exact = [text == fault.place.gold for fault, (text, _) in zip(faults, answers, strict=True)]
     changed = [text != fault.draft for fault, (text, _) in zip(faults, answers, strict=True)]
     by_kind: dict[str, dict[str, float]] = {}
     for kind in sorted({fault.kind for fault in faults}):
-        of_kind = [ok for fault, ok in zip(faults, exact, strict=True) if fault.kind == kind]
-        by_kind[kind] = {"num": len(of_kind), "exact_repair": share(of_kind), "floor": 0.0}
+        of_kind = [index for index, fault in enumerate(faults) if fault.kind == kind]
+        num_changed = sum(changed[index] for index in of_kind)
+        num_exact = sum(exact[index] for index in of_kind)
+        by_kind[kind] = {
+            "num": len(of_kind),
+            "exact_repair": num_exact / len(of_kind),
+            "precision": num_exact / num_changed if num_changed else 0.0,
+            "floor": 0.0,
+        }
     result = {
         "data": "held-out lines with one fault each",
         "place": "given",
@@ -124,27 +193,43 @@ def score_faults(decoder: "Decoder", faults: Sequence["Fault"]) -> tuple[list[tu
         "by_kind": by_kind,
         "floors": {"exact_repair": 0.0, "kept_clean": 1.0, "what": "the line unchanged"},
         "forwards_per_answer": sum(forwards for _, forwards in answers) / len(answers),
+        "ms_per_answer": milliseconds,
     }
     table = [
         ("faults", f"{len(faults)} held-out lines, one fault each, the line is given; floor = line unchanged"),
         ("exact repair", f"{percent(result['exact_repair'])}  (floor 0.0 %)"),
         *[
-            (f"  {kind}", f"{percent(scores['exact_repair'])}  of {scores['num']}  (floor 0.0 %)")
+            (
+                f"  {kind}",
+                f"{percent(scores['exact_repair'])}  of {scores['num']}  (floor 0.0 %); right when changed "
+                f"{percent(scores['precision'])}",
+            )
             for kind, scores in by_kind.items()
         ],
         ("clean lines left alone", f"{percent(result['kept_clean'])}  of {len(kept)}  (floor 100.0 %)"),
         ("faulty lines changed", percent(result["changed"])),
-        ("forwards an answer", f"{result['forwards_per_answer']:.1f}"),
+        ("forwards an answer", f"{result['forwards_per_answer']:.1f}, {milliseconds:.0f} ms"),
     ]
+    if sampler is not None and sampler is not repair:
+        alone = [sampler(fault.place, fault.draft)[0] for fault in watched(faults, "sampler alone")]
+        clean = [sampler(fault.place, fault.place.gold)[0] for fault in watched(faults, "sampler on clean lines")]
+        result["sampler_alone"] = {
+            "exact_repair": share([text == fault.place.gold for fault, text in zip(faults, alone, strict=True)]),
+            "kept_clean": share([text == fault.place.gold for fault, text in zip(faults, clean, strict=True)]),
+        }
+        exact_alone, kept_alone = result["sampler_alone"].values()
+        table.append(("sampler alone", f"{percent(exact_alone)} exact; clean lines left alone {percent(kept_alone)}"))
     return table, result
 
 
-def score_tasks(decoder: "Decoder", name: str, tasks: Sequence["Task"]) -> tuple[list[tuple[str, str]], dict]:
+def score_tasks(
+    repair: Repair, name: str, tasks: Sequence["Task"], sampler: Repair | None = None
+) -> tuple[list[tuple[str, str]], dict]:
     """Table and result of a benchmark: exact match, parse rate and, where there are tests and a sandbox, pass@1."""
     from model.evaluation.fix_data import pass_line
     from model.evaluation.parsing import parses
 
-    answers = [repaired(decoder, task.place, task.draft) for task in watched(tasks, "repairs")]
+    answers = [repair(task.place, task.draft) for task in watched(tasks, "repairs")]
     texts = [task.with_answer(text) for task, (text, _) in zip(tasks, answers, strict=True)]
     unchanged = [task.with_answer(task.draft) for task in tasks]
     exact = [task.is_exact(text) for task, (text, _) in zip(tasks, answers, strict=True)]
@@ -177,6 +262,14 @@ def score_tasks(decoder: "Decoder", name: str, tasks: Sequence["Task"]) -> tuple
         ),
         ("forwards an answer", f"{result['forwards_per_answer']:.1f}"),
     ]
+    if sampler is not None and sampler is not repair:
+        alone = [task.with_answer(sampler(task.place, task.draft)[0]) for task in watched(tasks, "sampler alone")]
+        result["sampler_alone"] = {
+            "exact": share([task.is_exact(text) for task, text in zip(tasks, alone, strict=True)]),
+            "parse_rate": share([parses(text) for text in alone]),
+        }
+        exact_alone, parse_alone = result["sampler_alone"].values()
+        table.append(("sampler alone", f"{percent(exact_alone)} exact, {percent(parse_alone)} parse"))
     if any(task.tests is not None for task in tasks):
         passed, passed_unchanged, why_not = _pass_rates(tasks, texts, unchanged)
         result |= {"pass_at_1": passed, "no_execution": why_not}

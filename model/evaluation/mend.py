@@ -1,14 +1,15 @@
 """`seedling eval mend`: finding a fault that nothing names, and repairing the line it is on.
 
-The detector is the edit margin alone (detector.py). Its threshold is chosen on clean lines of the calibration projects
-so that at most one line in a thousand raises a false alarm, and tested on the other held-out projects: faults of known
-kinds, one a window, and clean windows. Lines count if they hold code outside comments and strings. A mend is exact if
-the faulty line is flagged and its repair gives the true line. Precision is stated at the test's rate of faults and at
-one fault in 1,000 lines. Source: this project's own protocol. Left out: the other features of a detector (blind margin,
-surprisal, proof by likelihood; the parser is shown as a rival), and what an editor would show.
+Exactly what the engine does with a whole text (model/mending), looked through some rows around a fault at a time. Its
+weights and thresholds are the checkpoint's; `--calibrate` fits them anew: weights on damaged text of training projects,
+thresholds on sound text of the calibration projects. Tested are the other held-out projects: faults of known kinds,
+one a text, and stretches of sound rows. Rows count if they hold code. A mend is exact if the text is the true one
+again. Precision is stated at the test's rate of faults and at one fault in 1,000 lines. Source: this project's own
+protocol. Left out: what an editor would show, faults of several lines.
 """
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -16,27 +17,32 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from model.evaluation.fix import SEED, about, editing, percent, repaired, share
+from model.evaluation.fix import SEED, about, editing, mender_of, percent, reader_of, share
 from model.evaluation.options import EvalError, add_common, load_model, report, watched
 from model.evaluation.parsing import error_row
 
 if TYPE_CHECKING:
-    from model.evaluation.decode import Decoder
-    from model.evaluation.detector import Window
+    from model.checkpoints.load import Checkpoint
     from model.evaluation.faults import Fault
+    from model.mending.repair import Mender
+    from model.mending.text_view import TextView
 
 CALIBRATION = ("attr", "attrs", "click", "requests")
-"""Projects whose clean lines choose the threshold; all others test it."""
+"""Projects whose sound lines choose the thresholds (as in model/mending/calibrate.py); all others test them."""
 NUM_FAULTS = 480
 CLEAN_LINES_PER_FAULT = 40
-ALARMS_PER_1000 = 1.0
+STRETCH_ROWS = 80
+NEAR_ROWS = 6
+"""Rows on either side of a fault that are looked through with it."""
 FAULTS_PER_LINE = 0.001
 """The rate of faults that precision is also stated at."""
+COST_ROWS = 300
+COST_TEXTS = 3
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What the detector says about one fault: whether its line is flagged, the clean lines of its window, how many of
-    those are flagged, whether the repair of a flagged line is exact, whether the parser names the line.
+    """What is found of one fault: whether a repair of its line is shown, the sound lines around it, how many of those
+    are repaired too, whether the text is the true one again, whether the parser names the line.
     """
 
     kind: str
@@ -47,29 +53,39 @@ class Finding(msgspec.Struct, frozen=True):
     parser_names: bool
 
 
-class View(NamedTuple):
-    """A window of a text with a path."""
+class Stretch(NamedTuple):
+    """Rows first..last of a sound text, num_lines of them with code."""
 
-    path: str
-    text: str
-    window: "Window"
+    view: "TextView"
+    first: int
+    last: int
+    num_lines: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser, what_data=None)
     parser.add_argument("--shards", type=Path, required=True, help="folder of token shards with held-out projects")
     parser.add_argument("--force-edits", action="store_true", help="edit with weights that were not trained to edit")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="fit repairs to the checkpoint and write mending.json beside it"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints scores with floors; 0 = done. Raises EvalError with a sentence."""
     checkpoint = editing(load_model(args), force=args.force_edits)
+    if args.calibrate:
+        return _calibrate(checkpoint, args)
 
-    from model.evaluation.decode import Decoder
-    from model.evaluation.detector import choose_threshold
     from model.evaluation.faults import make_faults
     from model.evaluation.heldout_places import heldout_documents
 
+    mender = mender_of(checkpoint, args)
+    if mender is None or mender.calibration.mend_threshold is None:
+        raise EvalError(
+            f"the model {checkpoint.preset.name} has no calibration of repairs that this version reads: make one with "
+            "seedling eval mend --calibrate"
+        )
     calibration, test = by_project(list(heldout_documents(args.shards)))
     if not calibration or not test:
         raise EvalError(
@@ -77,16 +93,41 @@ def run(args: argparse.Namespace) -> int:
             "others to test on"
         )
     faults = make_faults(test, num=NUM_FAULTS if args.limit is None else args.limit, seed=SEED)
-    decoder = Decoder(checkpoint)
-    num_lines = len(faults) * CLEAN_LINES_PER_FAULT
-    calibration_scores = flat(scores_of(clean_views(calibration, num_lines, decoder), decoder, "calibration"))
-    test_scores = flat(scores_of(clean_views(test, num_lines, decoder), decoder, "clean windows"))
-    if not faults or not calibration_scores or not test_scores:
+    stretches = clean_stretches(test, len(faults) * CLEAN_LINES_PER_FAULT)
+    if not faults or not stretches:
         raise EvalError(f"the held-out text of {args.shards} holds too little code to test on")
-    threshold = choose_threshold(calibration_scores, ALARMS_PER_1000)
-    result = summary(find(faults, threshold, decoder), test_scores, threshold)
-    result = about(checkpoint, args) | result | {"num_calibration_lines": len(calibration_scores)}
+    found = find(faults, mender)
+    num_alarms = sum(
+        len(list(mender.mend(stretch.view, stretch.first, stretch.last)))
+        for stretch in watched(stretches, "sound stretches")
+    )
+    result = summary(found, sum(stretch.num_lines for stretch in stretches), num_alarms)
+    result = about(checkpoint, args) | result | cost(test, mender)
+    result["threshold"] = mender.calibration.mend_threshold
+    result["num_calibration_lines"] = int(mender.calibration.fitted_on.get("sound_lines", 0))
     return report(table_of(result), result, args)
+
+
+def _calibrate(checkpoint: "Checkpoint", args: argparse.Namespace) -> int:
+    """Fits, writes, and prints what was reached on what it was fitted on."""
+    from model.checkpoints.load import default_checkpoint
+    from model.mending.calibrate import calibrate, calibration_documents
+    from model.mending.ranking import save_calibration
+    from model.training.shards import ShardError, open_shards
+
+    begun_s = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - begun_s:5.0f} s  {line}", flush=True)
+
+    try:
+        documents = calibration_documents(open_shards(args.shards, "heldout"))
+        reached = calibrate(reader_of(checkpoint), open_shards(args.shards), documents, say)
+    except (ShardError, ValueError) as error:
+        raise EvalError(str(error)) from None
+    path = save_calibration(args.model or default_checkpoint(), reached.calibration)
+    print("\n".join([*reached.lines, f"written: {path}"]))
+    return 0
 
 
 def by_project(documents: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -97,98 +138,102 @@ def by_project(documents: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, st
     return parts
 
 
-def clean_views(documents: Sequence[tuple[str, str]], num_lines: int, decoder: "Decoder") -> list[View]:
-    """Windows drawn evenly from all documents that are no tables, until they hold so many judged lines."""
-    from model.evaluation.detector import windows
+def clean_stretches(documents: Sequence[tuple[str, str]], num_lines: int) -> list[Stretch]:
+    """Stretches drawn evenly from all documents that are no tables, until they hold so many lines of code."""
     from model.evaluation.faults import is_table
+    from model.mending.text_view import TextView
 
-    views = [
-        View(path, text, window)
-        for path, text in sorted(documents)
-        if not is_table(text)
-        for window in windows(text, decoder.checkpoint.tokenizer, decoder.encoder)
-        if any(window.judged)
-    ]
-    Random(f"clean/{SEED}").shuffle(views)
-    taken: list[View] = []
-    for view in views:
+    stretches: list[Stretch] = []
+    for path, text in sorted(documents):
+        if is_table(text):
+            continue
+        view = TextView(path, text)
+        for first in range(0, len(view.lines), STRETCH_ROWS):
+            last = min(first + STRETCH_ROWS, len(view.lines)) - 1
+            num = sum(view.has_code(row) for row in range(first, last + 1))
+            if num:
+                stretches.append(Stretch(view, first, last, num))
+    Random(f"clean/{SEED}").shuffle(stretches)
+    taken: list[Stretch] = []
+    for stretch in stretches:
         if num_lines <= 0:
             break
-        taken.append(view)
-        num_lines -= len(view.window.judged_rows)
+        taken.append(stretch)
+        num_lines -= stretch.num_lines
     return taken
 
 
-def scores_of(views: Sequence[View], decoder: "Decoder", what: str) -> list[dict[int, float]]:
-    """The scores of the judged lines of each view."""
-    from model.evaluation.detector import line_scores, scan, window_query
+def find(faults: Sequence["Fault"], mender: "Mender") -> list[Finding]:
+    """What is found in the rows around each fault."""
+    from model.mending.text_view import TextView
 
-    checkpoint = decoder.checkpoint
-    queries = (
-        window_query(view.path, view.text, view.window, checkpoint, decoder.encoder) for view in watched(views, what)
-    )
-    margins = scan(checkpoint.network, queries)
-    return [line_scores(view.window, margins_N) for view, margins_N in zip(views, margins, strict=True)]
-
-
-def flat(scores: Sequence[dict[int, float]]) -> list[float]:
-    return [score for lines in scores for score in lines.values()]
-
-
-def find(faults: Sequence["Fault"], threshold: float, decoder: "Decoder") -> list[Finding]:
-    """What the detector finds of each fault in the window that holds its line (none if the line is too long)."""
-    from model.evaluation.detector import windows
-
-    views: list[View | None] = []
-    for fault in faults:
-        tiles = windows(fault.text_bad, decoder.checkpoint.tokenizer, decoder.encoder)
-        window = next((window for window in tiles if fault.row in window.rows), None)
-        views.append(None if window is None else View(fault.path, fault.text_bad, window))
-    scores = iter(scores_of([view for view in views if view is not None], decoder, "faults"))
     findings = []
-    for fault, view in zip(faults, views, strict=True):
-        lines = {} if view is None else next(scores)
-        flagged = {row for row, score in lines.items() if score > threshold}
-        found = fault.row in flagged
+    for fault in watched(faults, "faults"):
+        view = TextView(fault.path, fault.text_bad)
+        first, last = max(0, fault.row - NEAR_ROWS), min(fault.row + NEAR_ROWS, len(view.lines) - 1)
+        shown = list(mender.mend(view, first, last))
+        text_good = (
+            fault.text_bad[: fault.start] + fault.gold_line + fault.text_bad[fault.start + len(fault.bad_line) :]
+        )
+        is_exact = any(finding.applied(fault.text_bad) == text_good for finding in shown)
+        rows = {finding.row for finding in shown}
         findings.append(
             Finding(
                 kind=fault.kind,
-                found=found,
-                num_clean=len(lines.keys() - {fault.row}),
-                num_alarms=len(flagged - {fault.row}),
-                exact=found and repaired(decoder, fault.place, fault.draft)[0] == fault.place.gold,
+                found=fault.row in rows or is_exact,
+                num_clean=sum(view.has_code(row) for row in range(first, last + 1) if row != fault.row),
+                num_alarms=0 if is_exact and len(rows) == 1 else len(rows - {fault.row}),
+                exact=is_exact,
                 parser_names=error_row(fault.text_bad) == fault.row,
             )
         )
     return findings
 
 
-def summary(findings: Sequence[Finding], clean_scores: Sequence[float], threshold: float) -> dict:
-    """The result without what belongs to the run. Alarms count in clean windows; precision counts every alarm."""
+def cost(documents: Sequence[tuple[str, str]], mender: "Mender") -> dict[str, float]:
+    """Passes and milliseconds of looking through the first 300 rows of a few texts."""
+    from model.mending.text_view import TextView
+
+    texts = [(path, text) for path, text in sorted(documents) if text.count("\n") >= COST_ROWS][:COST_TEXTS]
+    before, begun = mender.reader.num_forwards, time.perf_counter()
+    for path, text in texts:
+        list(mender.mend(TextView(path, "".join(line + "\n" for line in text.split("\n")[:COST_ROWS]))))
+    num = max(1, len(texts))
+    return {
+        "forwards_per_300_lines": (mender.reader.num_forwards - before) / num,
+        "ms_per_300_lines": 1000 * (time.perf_counter() - begun) / num,
+    }
+
+
+def summary(findings: Sequence[Finding], num_clean_lines: int, num_alarms: int) -> dict:
+    """The result without what belongs to the run. The alarm rate is that of sound stretches; precision counts every
+    alarm.
+    """
     num_found = sum(finding.found for finding in findings)
-    num_alarms = sum(score > threshold for score in clean_scores)
     num_beside = sum(finding.num_alarms for finding in findings)
-    num_clean = len(clean_scores) + sum(finding.num_clean for finding in findings)
+    num_clean = num_clean_lines + sum(finding.num_clean for finding in findings)
     recall = num_found / len(findings)
-    alarm_rate = num_alarms / len(clean_scores)
+    alarm_rate = num_alarms / num_clean_lines
     by_kind: dict[str, dict[str, float]] = {}
     for kind in sorted({finding.kind for finding in findings}):
         of_kind = [finding for finding in findings if finding.kind == kind]
         by_kind[kind] = {
             "num": len(of_kind),
             "recall": share([finding.found for finding in of_kind]),
+            "precision": share([finding.exact for finding in of_kind if finding.found])
+            if any(finding.found for finding in of_kind)
+            else 0.0,
             "exact_repair": share([finding.exact for finding in of_kind]),
             "recall_parser": share([finding.parser_names for finding in of_kind]),
         }
     true_rate, false_rate = recall * FAULTS_PER_LINE, alarm_rate * (1 - FAULTS_PER_LINE)
     return {
-        "data": "held-out windows, one fault each, and clean windows",
+        "data": "held-out texts, one fault each, and sound stretches",
         "place": "found",
         "length": "free",
         "num": len(findings),
-        "num_clean_lines": len(clean_scores),
+        "num_clean_lines": num_clean_lines,
         "fault_rate": len(findings) / (len(findings) + num_clean),
-        "threshold": threshold,
         "exact_repair": share([finding.exact for finding in findings]),
         "recall": recall,
         "precision": num_found / (num_found + num_beside + num_alarms) if num_found + num_beside + num_alarms else None,
@@ -210,10 +255,10 @@ def table_of(result: dict) -> list[tuple[str, str]]:
     return [
         (
             "test",
-            f"{result['num']} faults, {result['num_clean_lines']} lines in clean windows; one line in "
+            f"{result['num']} faults, {result['num_clean_lines']} lines in sound stretches; one line in "
             f"{1 / result['fault_rate']:.0f} is faulty",
         ),
-        ("threshold", f"{result['threshold']:.2f} nats, from {result['num_calibration_lines']} clean lines elsewhere"),
+        ("threshold", f"{result['threshold']:.2f}, from {result['num_calibration_lines']} sound lines elsewhere"),
         ("false alarms", f"{result['false_alarms_per_1000_lines']:.2f} per 1,000 clean lines"),
         (
             "found",
@@ -229,9 +274,14 @@ def table_of(result: dict) -> list[tuple[str, str]]:
         *[
             (
                 f"  {kind}",
-                f"found {percent(scores['recall'])}, repaired {percent(scores['exact_repair'])} of {scores['num']}  "
+                f"found {percent(scores['recall'])}, repaired {percent(scores['exact_repair'])} of {scores['num']}, "
+                f"right when found {percent(scores['precision'])}  "
                 f"(parser finds {percent(scores['recall_parser'])})",
             )
             for kind, scores in result["by_kind"].items()
         ],
+        (
+            "300 lines take",
+            f"{result['forwards_per_300_lines']:.0f} forwards, {result['ms_per_300_lines'] / 1000:.1f} s",
+        ),
     ]

@@ -67,7 +67,9 @@ def broken_rows(view: TextView) -> list[int]:
 
 
 def rows_of_unknown_names(view: TextView) -> list[int]:
-    """Rows that use a name which nothing binds."""
+    """Rows that use a name which nothing binds; none in broken text, where bindings get lost."""
+    if not view.is_sound:
+        return []
     unknown = view.scopes.unknown(0, len(view.text))
     rows = {int(np.searchsorted(view.starts, start, side="right")) - 1 for start, _, _ in unknown}
     return sorted(row for row in rows if view.has_code(row))

@@ -170,7 +170,7 @@ class _Line:
         blind = self._holes.first(start, new[0], end - start) if new else 0.0
         known = self._scope(change)
         draft = self._draft.margin(start, end, new)
-        bonus = {"spelling": 2.0, "equals": 6.0, "self": 2.0, "arguments": 3.0, "number": 2.0, "operator": 2.0}
+        bonus = {"spelling": 2.0, "equals": 6.0, "self": 4.0, "arguments": 3.0, "number": 2.0, "operator": 2.0}
         return (
             max(blind, -12.0) / 2
             + max(draft, -12.0) / 4

@@ -114,7 +114,7 @@ class Elsewhere:
         self._own = own
 
     def word(self, text: str) -> int:
-        return self._usage._words[text] - self._own._words[text]
+        return max(0, self._usage._words[text] - self._own._words[text])
 
     def pairs(self, line: str) -> Counter[tuple[str, str]]:
         """The pairs of neighbours of a line, each as often as it stands there."""
@@ -126,7 +126,7 @@ class Elsewhere:
         return Counter(zip(words, words[1:], words[2:], strict=False))
 
     def pair(self, pair: tuple[str, str]) -> int:
-        return self._usage._pairs[pair] - self._own._pairs[pair]
+        return max(0, self._usage._pairs[pair] - self._own._pairs[pair])
 
     def triple(self, triple: tuple[str, str, str]) -> int:
-        return self._usage._triples[triple] - self._own._triples[triple]
+        return max(0, self._usage._triples[triple] - self._own._triples[triple])
