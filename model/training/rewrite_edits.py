@@ -75,7 +75,7 @@ _KINDS: dict[str, _Kind] = {
     "percent": _kind(percent, 1, r"['\"] % "),
     "idiom": _kind(idiom, 2),
     "modern-types": _kind(modern_types, 1, r"\b(list|dict|set|tuple|type)\[|\| None"),
-    "logging": _kind(logging, 1, r"(?i)\blog\w*\.(debug|info|warning|error)\("),
+    "logging": _kind(logging, 1, r"(?i)log\w*\.(debug|info|warning|error)\("),
     "debug": _kind(debug, 1, r"\bdef "),
     "unused-import": _kind(unused_import, 1, r"^\s*(import|from) "),
     "sort-imports": _kind(sort_imports, 1, r"^\s*(import|from) .*\n\s*(import|from) "),

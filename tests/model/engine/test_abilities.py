@@ -14,8 +14,8 @@ def test_every_ability_is_the_presets() -> None:
         languages=("rust",),
         complete=("line", "block"),
         rewrite="listed",
+        edits_listed=("idiom", "debug"),
         fix=True,
-        mend=True,
         next_edit=True,
         context_tokens=77,
     )
@@ -24,3 +24,10 @@ def test_every_ability_is_the_presets() -> None:
     assert found.pop("model") == "toy"
     assert found.pop("api") >= 2
     assert found == {name: getattr(preset, name) for name in found}
+
+
+def test_a_list_of_edits_that_is_empty_is_no_ability() -> None:
+    preset = Preset(name="toy", network=tiny_test(), rewrite="listed")
+    assert capabilities_of(preset, "cpu").rewrite == "none"
+    assert capabilities_of(msgspec.structs.replace(preset, edits_listed=("fix",)), "cpu").rewrite == "listed"
+    assert capabilities_of(msgspec.structs.replace(preset, rewrite="free"), "cpu").rewrite == "free"
