@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from lsp_server.handlers import commands as server_commands
+from lsp_server.handlers import next_edit
 from lsp_server.handlers.inline_completion import ACCEPTED
 from lsp_server.settings import Settings
 
@@ -20,6 +21,8 @@ SERVER_COMMANDS = {
     server_commands.SET_DOCUMENT,
     server_commands.SET_LANGUAGE,
     server_commands.STATUS,
+    next_edit.ACCEPTED,
+    next_edit.NEXT_EDIT,
 }
 
 

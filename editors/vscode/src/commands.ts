@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import { acceptCommands } from './accept';
 import { copyDiagnostics } from './diagnostics';
 import { showStatus } from './menu';
+import type { NextEdits } from './nextEdit';
 import type { Server } from './server';
 import type { StatusItem } from './status';
 import { snooze, toggle, toggleDocument, toggleLanguage } from './switches';
@@ -15,6 +16,7 @@ export function registerCommands(
   server: Server,
   log: vscode.LogOutputChannel,
   status: StatusItem,
+  nextEdits: NextEdits,
 ): vscode.Disposable[] {
   const editorCommand = (name: string) => async () => void (await vscode.commands.executeCommand(name));
   const commands: Record<string, () => unknown> = {
@@ -23,6 +25,9 @@ export function registerCommands(
     next: editorCommand('editor.action.inlineSuggest.showNext'),
     previous: editorCommand('editor.action.inlineSuggest.showPrevious'),
     dismiss: editorCommand('editor.action.inlineSuggest.hide'),
+    acceptNextEdit: () => nextEdits.accept(),
+    dismissNextEdit: () => nextEdits.dismiss(),
+    suggestNextEdit: () => nextEdits.suggest(),
     toggle,
     toggleLanguage,
     toggleDocument: () => toggleDocument(server),

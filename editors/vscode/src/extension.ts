@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import { mentionOthers } from './coexistence';
 import { registerCommands } from './commands';
 import { tellFocus } from './focus';
+import { NextEdits } from './nextEdit';
 import { Server } from './server';
 import type { State } from './state';
 import { StatusItem } from './status';
@@ -17,6 +18,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const status = new StatusItem();
   const onState = (state: State) => {
     status.show(state);
+    nextEdits.onState(state);
     const ready = state.kind === 'Normal' && !state.busy;
     void vscode.commands.executeCommand('setContext', 'seedling.ready', ready);
     if (ready) {
@@ -24,8 +26,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     }
   };
   const running: Server = new Server(context, log, onState, () => void tellFocus(running));
+  const nextEdits = new NextEdits(running);
   server = running;
-  context.subscriptions.push(log, status, ...registerCommands(context, running, log, status));
+  context.subscriptions.push(log, status, nextEdits, ...registerCommands(context, running, log, status, nextEdits));
   context.subscriptions.push(
     vscode.workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration('seedling.server')) {

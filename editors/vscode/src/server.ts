@@ -82,6 +82,14 @@ export class Server {
     return this.client!.sendRequest<R>('workspace/executeCommand', { command, arguments: args });
   }
 
+  /** A request of a method that vscode-languageclient does not know; throws if the server does not run, or refuses. */
+  async ask<R>(method: string, params: object, token: vscode.CancellationToken): Promise<R> {
+    if (!this.isRunning) {
+      throw new Error('The language server is not running.');
+    }
+    return this.client!.sendRequest<R>(method, params, token);
+  }
+
   /** Tells the server something; a server that does not run need not know. */
   async tell(method: string, params: object): Promise<void> {
     if (this.isRunning) {

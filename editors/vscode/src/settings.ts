@@ -41,7 +41,7 @@ export function settingsForServer(): object {
     ...(set?.workspaceValue ?? []),
     ...(set?.workspaceFolderValue ?? []),
   ]);
-  const set = ['confidence', 'multiLine', 'comments', 'context'].flatMap((name) => {
+  const set = ['confidence', 'multiLine', 'comments', 'context', 'nextEdit.enable'].flatMap((name) => {
     const value = settings.inspect(name)?.globalValue;
     return value === undefined ? [] : [[name, value]];
   });

@@ -9,6 +9,8 @@ export interface State {
   /** Why the document `uri` gets no ghost text; without them the message is about the engine. */
   readonly reason?: string | null;
   readonly uri?: string | null;
+  /** Whether next edits are on, in the document that has the focus. */
+  readonly nextEdit?: boolean | null;
 }
 
 export interface Reason {

@@ -1,4 +1,4 @@
-"""A document that is changed step by step, and what follows from its changes: the pure part of next edits, no server."""
+"""A document that is changed step by step, and what follows: the pure part of next edits, without a server."""
 
 from lsp_server.features.next_edit.history import History
 from lsp_server.features.next_edit.places import Place, applied
