@@ -64,6 +64,7 @@ on('LspAttach', 'show ghost text', function(event)
   end
   require('seedling.draw').define_highlights()
   require('seedling.suggest').watch(event.buf)
+  require('seedling.next_edit').watch(event.buf)
   if event.buf == vim.api.nvim_get_current_buf() then
     require('seedling').entered(event.buf)
   end
@@ -72,6 +73,7 @@ end)
 on('LspDetach', 'take ghost text away', function(event)
   if client_of(event) then
     require('seedling.suggest').unwatch(event.buf)
+    require('seedling.next_edit').unwatch(event.buf)
   end
 end)
 
@@ -98,6 +100,13 @@ for name, call in pairs({
 }) do
   local run = ('<Cmd>lua require("seedling").%s()<CR>'):format(call)
   vim.keymap.set('i', ('<Plug>(seedling-%s)'):format(name), run, { desc = 'Seedling: ' .. name:gsub('-', ' ') })
+end
+
+for _, name in ipairs({ 'accept', 'dismiss', 'suggest' }) do
+  local run = ('<Cmd>lua require("seedling").%s_edit()<CR>'):format(name)
+  vim.keymap.set({ 'n', 'i' }, ('<Plug>(seedling-%s-edit)'):format(name), run, {
+    desc = ('Seedling: %s next edit'):format(name),
+  })
 end
 
 vim.api.nvim_create_user_command('Seedling', function(command)

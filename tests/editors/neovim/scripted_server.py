@@ -2,10 +2,12 @@
 
     python scripted_server.py SCRIPT TOLD
 
-SCRIPT is a JSON object, read again for every message: `items` (for inline completion: `insertText`, and how many
+SCRIPT is a JSON object, read when a message comes: `items` (for inline completion: `insertText`, and how many
 characters of the line it replaces before and behind the cursor), `alternatives` (more items where asked by hand),
-`wait_s` before that answer, `commands` (command → result), `encoding`. Every message goes to TOLD, a JSON object a
-line. It stands in for the real server where a test needs to know the answer beforehand. Left out: documents.
+`wait_s` before that answer, `commands` (command → result), `encoding`, `edits` (the next edit: `old` to `text` where the
+document as it was last sent has `old`), `status` (more of it). Every message goes to TOLD, a JSON object a
+line, and `answered` with the id of each question for ghost text when its answer has been sent. It stands in for the
+real server where a test needs to know the answer beforehand. Left out: changes that are not the whole document.
 """
 
 import json
@@ -18,6 +20,7 @@ from typing import Any
 SCRIPT, TOLD = Path(sys.argv[1]), Path(sys.argv[2])
 lock = threading.Lock()
 cancelled: set[int] = set()
+texts: dict[str, str] = {}
 
 
 def send(message: dict[str, Any]) -> None:
@@ -31,11 +34,16 @@ def script() -> dict[str, Any]:
     return json.loads(SCRIPT.read_text())
 
 
-def items(params: dict[str, Any]) -> list[dict[str, Any]]:
+def tell(what: dict[str, Any]) -> None:
+    with lock, TOLD.open("a") as told:
+        told.write(json.dumps(what) + "\n")
+
+
+def items(params: dict[str, Any], now: dict[str, Any]) -> list[dict[str, Any]]:
     by_hand = params["context"]["triggerKind"] == 1
     position = params["position"]
     found = []
-    for item in script().get("items", []) + (script().get("alternatives", []) if by_hand else []):
+    for item in now.get("items", []) + (now.get("alternatives", []) if by_hand else []):
         start = position | {"character": position["character"] - item.get("before", 0)}
         end = position | {"character": position["character"] + item.get("behind", 0)}
         command = {"title": "", "command": "seedling.accepted", "arguments": [f"item-{len(found)}"]}
@@ -43,16 +51,32 @@ def items(params: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def complete(request: dict[str, Any]) -> None:
-    time.sleep(script().get("wait_s", 0))
+def complete(request: dict[str, Any], now: dict[str, Any]) -> None:
+    time.sleep(now.get("wait_s", 0))
     if request["id"] in cancelled:
         send({"id": request["id"], "error": {"code": -32800, "message": "cancelled"}})
     else:
-        send({"id": request["id"], "result": {"items": items(request["params"])}})
+        send({"id": request["id"], "result": {"items": items(request["params"], now)}})
+    tell({"answered": request["id"]})
 
 
-def command(request: dict[str, Any]) -> None:
-    results = script().get("commands", {})
+def next_edit(request: dict[str, Any]) -> None:
+    document = request["params"]["textDocument"]
+    found = []
+    for edit in script().get("edits", []):
+        lines = texts[document["uri"]].split("\n")
+        row = next((row for row, line in enumerate(lines) if edit["old"] in line), None)
+        if row is not None:
+            start = lines[row].index(edit["old"])
+            ends = [{"line": row, "character": column} for column in (start, start + len(edit["old"]))]
+            command = {"title": "Follow", "command": "seedling.accepted", "arguments": ["edit-0"]}
+            place = {"start": ends[0], "end": ends[1]}
+            found.append({"text": edit["text"], "range": place, "textDocument": document, "command": command})
+    send({"id": request["id"], "result": {"edits": found[:1]}})
+
+
+def command(request: dict[str, Any], now: dict[str, Any]) -> None:
+    results = now.get("commands", {})
     name = request["params"]["command"]
     if name in results or name == "seedling.accepted":
         send({"id": request["id"], "result": results.get(name)})
@@ -60,10 +84,10 @@ def command(request: dict[str, Any]) -> None:
         send({"id": request["id"], "error": {"code": -32601, "message": f"there is no command {name}"}})
 
 
-def initialized() -> dict[str, Any]:
+def initialized(now: dict[str, Any]) -> dict[str, Any]:
     return {
         "capabilities": {
-            "positionEncoding": script().get("encoding", "utf-16"),
+            "positionEncoding": now.get("encoding", "utf-16"),
             "textDocumentSync": 1,
             "inlineCompletionProvider": {},
             "executeCommandProvider": {"commands": ["seedling.accepted"]},
@@ -72,18 +96,25 @@ def initialized() -> dict[str, Any]:
     }
 
 
-def handle(message: dict[str, Any]) -> None:
+def handle(message: dict[str, Any], now: dict[str, Any]) -> None:
     method = message.get("method")
     if method == "initialize":
-        send({"id": message["id"], "result": initialized()})
+        send({"id": message["id"], "result": initialized(now)})
     elif method == "initialized":
-        send({"method": "didChangeStatus", "params": {"kind": "Normal", "busy": False, "message": ""}})
+        status = {"kind": "Normal", "busy": False, "message": ""} | script().get("status", {})
+        send({"method": "didChangeStatus", "params": status})
+    elif method in ("textDocument/didOpen", "textDocument/didChange"):
+        params = message["params"]
+        document = params["textDocument"]
+        texts[document["uri"]] = (params.get("contentChanges") or [document])[-1]["text"]
+    elif method == "textDocument/copilotInlineEdit":
+        next_edit(message)
     elif method == "textDocument/inlineCompletion":
-        threading.Thread(target=complete, args=(message,), daemon=True).start()
+        threading.Thread(target=complete, args=(message, now), daemon=True).start()
     elif method == "$/cancelRequest":
         cancelled.add(message["params"]["id"])
     elif method == "workspace/executeCommand":
-        command(message)
+        command(message, now)
     elif method == "test/notify":
         send(message["params"])
     elif method == "exit":
@@ -96,6 +127,6 @@ while header := sys.stdin.buffer.readline():
     size = int(header.split(b":")[1])
     sys.stdin.buffer.readline()
     received = json.loads(sys.stdin.buffer.read(size))
-    with TOLD.open("a") as told:
-        told.write(json.dumps(received) + "\n")
-    handle(received)
+    now = script()  # before the test can know of the message, and tell what comes next
+    tell(received)
+    handle(received, now)

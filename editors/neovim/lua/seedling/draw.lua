@@ -14,6 +14,8 @@ local drawn_in
 function M.define_highlights()
   local is_known = vim.fn.hlexists('ComplHint') == 1 -- not on Neovim 0.11
   vim.api.nvim_set_hl(0, 'SeedlingGhost', { default = true, link = is_known and 'ComplHint' or 'NonText' })
+  vim.api.nvim_set_hl(0, 'SeedlingEditOld', { default = true, link = 'DiffDelete' })
+  vim.api.nvim_set_hl(0, 'SeedlingEditNew', { default = true, link = 'DiffAdd' })
   vim.api.nvim_set_hl(0, 'SeedlingHint', { default = true, link = is_known and 'ComplHintMore' or 'MoreMsg' })
 end
 

@@ -47,6 +47,29 @@ function M.trigger()
   require('seedling.suggest').trigger()
 end
 
+--- Applies the next edit, or goes there where it is out of sight. false where there is none.
+---@return boolean accepted
+function M.accept_edit()
+  return require('seedling.next_edit').accept()
+end
+
+--- Takes the next edit away for good. false where there is none.
+---@return boolean dismissed
+function M.dismiss_edit()
+  return require('seedling.next_edit').dismiss()
+end
+
+--- Asks for the next edit now; if there is none, says why.
+function M.suggest_edit()
+  require('seedling.next_edit').suggest()
+end
+
+--- Whether there is a next edit to accept.
+---@return boolean
+function M.edit_visible()
+  return require('seedling.next_edit').visible()
+end
+
 --- One line for people: what the server is doing, and why the current buffer gets no ghost text.
 ---@return string
 function M.status()

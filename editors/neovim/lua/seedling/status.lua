@@ -12,6 +12,7 @@ local M = {}
 ---@field message string
 ---@field reason? string The name of the reason why a document gets no ghost text.
 ---@field uri? string Of that document.
+---@field nextEdit? boolean Whether next edits are on.
 
 ---@type seedling.Status?
 local status
@@ -33,6 +34,7 @@ end
 ---@param new_status? seedling.Status
 function M.set(new_status)
   status = new_status
+  require('seedling.next_edit').set(new_status)
   vim.api.nvim_exec_autocmds('User', { pattern = 'SeedlingStatus', data = new_status, modeline = false })
 end
 

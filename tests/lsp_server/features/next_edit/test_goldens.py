@@ -1,4 +1,4 @@
-"""Goldens of next edits: a document, its changes one after the other, and what it is once all that follows is accepted.
+"""Goldens of next edits: a document, its changes one after the other, and what it is once all follow-ups are accepted.
 
 `follows` says what it becomes, `quiet` the reason why nothing follows. In brackets: the language, if not Python.
 """

@@ -1,0 +1,94 @@
+"""The next edit in Neovim: asked for only where it is on, drawn, accepted as one change of its own, dismissed for good."""
+
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.editors, pytest.mark.timeout(120)]
+
+ASKED = "textDocument/copilotInlineEdit"
+ON = {"edits": [{"old": "old", "text": "new"}], "status": {"nextEdit": True}}
+KEYS = """
+for name, key in pairs({ accept = '<M-y>', dismiss = '<M-q>' }) do
+  vim.keymap.set({ 'n', 'i' }, key, '<Plug>(seedling-' .. name .. '-edit)')
+end
+"""
+
+
+def begin(editor, status) -> None:
+    """The status comes when the server starts, before the script can say it: so it is sent once more."""
+    editor.run(KEYS)
+    editor.suggest(**ON)
+    params = {"kind": "Normal", "busy": False, "message": "", **status}
+    message = json.dumps({"method": "didChangeStatus", "params": params})
+    client = "vim.lsp.get_clients({ name = 'seedling' })[1]"
+    editor.run(f"{client}:notify('test/notify', vim.json.decode('{message}'))")
+    if status:
+        editor.wait_for("the status", lambda: statuses(editor)[-1:] == [True])
+
+
+def statuses(editor) -> list[bool | None]:
+    events = editor.lua("vim.g.events") or []
+    return [data.get("nextEdit") for name, data in events if name == "SeedlingStatus"]
+
+
+def shown(editor) -> str:
+    return editor.lua("require('seedling.next_edit').shown()") or ""
+
+
+def see(editor, text: str) -> None:
+    editor.wait_for(f"the next edit {text!r}", lambda: shown(editor) == text, 10)
+
+
+def test_accepted_it_is_one_change(editor):
+    begin(editor, {"nextEdit": True})
+    editor.keys("inew = 1<CR>print(old)<Esc>gg")
+    see(editor, "Follow: ↓ line 2")
+    editor.keys("<M-y>")
+    editor.see_lines("new = 1", "print(new)")
+    assert editor.lua("vim.api.nvim_win_get_cursor(0)") == [2, 9]
+    editor.wait_for("the command", lambda: editor.messages("workspace/executeCommand")[-1]["arguments"] == ["edit-0"])
+    editor.keys("u")
+    editor.see_lines("new = 1", "print(old)")
+
+
+def test_dismissed_the_server_is_told(editor):
+    begin(editor, {"nextEdit": True})
+    editor.keys("iprint(old)<Esc>")
+    see(editor, "Follow: here")
+    editor.suggest()
+    editor.keys("<M-q>")
+    see(editor, "")
+    assert editor.lines() == ["print(old)"]
+    editor.wait_for("the rejection", lambda: editor.messages("notifyRejected") == [{"uuids": ["edit-0"]}])
+
+
+def test_any_change_takes_it_away(editor):
+    begin(editor, {"nextEdit": True})
+    editor.keys("iprint(old)<Esc>")
+    see(editor, "Follow: here")
+    editor.suggest(status={"nextEdit": True})
+    editor.keys("Ox<Esc>")
+    see(editor, "")
+    assert editor.lua("require('seedling').accept_edit()") is False
+
+
+def test_out_of_sight_accepting_goes_there_first(editor):
+    begin(editor, {"nextEdit": True})
+    editor.run("vim.api.nvim_buf_set_lines(0, 0, -1, false, vim.fn['repeat']({ 'x = 1' }, 300))")
+    editor.keys("Goprint(old)<Esc>gg")
+    see(editor, "Follow: ↓ line 301")
+    editor.keys("<M-y>")
+    editor.wait_for("the jump", lambda: editor.lua("vim.api.nvim_win_get_cursor(0)[1]") == 301)
+    assert editor.lines()[-1] == "print(old)"
+    editor.keys("<M-y>")
+    editor.wait_for("the edit", lambda: editor.lines()[-1] == "print(new)")
+
+
+def test_where_it_is_off_nothing_is_asked(editor):
+    begin(editor, {})
+    editor.suggest("later", **ON)
+    editor.keys("iprint(old)")
+    editor.see("later")  # ghost text is asked for, so the server has been heard
+    assert editor.messages(ASKED) == []
+    assert shown(editor) == ""
