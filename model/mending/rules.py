@@ -25,6 +25,8 @@ _LIKE: tuple[tuple[str, ...], ...] = (
     ("self", "cls"),
 )
 _MARKS = ("(", ")", "[", "]", "{", "}", ":", ",", ".", "=", "'", '"')
+_WORDS = ("in", "import", "as", "if", "else", "for", "def", "class", "return", "and", "or", "not", "is", "from", "with")
+"""Keywords that leave a line broken where they are forgotten."""
 _HEADER = re.compile(r"(?:async |if|elif|else|for|while|with|try|except|finally|def|class|match|case|lambda)\b")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz_"
 MAX_POOL = 40
@@ -160,7 +162,7 @@ class LineRules:
             yield Edit(end, end, ":")
 
     def _marks(self) -> Iterator[Edit]:
-        """Every mark in every gap between words; of the ways to space it, the plainest first."""
+        """Every mark and keyword in every gap between words; of the ways to space a mark, the plainest first."""
         gaps = [(0, self._words[0].start if self._words else 0)]
         for index, word in enumerate(self._words):
             following = self._words[index + 1].start if index + 1 < len(self._words) else word.end
@@ -170,6 +172,9 @@ class LineRules:
                 for spaced in dict.fromkeys((mark, f"{mark} ", f" {mark}", f" {mark} ")):
                     if end > start or " " not in spaced or mark in "=:,":
                         yield Edit(start, end, spaced)
+            for word in _WORDS:
+                left = " " if start else ""
+                yield Edit(start, end, f"{left}{word} ")
 
     def _other_marks(self) -> Iterator[Edit]:
         for word in self._words:

@@ -49,8 +49,8 @@ def excerpt_rows(lines: Sequence[str], row: int) -> tuple[int, int]:
             line = lines[above]
             if not line.strip() or _indent(line) >= lowest or _CLOSING.match(line):
                 continue
-            if line.lstrip().startswith("class ") and first < row:
-                break
+            if line.lstrip().startswith("class ") and line.rstrip().endswith(":"):
+                break  # a statement of its body stands alone
             first, lowest = above, _indent(line)
             if _HEADER.match(line) or lowest == 0:
                 break

@@ -66,16 +66,16 @@ def words_of(line: str, start: int = 0) -> list[Word]:
 
 
 def quiet_rows(text: str) -> set[int]:
-    """Rows (from 0) without code: inside a string of several lines, or nothing but a string or a comment."""
+    """Rows (from 0) that begin inside a string, or hold nothing but one."""
     tree = parse(text, "python")
     assert tree is not None
     quiet: set[int] = set()
     for node in captures(tree, "[(string) (comment)] @quiet").get("quiet", []):
         first, last = node.start_point.row, node.end_point.row
-        alone = node.parent is not None and node.parent.type in ("expression_statement", "module", "block")
         if node.type == "comment":
             continue  # code may stand before it, and a row of nothing else has no words
-        quiet.update(range(first if alone else first + 1, last + (node.end_point.column > 0 and alone)))
+        alone = node.parent is not None and node.parent.type in ("expression_statement", "module", "block")
+        quiet.update(range(first if alone else first + 1, last + 1))
     return quiet
 
 

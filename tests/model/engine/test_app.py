@@ -329,3 +329,41 @@ async def test_an_attached_client_counts_until_it_leaves_and_hears_the_end(engin
         assert msgspec.json.decode(await anext(lines)) == {"event": "closing", "reason": "upgrade"}
     await watching
     assert engine.stopped
+
+
+async def test_a_repair_is_a_stream_of_its_own(engine):
+    async with engine.http() as http:
+        body = msgspec.json.encode(api.RepairRequest(id="1", text="x = (1\n", path="a.py", first_row=0, last_row=0))
+        answer = await http.post("/v1/repair", content=body)
+    assert answer.status_code == 200
+    events = [api.decode_repair_event(line) for line in answer.content.splitlines()]
+    assert isinstance(events[-1], api.Repaired)
+    assert all(isinstance(event, api.Finding) for event in events[:-1])
+    assert events[-1].num_findings == len(events) - 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"first_row": 1}, "both or neither"),
+        ({"first_row": 2, "last_row": 1}, "last_row is out of range"),
+        ({"first_row": -1, "last_row": 1}, "first_row is out of range"),
+        ({"deadline_ms": -1.0}, "deadline_ms is out of range"),
+        ({"api": 1}, "border"),
+    ],
+)
+async def test_a_repair_that_makes_no_sense_is_refused(engine, fields, part):
+    async with engine.http() as http:
+        body = msgspec.json.encode(api.RepairRequest(**{"id": "1", "text": "x\n", **fields}))
+        answer = await http.post("/v1/repair", content=body)
+    assert answer.status_code == 400
+    error = msgspec.json.decode(answer.content, type=api.Error)
+    assert part in error.sentence
+
+
+async def test_nothing_is_looked_for_without_a_calibration(engine):
+    async with engine.http() as http:
+        answer = await http.post("/v1/repair", content=msgspec.json.encode(api.RepairRequest(id="1", text="x = (1\n")))
+    [event] = [api.decode_repair_event(line) for line in answer.content.splitlines()]
+    assert isinstance(event, api.Error)
+    assert event.code == "unsupported"

@@ -55,6 +55,8 @@ def test_slips_are_undone(bad: str, good: str) -> None:
         ("printname)", "print(name)"),
         ("f(name]", "f(name)"),
         ("x try name", "x.name"),
+        ("for name self.total:", "for name in self.total:"),
+        ("f(self):", "def f(self):"),
     ],
 )
 def test_marks_are_tried_where_the_parser_is_lost(bad: str, good: str) -> None:
