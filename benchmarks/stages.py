@@ -2,10 +2,11 @@
 
 BLOCK: stretches of held-out documents of 32 to 128 tokens (model/evaluation/block_set.json), length given, edit
 similarity as the score. Two baselines of the weights before: one token a forward ("slow"), and the fastest threshold at
-equal score. "Equal score": the lower end of the paired 95 % interval against slow is above -1 point; where no threshold
-reaches that, the one that comes closest is taken and the JSON says so (`equal`). LINE: begun lines of the same
-documents, free length, at the threshold that BLOCK chose. `--after` is the checkpoint of the last stage; without it the
-weights before are compared with themselves, which shows the head-room of thresholds alone. Left out: time (twin.py).
+equal score. "Equal score": the lower end of the paired 95 % interval against slow is above -1 point; where no way
+reaches that, the one that comes closest is taken and the JSON says so (`equal`). What comes after is the fastest of all
+thresholds and of `speculate` (the clean stream's text, guessed ahead); `forwards_after_blocks` is that of thresholds
+alone. LINE: begun lines of the same documents, free length, written the way that BLOCK chose. `--after` is the
+checkpoint of the last stage; without it the weights before are compared with themselves. Left out: time (twin.py).
 `python -m benchmarks.stages --shards DIR [--before DIR] [--after DIR]` prints a table, then one line of JSON.
 """
 
@@ -35,9 +36,9 @@ SEED = 11
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """BLOCK written with one threshold: scores place by place, mean passes, tokens over passes."""
+    """BLOCK written in one way: scores place by place, mean passes, tokens over passes. tau_mask None = speculate."""
 
-    tau_mask: float
+    tau_mask: float | None
     similarity: list[float]
     forwards: float
     tokens_per_forward: float
@@ -46,6 +47,10 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def score(self) -> float:
         return statistics.fmean(self.similarity)
+
+    @property
+    def way(self) -> str:
+        return "speculate" if self.tau_mask is None else f"tau {self.tau_mask:g}"
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,33 +72,41 @@ def main() -> None:
     print_header("stages")
     print(f"# {len(places)} places of 32 to 128 tokens, {len(lines)} lines")
     slow = write(before, places, ONE_BY_ONE)
-    judged_before = [judge(write(before, places, tau), slow) for tau in TAUS]
-    judged_after = judged_before if after is before else [judge(write(after, places, tau), slow) for tau in TAUS]
-    best_before, best_after = chosen(judged_before), chosen(judged_after)
+    judged_before = [judge(write(before, places, tau), slow) for tau in (*TAUS, None)]
+    judged_after = judged_before
+    if after is not before:
+        judged_after = [judge(write(after, places, tau), slow) for tau in (*TAUS, None)]
+    best_before, best_blocks = chosen(_blocks(judged_before)), chosen(_blocks(judged_after))
+    best_after = chosen(judged_after)
     _print_table(slow, judged_before, judged_after if after is not before else [])
     result = {
         "forwards_slow": slow.forwards,
         "forwards_best_threshold": best_before.written.forwards,
         "forwards_after": best_after.written.forwards,
+        "forwards_after_blocks": best_blocks.written.forwards,
         "score_slow": slow.score,
         "score_best_threshold": best_before.written.score,
         "score_after": best_after.written.score,
-        "equal": [best_before.is_equal, best_after.is_equal],
-        "tau": [best_before.written.tau_mask, best_after.written.tau_mask],
+        "score_after_blocks": best_blocks.written.score,
+        "equal": [best_before.is_equal, best_after.is_equal, best_blocks.is_equal],
+        "way": [best_before.written.way, best_after.written.way, best_blocks.written.way],
         "line_forwards_after": line_forwards(after, lines, best_after.written.tau_mask),
+        "line_forwards_after_blocks": line_forwards(after, lines, best_blocks.written.tau_mask),
         "places": len(places),
     }
     print(json.dumps(rounded(result)))
 
 
-def write(checkpoint: "Checkpoint", places: Sequence["Place"], tau: float) -> Written:
-    """All places with one threshold."""
+def write(checkpoint: "Checkpoint", places: Sequence["Place"], tau: float | None) -> Written:
+    """All places with one threshold, or speculated."""
     from model.evaluation.decode import Decoder
     from model.evaluation.metrics import edit_similarity
     from model.evaluation.parsing import parses
 
     decoder = Decoder(checkpoint, tau_mask=tau)
-    answers = [decoder.complete(place, stop="eom", length="oracle") for place in watched(places, f"tau {tau:g}")]
+    way = decoder.complete if tau is not None else decoder.complete_speculate
+    rows = watched(places, "speculate" if tau is None else f"tau {tau:g}")
+    answers = [way(place, stop="eom", length="oracle") for place in rows]
     pairs = list(zip(places, answers, strict=True))
     return Written(
         tau_mask=tau,
@@ -119,12 +132,17 @@ def chosen(judged: Sequence[Judged]) -> Judged:
     return max(judged, key=lambda each: each.difference[1])
 
 
-def line_forwards(checkpoint: "Checkpoint", lines: Sequence["Place"], tau: float) -> float:
+def line_forwards(checkpoint: "Checkpoint", lines: Sequence["Place"], tau: float | None) -> float:
     """Mean passes of a completed line."""
     from model.evaluation.decode import Decoder
 
     decoder = Decoder(checkpoint, tau_mask=tau)
-    return statistics.fmean(decoder.complete(place, stop="line").forwards for place in lines)
+    way = decoder.complete if tau is not None else decoder.complete_speculate
+    return statistics.fmean(way(place, stop="line").forwards for place in lines)
+
+
+def _blocks(judged: Sequence[Judged]) -> list[Judged]:
+    return [each for each in judged if each.written.tau_mask is not None]
 
 
 def _places(args: argparse.Namespace) -> tuple[list["Place"], list["Place"]]:
@@ -143,7 +161,7 @@ def _print_table(slow: Written, before: Sequence[Judged], after: Sequence[Judged
         for way in ways:
             mean, low, high = way.difference
             equal = "equal" if way.is_equal else ""
-            label = f"{name}, tau {way.written.tau_mask:g}"
+            label = f"{name}, {way.written.way}"
             print(f"{label:26}{_figures(way.written)}  {mean:+.3f} ({low:+.3f} to {high:+.3f}) {equal}")
 
 

@@ -28,7 +28,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     first_block: int = 16
     block: int = 32
     completion: Literal["blocks", "speculate"] = "blocks"
-    num_drafts: int = 4
+    num_drafts: int = 12
     doubt: float | None = None
     verify: float | None = None
 

@@ -28,7 +28,9 @@ class Lookup:
         self._ids.append(token)
 
     def following(self, num: int) -> list[int]:
-        """At most `num` text tokens from behind the longest match of the text's end (the last of equally long ones)."""
+        """Text tokens from behind the longest match of the text's end (the last of equally long ones): as many as twice
+        its length, at most `num`. The longer the match the longer it goes on (docs/log.md, 2026-11-21).
+        """
         if not self._ids or self._ids[-1] < NUM_RESERVED:
             return []
         best, best_length = -1, 0
@@ -40,7 +42,7 @@ class Lookup:
                     break
         if best < 0:
             return []
-        found = self._ids[best + 1 : best + 1 + num]
+        found = self._ids[best + 1 : best + 1 + min(num, 2 * best_length)]
         return found[: next((n for n, token in enumerate(found) if token < NUM_RESERVED), len(found))]
 
     def _match(self, place: int) -> int:

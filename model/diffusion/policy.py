@@ -45,7 +45,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float = 1.0
     seed: int = 0
     blank_ids: frozenset[int] = frozenset()
-    num_drafts: int = 4
+    num_drafts: int = 12
     doubt: float | None = None
     verify: float | None = None
 

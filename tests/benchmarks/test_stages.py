@@ -32,3 +32,12 @@ def test_one_token_a_forward_is_the_slowest(checkpoint: Checkpoint, places: list
     assert len(slow.similarity) == len(some)
     assert all(0 <= value <= 1 for value in slow.similarity)
     assert line_forwards(checkpoint, places, 0.5) >= 1
+
+
+def test_speculation_is_a_way_of_its_own(checkpoint: Checkpoint, places: list[Place]) -> None:
+    some = [Place(p.path, p.before, p.after, "return value") for p in places]
+    speculated = write(checkpoint, some, None)
+    assert speculated.way == "speculate"
+    assert len(speculated.similarity) == len(some)
+    assert speculated.forwards <= write(checkpoint, some, ONE_BY_ONE).forwards
+    assert line_forwards(checkpoint, places, None) >= 1

@@ -8,7 +8,11 @@ from model.tokenizer import CUR
 
 def test_what_followed_the_same_tokens_is_suggested():
     assert Lookup([70, 71, 72, 73, 74, 70, 71]).following(2) == [72, 73]
-    assert Lookup([70, 71, 72, 73, 74, 70, 71]).following(9) == [72, 73, 74, 70, 71]
+    assert Lookup([70, 71, 72, 73, 74, 75, 76, 70, 71]).following(9) == [72, 73, 74, 75]  # twice the match
+
+
+def test_a_short_match_suggests_little():
+    assert Lookup([70, 71, 72, 73, 74, 70]).following(9) == [71, 72]
 
 
 def test_a_longer_match_wins_and_of_equal_ones_the_last():
@@ -49,5 +53,5 @@ def test_against_a_plain_search():
         want = []
         if lengths:
             best = max(lengths, key=lambda end: (lengths[end], end))
-            want = ids[best + 1 : best + 4]
+            want = ids[best + 1 : best + 1 + min(3, 2 * lengths[best])]
         assert Lookup(ids).following(3) == want
