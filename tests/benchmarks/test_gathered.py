@@ -1,9 +1,9 @@
 """What is gathered around a place is the server's own, without the place's own file."""
 
 import pytest
-from capabilities import capabilities
 
 from benchmarks.gathered import Projects
+from model.engine.abilities import capabilities_of
 from model.evaluation.decode import Place
 
 SHOP = "def total_price(prices):\n    return sum(prices)\n"
@@ -11,9 +11,9 @@ OWN = "from shop.prices import total_price\n\n\ndef bill(prices):\n    amount = 
 
 
 @pytest.fixture
-def projects(tmp_path) -> Projects:
+def projects(checkpoint, tmp_path) -> Projects:
     documents = [("shop/prices.py", SHOP), ("shop/bill.py", OWN), ("other/a.py", "x = 1\n")]
-    return Projects(documents, tmp_path, capabilities(complete=("line",)))
+    return Projects(documents, tmp_path, capabilities_of(checkpoint.preset, "cpu"))
 
 
 def test_the_lines_are_those_of_the_projects_other_files(projects):
