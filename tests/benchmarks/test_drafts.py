@@ -32,12 +32,12 @@ def test_nothing_is_asked_while_the_ghost_text_is_typed_along(trace):
 
     def right_from_the_third_on(request: api.DenoiseRequest) -> tuple[str, bool]:
         asked.append(request.prompt.line)
-        return ("= 12399" if len(asked) == 3 else "nothing"), len(asked) == 3
+        return ("= 12, 3 + a" if len(asked) == 3 else "nothing"), len(asked) == 3
 
     found = trace._projects.around(ASKED.place)
     some = list(trace._requests(0, Place("a.py", "import os\n", "", "x = 12345"), found, right_from_the_third_on))
-    assert asked == ["", "x", "x ", "x = 1234"]
-    assert [one.ghost for one in some] == ["", "", "", "9"]
+    assert asked == ["", "x", "x ", "x = 123", "x = 1234"]
+    assert [one.ghost for one in some] == ["", "", "", " + a", ""]
 
 
 def never(request: api.DenoiseRequest) -> tuple[str, bool]:
