@@ -129,9 +129,7 @@ def _is_inside(scope: tree_sitter.Node, child: tree_sitter.Node) -> bool:
 
 def _binds_in(node: tree_sitter.Node, scopes: list[tree_sitter.Node]) -> tree_sitter.Node | None:
     """The scope that this occurrence binds its name in; None where it only uses it."""
-    child, above = node, node.parent
-    while above is not None and above.type in _PATTERNS:
-        child, above = above, above.parent
+    child, above = _pattern(node)
     if above is None or not scopes:
         return None
     if _is_parameter(child, above) or _is_imported(child, above) or _is_captured(child, above):
@@ -142,6 +140,19 @@ def _binds_in(node: tree_sitter.Node, scopes: list[tree_sitter.Node]) -> tree_si
     if above.type == "named_expression":  # binds beyond the comprehension that it stands in
         return next((scope for scope in scopes if scope.type not in _COMPREHENSIONS), None)
     return scopes[0]
+
+
+def _pattern(node: tree_sitter.Node) -> tuple[tree_sitter.Node, tree_sitter.Node | None]:
+    """The whole pattern that a name stands in, and what it belongs to."""
+    child, above = node, node.parent
+    # Behind `as` the grammar has values where patterns are meant.
+    while above is not None and above.type in ("tuple", "list"):
+        child, above = above, above.parent
+    if child is not node and (above is None or above.type != "as_pattern_target"):
+        return node, node.parent
+    while above is not None and above.type in _PATTERNS:
+        child, above = above, above.parent
+    return child, above
 
 
 def _is_parameter(child: tree_sitter.Node, above: tree_sitter.Node) -> bool:

@@ -57,11 +57,12 @@ def joined_by_line(places: Iterable[Place], lines: Lines) -> list[Place]:
 
 
 def applied(place: Place, lines: Lines) -> tuple[Lines, Lines]:
-    """The lines that the place touches, and what they become."""
+    """The lines that the place touches, and what they become; as a document has them, where more lines follow."""
     first, last = place.start.line, place.end.line
     old = lines[first : last + 1]
     new = old[0][: place.start.column] + place.text + old[-1][place.end.column :]
-    return old, split_lines(new)
+    found = split_lines(new)
+    return old, found[:-1] if last + 1 < len(lines) and not found[-1] else found
 
 
 def undoes(place: Place, lines: Lines, runs: Iterable[Run]) -> bool:

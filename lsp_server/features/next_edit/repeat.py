@@ -149,18 +149,19 @@ def _goes(changes: Sequence[_Change], texts: Sequence[str]) -> bool:
 
 
 def _beside(last: _Example, taken: set[int], lines: Lines) -> set[int]:
-    """The rows of the block of lines around the last example that have its shape, or are examples."""
-    shape, found = _masked(last.old), set()
-    indent = _indent(lines[last.row])
+    """The rows of the block of lines around the last example that have its shape, as it was or as it is now."""
+    shapes = (_masked(last.old), _masked([token.text for token in last.script.new]))
+    indent, found = _indent(lines[last.row]), set[int]()
     for step in (1, -1):
         row = last.row + step
-        while 0 <= row < len(lines) and (
-            row in taken
-            or (_indent(lines[row]) == indent and _masked([token.text for token in tokens(lines[row])]) == shape)
-        ):
+        while 0 <= row < len(lines) and (row in taken or _is_alike(lines[row], indent, shapes)):
             found.add(row)
             row += step
     return found
+
+
+def _is_alike(line: str, indent: str, shapes: tuple[list[str], ...]) -> bool:
+    return _indent(line) == indent and _masked([token.text for token in tokens(line)]) in shapes
 
 
 def _indent(line: str) -> str:

@@ -4,10 +4,10 @@
 
 SCRIPT is a JSON object, read when a message comes: `items` (for inline completion: `insertText`, and how many
 characters of the line it replaces before and behind the cursor), `alternatives` (more items where asked by hand),
-`wait_s` before that answer, `commands` (command → result), `encoding`, `edits` (the next edit: `old` to `text` where the
-document as it was last sent has `old`), `status` (more of it). Every message goes to TOLD, a JSON object a
-line, and `answered` with the id of each question for ghost text when its answer has been sent. It stands in for the
-real server where a test needs to know the answer beforehand. Left out: changes that are not the whole document.
+`wait_s` before that answer, `commands` (command → result), `encoding`, `edits` (the next edit: `text` for the first
+`old` of the document as it was last sent), `status` (more of it). Every message goes to TOLD, a JSON
+object a line, and `answered` with the id of each question for ghost text when its answer has been sent. It stands in
+for the real server where a test needs to know the answer beforehand. Left out: changes of a part of a document.
 """
 
 import json

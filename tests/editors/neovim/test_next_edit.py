@@ -1,4 +1,4 @@
-"""The next edit in Neovim: asked for only where it is on, drawn, accepted as one change of its own, dismissed for good."""
+"""The next edit in Neovim: asked for only where it is on, drawn, accepted as one change, dismissed for good."""
 
 import json
 
