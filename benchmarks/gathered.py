@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-import msgspec
-
 from benchmarks.context import FOLDER, NUM_VISITED, write_projects
 from benchmarks.proposals import snapshot_at
 from lsp_server.context.budget import snippet_budget
@@ -32,10 +30,10 @@ class Projects:
         self._files, self._reach = ProjectFiles(str(folder)), Reach()
         self._budget = snippet_budget(capabilities)
         self._context_tokens = capabilities.context_tokens
-        self._lines: dict[str, LineIndex | None] = {}
+        self._lines: LineIndex | None = None
 
     def around(self, place: Place) -> Findings:
-        """What a pause with the cursor at the place finds. The lines are those of the document's first place."""
+        """What a pause with the cursor at the place finds."""
         scene = Scene(
             snapshot=snapshot_at(place),
             budget=self._budget,
@@ -43,9 +41,9 @@ class Projects:
             documents=self._open_beside(place.path),
             folders=(FOLDER,),
         )
-        found = gather_all(scene, self._files, self._reach)
-        # They hardly depend on the place, and one list of a project's lines is enough to keep.
-        return msgspec.structs.replace(found, lines=self._lines.setdefault(place.path, found.lines))
+        found = gather_all(scene, self._files, self._reach, self._lines)
+        self._lines = found.lines
+        return found
 
     def _open_beside(self, path: str) -> tuple[Document, ...]:
         project = path.partition("/")[0]

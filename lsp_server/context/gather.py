@@ -63,15 +63,17 @@ def gather(scene: Scene, files: ProjectFiles | None, reach: Reach | None = None)
     return gather_all(scene, files, reach or Reach()).snippets
 
 
-def gather_all(scene: Scene, files: ProjectFiles | None, reach: Reach) -> Findings:
-    """The snippets for a scene, and all lines that they could have been cut from, but for the document's own."""
+def gather_all(scene: Scene, files: ProjectFiles | None, reach: Reach, before: LineIndex | None = None) -> Findings:
+    """The snippets for a scene, and all lines that they could have been cut from, but for the document's own. `before`:
+    the lines of an earlier gathering.
+    """
     if scene.settings.context == "none" or scene.budget.num_snippets < 1:
         return Findings()
     texts = texts_of(scene, files)
     whole = [text for text in texts if text.origin not in ("own", "recent")]
     paths = {text.path for text in whole}
     chunks = [text for text in texts if text.origin == "recent" and text.path not in paths]
-    return Findings(choose(scene, texts, reach), LineIndex(text.lines for text in (*whole, *chunks)))
+    return Findings(choose(scene, texts, reach), LineIndex((text.lines for text in (*whole, *chunks)), before))
 
 
 def choose(scene: Scene, texts: list[Text], reach: Reach) -> tuple[api.Snippet, ...]:

@@ -241,6 +241,7 @@ class _Bench:
 
     def __init__(self) -> None:
         self.reach: Reach | None = None
+        self.lines: LineIndex | None = None
         self.files: ProjectFiles | None = None
         self.files_by: tuple[str, tuple[str, ...], tuple[str, ...], int] | None = None
 
@@ -249,7 +250,10 @@ def _gather_in_thread(bench: _Bench, scene: Scene) -> Findings:
     # Grammars and patterns of ignore files cost some 50 ms to import: here, where nobody waits for them.
     if bench.reach is None:
         bench.reach = importlib.import_module("lsp_server.context.reach").Reach()
-    return importlib.import_module("lsp_server.context.gather").gather_all(scene, _files_of(bench, scene), bench.reach)
+    gather = importlib.import_module("lsp_server.context.gather")
+    found: Findings = gather.gather_all(scene, _files_of(bench, scene), bench.reach, bench.lines)
+    bench.lines = found.lines
+    return found
 
 
 def _files_of(bench: _Bench, scene: Scene) -> "ProjectFiles | None":

@@ -22,4 +22,3 @@ def test_the_lines_are_those_of_the_projects_other_files(projects):
     assert [snippet.path for snippet in found.snippets] == ["shop/prices.py"]
     assert len(found.lines) == 2
     assert [there[row] for there, row in found.lines.beginning_with("def")] == [SHOP.splitlines(keepends=True)[0]]
-    assert projects.around(place).lines is found.lines

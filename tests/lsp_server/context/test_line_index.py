@@ -1,5 +1,6 @@
 """Lines of other texts, found by how they begin."""
 
+from lsp_server.context import line_index
 from lsp_server.context.line_index import MAX_ALIKE, MAX_LINE_CHARS, LineIndex
 
 ONE = ("import os\n", "\n", "    total = sum(prices)\n", "    total += 1\n")
@@ -28,3 +29,12 @@ def test_what_is_all_over_the_place_is_not_listed():
 
 def test_no_texts_no_lines():
     assert list(LineIndex(()).beginning_with("a")) == []
+
+
+def test_texts_that_are_known_are_not_sorted_again(monkeypatch):
+    before = LineIndex((ONE, TWO))
+    monkeypatch.setattr(line_index, "_sorted", None)
+    again = LineIndex((TWO, ONE), before)
+    assert len(again) == len(before)
+    assert len(list(again.beginning_with("total"))) == 4
+    assert len(LineIndex((ONE,), again)) == 3
