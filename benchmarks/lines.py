@@ -15,6 +15,7 @@ from benchmarks.header import ROOT
 from model.checkpoints.load import Checkpoint
 from model.engine import api
 from model.engine.prompting import LineEncoder, Prepared, prepare
+from model.evaluation.block_set import LIST_FILE, find_places, read_list
 from model.evaluation.decode import Place, place_prompt
 from model.evaluation.heldout_places import heldout_documents, line_places
 from model.evaluation.infill_data import Infill, InfillSet, read_infill
@@ -55,6 +56,17 @@ def line_set(args: argparse.Namespace) -> InfillSet:
     return InfillSet(what, tuple(Infill(place, is_line=True, tests="") for place in places), "line", False)
 
 
+def block_places(args: argparse.Namespace) -> InfillSet:
+    """Places of the BLOCK set, 32 to 128 tokens long, spread over the list. EvalError where their documents are not."""
+    if args.shards is None:
+        raise EvalError("the long places are in held-out documents: name their shards with --shards")
+    places = find_places(read_list(LIST_FILE), list(heldout_documents(args.shards)), limit=args.limit).places
+    rows = tuple(Infill(place, is_line=False, tests="") for place in places)
+    return InfillSet(
+        f"stretches of 32 to 128 tokens of {args.shards.name}, as many tokens as there were", rows, "eom", False
+    )
+
+
 def own_documents() -> list[tuple[str, str]]:
     """(path, text) of this project's Python files."""
     files = sorted([*(ROOT / "model").rglob("*.py"), *(ROOT / "lsp_server").rglob("*.py")])
@@ -76,6 +88,14 @@ class Preparer:
             return Task(request, prepared, 0)
         earlier = self.prepare(_request(msgspec.structs.replace(place, before=place.before[:-1]), stop))
         return Task(request, prepared, num_common(earlier.prompt_ids, prepared.prompt_ids))
+
+    def block_task(self, place: Place) -> Task:
+        """A long place, with room for as many tokens as the true text has. The cache holds its prompt but the last
+        token: such a place begins a line, whose prompt the engine is sent ahead."""
+        hole = api.Masked(max_tokens=max(1, len(self.encoder(place.gold))))
+        request = msgspec.structs.replace(_request(place, "eom"), canvas=(hole,))
+        prepared = self.prepare(request)
+        return Task(request, prepared, len(prepared.prompt_ids) - 1)
 
     def prepare(self, request: api.DenoiseRequest) -> Prepared:
         return prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self.encoder)

@@ -1,9 +1,14 @@
 """Which threshold counts as the result, and the order in which ways take turns."""
 
+import msgspec
 import pytest
 
+from benchmarks.lines import Preparer
 from benchmarks.timing import Timed, speedup, total_speedup, turned, write_all
 from benchmarks.twin import CLEAN, SPECULATE, Way, chosen, main, result_of
+from model.checkpoints.load import Checkpoint
+from model.engine.prompting import LineEncoder
+from model.evaluation.decode import Place
 from model.evaluation.options import EvalError
 
 
@@ -36,6 +41,20 @@ def test_the_fastest_threshold_at_equal_score_is_taken() -> None:
 
 def test_exactly_one_point_below_is_not_equal() -> None:
     assert not way("a", 0.1, speedup=3.0, low=-0.01).is_equal
+
+
+def test_long_places_are_judged_by_similarity() -> None:
+    line = way("a", 0.1, speedup=3.0, low=-0.05)
+    assert not line.is_equal
+    long = msgspec.structs.replace(line, by_similarity=True, similarity_difference=(0.0, -0.009, 0.01))
+    assert long.is_equal
+
+
+def test_a_long_place_may_have_as_many_tokens_as_the_true_text(checkpoint: Checkpoint) -> None:
+    task = Preparer(checkpoint).block_task(Place("a.py", "def f():\n", "\n", "    return 1\n    # end"))
+    assert task.prepared.canvas.max_tokens == len(LineEncoder(checkpoint.tokenizer)("    return 1\n    # end"))
+    assert task.num_warm == len(task.prepared.prompt_ids) - 1
+    assert task.request.stop == "eom"
 
 
 def test_without_an_equal_score_the_result_says_so() -> None:
