@@ -66,7 +66,9 @@ class EngineLink:
         self._set(EngineState(kind="loading", sentence=sentence))
         self._reaching = asyncio.ensure_future(self._reach())
 
-    async def ask(self, request: api.DenoiseRequest) -> list[api.Done]:
+    async def ask(
+        self, request: api.DenoiseRequest, on_progress: Callable[[api.Progress], None] | None = None
+    ) -> list[api.Done]:
         """The engine's `n` answers. Raises EngineTrouble. Cancelling this coroutine cancels the request in the engine.
 
         Where the engine fails between two answers, those that came are returned.
@@ -78,7 +80,7 @@ class EngineLink:
         limit_s = None if request.deadline_ms is None else (request.deadline_ms + GRACE_MS) / 1000
         try:
             async with asyncio.timeout(limit_s):
-                return await self._answers(client, request)
+                return await self._answers(client, request, on_progress)
         except TimeoutError:
             await self._check_alive(client)
             raise EngineTrouble(Reason.DEADLINE, "The engine did not answer in time.") from None
@@ -108,12 +110,19 @@ class EngineLink:
             client, self._client = self._client, None
             await client.close()
 
-    async def _answers(self, client: "EngineClient", request: api.DenoiseRequest) -> list[api.Done]:
+    async def _answers(
+        self,
+        client: "EngineClient",
+        request: api.DenoiseRequest,
+        on_progress: Callable[[api.Progress], None] | None,
+    ) -> list[api.Done]:
         events = cast(AsyncGenerator[api.Event, None], client.denoise(request))
         answers: list[api.Done] = []
         try:
             async for event in events:
-                if isinstance(event, api.Done):
+                if isinstance(event, api.Progress) and on_progress is not None:
+                    on_progress(event)
+                elif isinstance(event, api.Done):
                     answers.append(event)
                     if len(answers) == request.n:
                         return answers

@@ -53,6 +53,13 @@ class Reason(Enum):
     NOTHING_FOLLOWS = "No next edit: nothing else in this document follows for certain from the last changes."
     WOULD_UNDO = "No next edit: the only follow-up would take back what was just changed."
     REJECTED = "No next edit: what follows from the last changes was dismissed before."
+    REWRITE_OFF = "Rewriting is switched off: seedling.rewrite.enable switches it on."
+    CANNOT_REWRITE = "The loaded model was not trained to rewrite code, or no edit of it was measured to work."
+    EDIT_NOT_LISTED = "The loaded model makes certain edits only, and this instruction asks for none of them."
+    NOTHING_SELECTED = "There is no code at the cursor or in the selection: nothing was rewritten."
+    OUTSIDE_CHANGED = "The answer changed statements outside the selection: it was not used."
+    UNCHANGED = "The model would leave this code as it is: another seed or other words may bring more."
+    NOT_APPLIED = "The editor did not take the edit: the document may have changed meanwhile."
     UNSAFE_TEXT = "The answer held control, invisible or broken characters."
 
     @property

@@ -22,6 +22,7 @@ from lsp_server.offers import Offers
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import Position, from_client
 from lsp_server.project_settings import Projects
+from lsp_server.running_edits import RunningEdits
 from lsp_server.settings import Settings, parse_settings
 from lsp_server.snapshot import (
     Document,
@@ -74,6 +75,7 @@ class Session:
         self.flights = Flights()
         self.offers = Offers()
         self.next_edits = NextEdits()
+        self.rewrites = RunningEdits()
         self._user: UserSettings | None = None
         self._projects = Projects()
         self._ignored: frozenset[str] = frozenset()
@@ -108,6 +110,7 @@ class Session:
         changed_document = document.changed(changed.changes, changed.version, self.client.encoding)
         self._documents[key] = changed_document
         self.flights.changed(changed_document)
+        self.rewrites.cut(document.uri, Reason.STALE)
         is_on = self.settings_for(document.uri).next_edit_enable
         self.next_edits.changed(document, changed_document, is_on=is_on)
         last = changed.changes[-1].start if changed.changes else None
@@ -123,6 +126,7 @@ class Session:
             self.flights.cancel(document.uri)
             self.type_along.forget(document.uri)
             self.next_edits.forget(document.uri)
+            self.rewrites.cut(document.uri, Reason.CLOSED)
             self.trees.forget(document.uri)
             self.context.closed(document.uri)
 
@@ -151,6 +155,14 @@ class Session:
         ticket, arrived = self._ticket(), self._look(request)
         if isinstance(arrived, Snapshot):
             self.next_edits.begin(arrived.document.uri, ticket)
+        return ticket, arrived
+
+    def arrive_for_rewrite(self, uri: str, version: int | None) -> tuple[Ticket, Snapshot | Outcome]:
+        """As `arrive`, for a rewrite: asked for by hand always, and for a selection instead of a cursor."""
+        ticket = self._ticket()
+        arrived = self._look(CompletionRequest(uri=uri, position=(0, 0), trigger_kind=0, version=version))
+        if isinstance(arrived, Snapshot):
+            self.rewrites.begin(uri, ticket)
         return ticket, arrived
 
     def _ticket(self) -> Ticket:
@@ -326,6 +338,7 @@ class Session:
         """Ends what still runs and lets the engine go."""
         for key in list(self._running):
             self._cut(key, Reason.CLOSED)
+        self.rewrites.close()
         leftovers = list(self._leftovers)
         for task in leftovers:
             task.cancel()
