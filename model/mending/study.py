@@ -6,6 +6,7 @@ stream weighs those (likelihood.py), the parser drops those that read worse. Lef
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from model.mending.likelihood import Judged
 from model.mending.reader import Reader
 from model.mending.rules import LineRules
 from model.mending.text_view import TextView
-from model.mending.words import Elsewhere, words_of
+from model.mending.words import Elsewhere, runs_of, words_of
 
 MAX_JUDGED = 40
 MAX_FILLINGS = 64
@@ -189,15 +190,15 @@ class _Line:
     def _is_unknown(self, name: str, offset: int) -> bool:
         """Neither bound here nor used anywhere else: an attribute is known by being used."""
         return not self._view.scopes.is_known(name, offset) and not (
-            self._elsewhere.word(name) and name in self._view.scopes.attributes
+            self._elsewhere.count(name) and name in self._view.scopes.attributes
         )
 
     def _features(self, changed: str, change: Change, ids: Sequence[int], gain: float) -> np.ndarray:
         start, end, new = _unlike(self._ids, ids)
         unknown = self._scope(change)
         names = {"name", "keyword"}
-        removed = [math.log1p(self._elsewhere.word(word.text)) for word in change.removed if word.kind in names]
-        added = [math.log1p(self._elsewhere.word(word.text)) for word in change.added if word.kind in names]
+        removed = [math.log1p(self._elsewhere.count(word.text)) for word in change.removed if word.kind in names]
+        added = [math.log1p(self._elsewhere.count(word.text)) for word in change.added if word.kind in names]
         reads = self._reads(changed) if self._is_broken else True
         numbers = [
             max(-20.0, min(gain, 40.0)) / 4,
@@ -222,13 +223,10 @@ class _Line:
     def _neighbours(self, changed: str) -> tuple[float, float, float, float]:
         """How usual the pairs and triples of neighbours are in the rest of the text: those lost, and those new."""
         found: list[float] = []
-        for runs, count in (
-            (self._elsewhere.pairs, self._elsewhere.pair),
-            (self._elsewhere.triples, self._elsewhere.triple),
-        ):
-            old, new = runs(self._code), runs(changed)
+        for length in (2, 3):
+            old, new = Counter(runs_of(self._code, length)), Counter(runs_of(changed, length))
             for some in (old - new, new - old):
-                counts = [math.log1p(count(run)) for run in some]  # type: ignore[arg-type]
+                counts = [math.log1p(self._elsewhere.count(*run)) for run in some]
                 found.append(sum(counts) / len(counts) if counts else 0.0)
         return found[0], found[1], found[2], found[3]
 

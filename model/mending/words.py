@@ -8,7 +8,6 @@ inside a string of several lines (quiet_rows says which those are).
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from keyword import kwlist
 from typing import Literal, NamedTuple
 
@@ -79,54 +78,38 @@ def quiet_rows(text: str) -> set[int]:
     return quiet
 
 
+Run = tuple[str, ...]
+"""Neighbouring words of a line; "" stands before the first and behind the last."""
+
+
 class Usage:
-    """How often a text uses each word, and each pair and triple of neighbours in a line."""
+    """How often a text uses each word, and each two and three neighbours in a line."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        self._words: Counter[str] = Counter()
-        self._pairs: Counter[tuple[str, str]] = Counter()
-        self._triples: Counter[tuple[str, str, str]] = Counter()
+        self.counts: Counter[Run] = Counter()
         for line in lines:
-            self._count(line, 1)
-
-    def _count(self, line: str, sign: int) -> None:
-        words = ["", *(word.text for word in words_of(line)), ""]
-        for counter, runs in (
-            (self._words, words[1:-1]),
-            (self._pairs, pairwise(words)),
-            (self._triples, zip(words, words[1:], words[2:], strict=False)),
-        ):
-            for run in runs:
-                counter[run] += sign  # type: ignore[index]
+            for length in (1, 2, 3):
+                self.counts.update(runs_of(line, length))
 
     def without(self, line: str) -> "Elsewhere":
         """The counts of everything but one line."""
-        return Elsewhere(self, line)
+        return Elsewhere(self.counts, Usage([line]).counts)
 
 
 class Elsewhere:
-    """What the lines around one line use. Changes nothing."""
+    """What the lines around one line use."""
 
-    def __init__(self, usage: Usage, line: str) -> None:
-        self._usage = usage
-        own = Usage([])
-        own._count(line, 1)
-        self._own = own
+    def __init__(self, counts: Counter[Run], own: Counter[Run]) -> None:
+        self._counts, self._own = counts, own
 
-    def word(self, text: str) -> int:
-        return max(0, self._usage._words[text] - self._own._words[text])
+    def count(self, *words: str) -> int:
+        """How often these stand side by side elsewhere."""
+        return max(0, self._counts[words] - self._own[words])
 
-    def pairs(self, line: str) -> Counter[tuple[str, str]]:
-        """The pairs of neighbours of a line, each as often as it stands there."""
-        words = ["", *(word.text for word in words_of(line)), ""]
-        return Counter(pairwise(words))
 
-    def triples(self, line: str) -> Counter[tuple[str, str, str]]:
-        words = ["", *(word.text for word in words_of(line)), ""]
-        return Counter(zip(words, words[1:], words[2:], strict=False))
-
-    def pair(self, pair: tuple[str, str]) -> int:
-        return max(0, self._usage._pairs[pair] - self._own._pairs[pair])
-
-    def triple(self, triple: tuple[str, str, str]) -> int:
-        return max(0, self._usage._triples[triple] - self._own._triples[triple])
+def runs_of(line: str, length: int) -> list[Run]:
+    """The runs of so many neighbours in a line."""
+    words = [word.text for word in words_of(line)]
+    if length > 1:
+        words = ["", *words, ""]
+    return [tuple(words[i : i + length]) for i in range(len(words) - length + 1)]

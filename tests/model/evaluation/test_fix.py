@@ -1,5 +1,6 @@
 """The evaluation of repairs: scores against answers that are known, and the command on shards and on a file."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -9,26 +10,26 @@ import pytest
 from model import cli
 from model.checkpoints.load import save_checkpoint
 from model.evaluation import sandbox
-from model.evaluation.decode import Answer, Decoder
+from model.evaluation.decode import Answer, Decoder, Place
 from model.evaluation.faults import Fault
-from model.evaluation.fix import editing, repaired, score_faults, score_tasks
+from model.evaluation.fix import by_mender, by_sampler, editing, reader_of, score_faults, score_tasks
 from model.evaluation.fix_data import changed_task
 from model.evaluation.options import EvalError
+from model.mending.ranking import Calibration, save_calibration
+from model.mending.repair import Mender
+from model.mending.study import FEATURES
 
 GOLD = "def f(a):\n    return a + 1\n"
 
 
-class Scripted(Decoder):
-    """A decoder that replaces known drafts, at two forwards each, and leaves others alone."""
+def scripted(answers: dict[str, str]):
+    """Replaces known drafts, at two forwards each, and leaves others alone."""
 
-    def __init__(self, checkpoint, answers: dict[str, str]) -> None:
-        super().__init__(checkpoint)
-        self.answers = answers
-
-    def repair(self, place, draft, *, locked=None) -> Answer:
+    def repair(place, draft) -> tuple[str, int]:
         assert place.before + place.gold + place.after == GOLD
-        text = self.answers.get(draft, draft)
-        return Answer(text=text, ids=(), forwards=2, steps=2, confidence=1.0, reason="eom")
+        return answers.get(draft, draft), 2
+
+    return repair
 
 
 def fault(kind: str, bad: str) -> Fault:
@@ -44,24 +45,37 @@ def fault(kind: str, bad: str) -> Fault:
     )
 
 
-def test_faults_are_scored_by_kind(checkpoint) -> None:
+def test_faults_are_scored_by_kind() -> None:
     faults = [fault("operator", "return a - 1"), fault("operator", "return a * 1"), fault("off-by-one", "return a + 2")]
-    decoder = Scripted(checkpoint, {"return a - 1": "return a + 1", "return a + 2": "return a + 3"})
-    table, result = score_faults(decoder, faults)
+    sampler = scripted({"return a * 1": "return a + 1", "return a + 1": "return a"})
+    table, result = score_faults(
+        scripted({"return a - 1": "return a + 1", "return a + 2": "return a + 3"}), faults, sampler
+    )
     assert result["exact_repair"] == pytest.approx(1 / 3)
     assert result["changed"] == pytest.approx(2 / 3)
-    assert result["by_kind"]["operator"] == {"num": 2, "exact_repair": 0.5, "floor": 0.0}
-    assert result["by_kind"]["off-by-one"] == {"num": 1, "exact_repair": 0.0, "floor": 0.0}
+    assert result["by_kind"]["operator"] == {
+        "num": 2,
+        "exact_repair": 0.5,
+        "precision": 1.0,
+        "floor": 0.0,
+    }
+    assert result["by_kind"]["off-by-one"] == {
+        "num": 1,
+        "exact_repair": 0.0,
+        "precision": 0.0,
+        "floor": 0.0,
+    }
     assert result["kept_clean"] == 1.0
     assert result["floors"] == {"exact_repair": 0.0, "kept_clean": 1.0, "what": "the line unchanged"}
     assert result["forwards_per_answer"] == 2.0
     assert (result["place"], result["length"], result["num"]) == ("given", "free", 3)
     assert ("exact repair", "33.3 %  (floor 0.0 %)") in table
+    assert result["sampler_alone"] == {"exact_repair": pytest.approx(1 / 3), "kept_clean": 0.0}
+    assert ("sampler alone", "33.3 % exact; clean lines left alone 0.0 %") in table
 
 
-def test_a_model_that_spoils_clean_lines_is_seen(checkpoint) -> None:
-    decoder = Scripted(checkpoint, {"return a + 1": "return a"})
-    _, result = score_faults(decoder, [fault("operator", "return a - 1")])
+def test_a_model_that_spoils_clean_lines_is_seen() -> None:
+    _, result = score_faults(scripted({"return a + 1": "return a"}), [fault("operator", "return a - 1")])
     assert result["kept_clean"] == 0.0
     assert result["exact_repair"] == 0.0
 
@@ -71,7 +85,7 @@ def tasks(*bads: str, tests: str | None = "\nassert f(1) == 2\n"):
     return [task for task in made if task is not None]
 
 
-def test_tasks_are_run_and_compared(checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_are_run_and_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
     def run_program(source: str, *, timeout_s: float) -> sandbox.Outcome:
@@ -81,15 +95,14 @@ def test_tasks_are_run_and_compared(checkpoint, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(sandbox, "available", lambda: None)
     monkeypatch.setattr(sandbox, "run_program", run_program)
-    decoder = Scripted(
-        checkpoint, {"return a - 1": "return a + 1", "return a * 1": "return 1 + a", "return a + 2": "return ("}
-    )
+    repair = scripted({"return a - 1": "return a + 1", "return a * 1": "return 1 + a", "return a + 2": "return ("})
     given = tasks("return a - 1", "return a * 1", "return a + 2", "return a / 1")
-    _, result = score_tasks(decoder, "Made up", given)
+    _, result = score_tasks(repair, "Made up", given, scripted({}))
     assert result["exact"] == 0.25
     assert result["exact_one_line"] == 0.25
     assert result["pass_at_1"] == 0.5
     assert result["parse_rate"] == 0.75
+    assert result["sampler_alone"] == {"exact": 0.0, "parse_rate": 1.0}
     assert result["no_execution"] is None
     assert result["floors"] == {
         "exact": 0.0,
@@ -101,26 +114,47 @@ def test_tasks_are_run_and_compared(checkpoint, monkeypatch: pytest.MonkeyPatch)
     assert all(source.endswith("assert f(1) == 2\n") for source in ran)
 
 
-def test_without_a_sandbox_nothing_is_run(checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sandbox_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "available", lambda: "There is no sandbox here.")
     monkeypatch.setattr(sandbox, "run_program", None)
-    table, result = score_tasks(Scripted(checkpoint, {}), "Made up", tasks("return a - 1"))
+    table, result = score_tasks(scripted({}), "Made up", tasks("return a - 1"))
     assert result["pass_at_1"] is None
     assert result["floors"]["pass_at_1"] is None
     assert result["no_execution"] == "There is no sandbox here."
     assert ("pass@1", "not run: There is no sandbox here.") in table
 
 
-def test_tasks_without_tests_have_no_pass_rate(checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_without_tests_have_no_pass_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "available", None)
-    _, result = score_tasks(Scripted(checkpoint, {}), "Made up", tasks("return a - 1", tests=None))
+    _, result = score_tasks(scripted({}), "Made up", tasks("return a - 1", tests=None))
     assert "pass_at_1" not in result
 
 
 def test_a_draft_that_does_not_fit_stays(checkpoint) -> None:
     long = "x = 1; " * 100
     [task] = tasks(long)
-    assert repaired(Decoder(checkpoint), task.place, task.draft) == (task.draft, 0)
+    assert by_sampler(Decoder(checkpoint))(task.place, task.draft) == (task.draft, 0)
+
+
+COLONS = dict.fromkeys(FEATURES, 0.0) | {"mended": 1.0, "colon, broken": 5.0, "size": -0.1}
+
+
+def colons() -> Calibration:
+    """Likes colons that mend, so that no network decides."""
+    return Calibration(weights=COLONS, fix_threshold=1.0, mend_threshold=2.0, doubt_threshold=1e9)
+
+
+def test_the_mender_answers_with_what_becomes_of_the_draft(checkpoint) -> None:
+    own = replace(checkpoint, network=copy.deepcopy(checkpoint.network))  # its weights are packed for good
+    repair = by_mender(Mender(reader_of(own), colons()))
+    bad = GOLD.replace("(a):", "(a)")
+    [one] = [task for task in [changed_task("t", "f.py", bad, GOLD, None)] if task is not None]
+    text, forwards = repair(one.place, one.draft)
+    assert one.with_answer(text) == GOLD
+    assert forwards > 0
+    two = Place(path="f.py", before="", after="", gold=GOLD)
+    assert repair(two, bad)[0] == GOLD
+    assert repair(two, GOLD)[0] == GOLD
 
 
 def untrained(checkpoint):
@@ -137,7 +171,9 @@ def test_weights_without_an_edit_stage_edit_only_if_forced(checkpoint) -> None:
     assert forced.network is without.network
     assert editing(checkpoint, force=False) is checkpoint
     [task] = tasks("return a - 1")
-    assert repaired(Decoder(forced), task.place, task.draft) == repaired(Decoder(checkpoint), task.place, task.draft)
+    assert by_sampler(Decoder(forced))(task.place, task.draft) == by_sampler(Decoder(checkpoint))(
+        task.place, task.draft
+    )
 
 
 @pytest.fixture
@@ -161,6 +197,20 @@ def test_the_command_on_shards(checkpoint_folder, shards_folder, capsys: pytest.
     assert result["edits"] == "insert-delete"
     assert result["exact_repair"] == result["changed"] == result["kept_clean"] == 1.0
     assert sum(kind["num"] for kind in result["by_kind"].values()) == 12
+
+
+def test_with_a_calibration_the_command_mends(
+    checkpoint_folder, shards_folder, tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in checkpoint_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    save_calibration(tmp_path, colons())
+    words = ["eval", "fix", "--shards", str(shards_folder), "--model", str(tmp_path), "--limit", "9", "--threads", "1"]
+    assert cli.main([*words, "--json", "--fp32"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["by_kind"]["missing-colon"]["exact_repair"] == 1.0
+    assert result["kept_clean"] == 1.0
+    assert set(result["sampler_alone"]) == {"exact_repair", "kept_clean"}
 
 
 def test_the_command_on_a_file(checkpoint_folder, tmp_path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The evaluation of finding faults: its arithmetic, what counts as found, and the command on shards."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,18 @@ import pytest
 
 from model import cli
 from model.evaluation import mend
-from model.evaluation.decode import Answer, Decoder
 from model.evaluation.faults import make_faults
-from model.evaluation.mend import Finding, by_project, clean_views, find, flat, scores_of, summary, table_of
+from model.evaluation.mend import Finding, by_project, clean_stretches, find, summary, table_of
+from model.mending.ranking import Calibration, save_calibration
+from model.mending.repair import Finding as Repair
+from model.mending.study import FEATURES
 
 
 def finding(kind: str, *, found=False, exact=False, parser=False, alarms=0) -> Finding:
     return Finding(kind=kind, found=found, num_clean=4, num_alarms=alarms, exact=exact, parser_names=parser)
+
+
+REST = {"num_calibration_lines": 7, "threshold": 2.0, "forwards_per_300_lines": 90.0, "ms_per_300_lines": 2500.0}
 
 
 def test_shares_and_rates() -> None:
@@ -24,8 +30,7 @@ def test_shares_and_rates() -> None:
         finding("missing-colon", parser=True),
         finding("missing-colon", parser=True),
     ]
-    clean = [0.0] * 998 + [3.0, 5.0]
-    result = summary(findings, clean, threshold=2.0)
+    result = summary(findings, 1000, 2)
     assert result["recall"] == 0.5
     assert result["exact_repair"] == 0.25
     assert result["false_alarms_per_1000_lines"] == pytest.approx(2.0)
@@ -33,21 +38,33 @@ def test_shares_and_rates() -> None:
     assert result["fault_rate"] == pytest.approx(4 / (4 + 16 + 1000))
     wanted = 0.5 * 0.001 / (0.5 * 0.001 + 0.002 * 0.999)
     assert result["precision_at_1_fault_per_1000_lines"] == pytest.approx(wanted)
-    assert result["by_kind"]["operator"] == {"num": 2, "recall": 1.0, "exact_repair": 0.5, "recall_parser": 0.0}
-    assert result["by_kind"]["missing-colon"] == {"num": 2, "recall": 0.0, "exact_repair": 0.0, "recall_parser": 1.0}
+    assert result["by_kind"]["operator"] == {
+        "num": 2,
+        "recall": 1.0,
+        "precision": 0.5,
+        "exact_repair": 0.5,
+        "recall_parser": 0.0,
+    }
+    assert result["by_kind"]["missing-colon"] == {
+        "num": 2,
+        "recall": 0.0,
+        "precision": 0.0,
+        "exact_repair": 0.0,
+        "recall_parser": 1.0,
+    }
     assert result["floors"]["recall_parser"] == 0.5
     assert result["floors"]["recall_chance"] == pytest.approx(0.002)
-    rows = dict(table_of(result | {"num_calibration_lines": 7}))
+    rows = dict(table_of(result | REST))
     assert rows["false alarms"].startswith("2.00 ")
     assert "floors: chance 0.2 %, parser 50.0 %" in rows["found"]
 
 
 def test_without_an_alarm_there_is_no_precision() -> None:
-    result = summary([finding("operator")], [0.0, 1.0], threshold=1.0)
+    result = summary([finding("operator")], 2, 0)
     assert result["precision"] is None
     assert result["precision_at_1_fault_per_1000_lines"] is None
     assert result["recall"] == result["exact_repair"] == 0.0
-    assert dict(table_of(result | {"num_calibration_lines": 7}))["precision"].startswith("-")
+    assert dict(table_of(result | REST))["precision"].startswith("-")
 
 
 def test_projects_are_kept_apart() -> None:
@@ -62,49 +79,46 @@ def test_projects_are_kept_apart() -> None:
     assert [path for path, _ in test] == ["flask/app.py", "clicker/a.py"]
 
 
-def test_clean_lines_are_enough_and_drawn_once(checkpoint, heldout_texts) -> None:
-    decoder = Decoder(checkpoint)
-    views = clean_views(heldout_texts, 60, decoder)
-    num_lines = [len(view.window.judged_rows) for view in views]
+def test_sound_stretches_are_enough_and_drawn_once(heldout_texts) -> None:
+    stretches = clean_stretches(heldout_texts, 60)
+    num_lines = [stretch.num_lines for stretch in stretches]
     assert sum(num_lines) >= 60 > sum(num_lines[:-1])
-    assert len({(view.path, view.window.start) for view in views}) == len(views)
-    assert len({view.path for view in views}) > 1
-    assert len(flat(scores_of(views, decoder, "lines"))) == sum(num_lines)
+    assert len({(stretch.view.path, stretch.first) for stretch in stretches}) == len(stretches)
+    for stretch in stretches:
+        assert stretch.num_lines == sum(stretch.view.has_code(row) for row in range(stretch.first, stretch.last + 1))
 
 
-class Knowing(Decoder):
-    """Its repair gives the true text."""
+class Scripted:
+    """Shows the given findings of each text."""
 
-    def repair(self, place, draft, *, locked=None) -> Answer:
-        return Answer(text=place.gold, ids=(), forwards=1, steps=1, confidence=1.0, reason="eom")
+    def __init__(self, shown) -> None:
+        self.shown = shown
+
+    def mend(self, view, first=0, last=None):
+        yield from (finding for finding in self.shown(view.text) if first <= finding.row <= (last or 10**9))
 
 
-def test_what_is_flagged_is_repaired(checkpoint, heldout_texts) -> None:
+def repair_of(fault, *, row=None, text=None) -> Repair:
+    text = fault.gold_line if text is None else text
+    end = fault.start + len(fault.bad_line)
+    return Repair(fault.row if row is None else row, fault.start, end, text, "name", 3.0, 0.9)
+
+
+def test_what_is_shown_is_scored(heldout_texts) -> None:
     faults = make_faults(heldout_texts, num=12, seed=0)
-    decoder = Knowing(checkpoint)
-    everything = find(faults, -1e9, decoder)
-    assert all(finding.found and finding.exact for finding in everything)
-    assert all(finding.num_alarms == finding.num_clean for finding in everything)
-    nothing = find(faults, 1e9, decoder)
-    assert not any(finding.found or finding.exact or finding.num_alarms for finding in nothing)
-    assert [finding.kind for finding in nothing] == [fault.kind for fault in faults]
-    assert any(finding.parser_names for finding in nothing)
-
-
-def test_only_the_faulty_line_counts_as_found(checkpoint, heldout_texts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With scores that are high on the faulty lines alone, recall is 1 and there are no alarms."""
-    faults = make_faults(heldout_texts, num=6, seed=1)
-
-    def scores_of(views, decoder, what):
-        return [
-            {row: 9.0 if row == fault.row else 0.0 for row in view.window.judged_rows}
-            for view, fault in zip(views, faults, strict=True)
-        ]
-
-    monkeypatch.setattr(mend, "scores_of", scores_of)
-    found = find(faults, 1.0, Knowing(checkpoint))
-    assert all(finding.found and finding.exact and finding.num_alarms == 0 for finding in found)
-    assert all(finding.num_clean >= 0 for finding in found)
+    by_text = {fault.text_bad: fault for fault in faults}
+    exact = find(faults, Scripted(lambda text: [repair_of(by_text[text])]))
+    assert all(found.found and found.exact and found.num_alarms == 0 for found in exact)
+    wrong = find(faults, Scripted(lambda text: [repair_of(by_text[text], text="x")]))
+    assert all(found.found and not found.exact and found.num_alarms == 0 for found in wrong)
+    beside = find(faults, Scripted(lambda text: [repair_of(by_text[text], row=by_text[text].row - 1, text="x")]))
+    assert not any(found.found or found.exact for found in beside)
+    assert sum(found.num_alarms for found in beside) == len(faults)
+    nothing = find(faults, Scripted(lambda text: []))
+    assert not any(found.found or found.num_alarms for found in nothing)
+    assert [found.kind for found in nothing] == [fault.kind for fault in faults]
+    assert any(found.parser_names for found in nothing)
+    assert all(found.num_clean > 0 for found in nothing)
 
 
 @pytest.fixture
@@ -118,24 +132,37 @@ def projects_folder(tmp_path: Path, shards_folder: Path) -> Path:
     return tmp_path
 
 
-def test_the_command(
-    checkpoint_folder, projects_folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def words_for(folder: Path, shards: Path) -> list[str]:
+    return ["eval", "mend", "--shards", str(shards), "--model", str(folder), "--threads", "1"]
+
+
+def test_the_command(checkpoint_folder, projects_folder, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(mend, "CLEAN_LINES_PER_FAULT", 5)
-    words = ["eval", "mend", "--shards", str(projects_folder), "--model", str(checkpoint_folder), "--limit", "8"]
-    assert cli.main([*words, "--threads", "1", "--json"]) == 0
+    monkeypatch.setattr(mend, "COST_ROWS", 20)
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint_folder, folder)
+    weights = dict.fromkeys(FEATURES, 0.0) | {"mended": 1.0, "colon, broken": 5.0, "size": -0.1}
+    save_calibration(folder, Calibration(weights=weights, fix_threshold=1.0, mend_threshold=2.0, doubt_threshold=1e9))
+    words = words_for(folder, projects_folder)
+    assert cli.main([*words, "--limit", "9", "--json", "--fp32"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (result["model"], result["num"], result["place"]) == ("tiny", 8, "found")
-    assert result["num_calibration_lines"] >= 40
-    assert result["num_clean_lines"] >= 40
-    assert 0 <= result["exact_repair"] <= result["recall"] <= 1
-    assert sum(kind["num"] for kind in result["by_kind"].values()) == 8
+    assert (result["model"], result["num"], result["place"]) == ("tiny", 9, "found")
+    assert result["num_clean_lines"] >= 45
+    assert result["false_alarms_per_1000_lines"] == 0.0
+    assert result["by_kind"]["missing-colon"]["exact_repair"] == 1.0
+    assert 0 < result["exact_repair"] <= result["recall"] < 1
+    assert result["forwards_per_300_lines"] > 0
+    assert sum(kind["num"] for kind in result["by_kind"].values()) == 9
+
+
+def test_without_a_calibration_there_is_a_sentence(checkpoint_folder, projects_folder, capsys) -> None:
+    assert cli.main(words_for(checkpoint_folder, projects_folder)) == 2
+    assert "--calibrate" in capsys.readouterr().err
 
 
 def test_wrong_use_gets_one_sentence(checkpoint_folder, shards_folder, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["eval", "mend", "--model", str(checkpoint_folder), "--threads", "1"]
-    assert cli.main([*words, "--shards", str(shards_folder)]) == 2
-    assert "projects to calibrate on" in capsys.readouterr().err
-    assert cli.main([*words, "--shards", str(shards_folder / "nowhere")]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
+    words = [*words_for(checkpoint_folder, shards_folder), "--calibrate"]
+    assert cli.main(words) == 2  # the shards hold no training text
+    assert capsys.readouterr().err.count("\n") == 1
+    assert cli.main(words_for(checkpoint_folder, shards_folder / "nowhere")) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -54,8 +54,8 @@ def test_rows_of_prose_are_quiet() -> None:
 def test_a_line_does_not_count_for_itself() -> None:
     lines = ["a = b\n", "a = c\n", "a = c\n"]
     elsewhere = Usage(lines).without("a = c\n")
-    assert elsewhere.word("a") == 2
-    assert elsewhere.word("c") == 1
-    assert elsewhere.pair(("=", "b")) == 1
-    assert elsewhere.triple(("a", "=", "c")) == 1
-    assert Usage(lines).without("d = d\n").word("d") == 0
+    assert elsewhere.count("a") == 2
+    assert elsewhere.count("c") == 1
+    assert elsewhere.count("=", "b") == 1
+    assert elsewhere.count("a", "=", "c") == 1
+    assert Usage(lines).without("d = d\n").count("d") == 0
