@@ -115,4 +115,5 @@ def _near(place: Place) -> Place:
 
 
 def _rest(similar: Similar | None) -> str:
-    return "" if similar is None else similar.rest
+    """What the server would guess."""
+    return similar.rest if similar is not None and similar.is_likely else ""

@@ -125,7 +125,7 @@ class Proposer:
             end=result.reason,
             forwards=result.forwards,
             tokens=self._read(prepared, result),
-            is_guessed=guesses and question.similar is not None,
+            is_guessed=guesses and bool(question.guess),
             witness=witness(text, question.similar) if guesses else None,
         )
 

@@ -32,11 +32,12 @@ ALTERNATIVE_TOP_P = 0.9
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What the engine is asked. similar: a line that begins like the cursor's (similar_line.py): looked for once, it is
-    the request's guess and the gate's second witness.
+    """What the engine is asked. guess: what its hole may begin with. similar: a line that begins like the cursor's
+    (similar_line.py): looked for once, it is the guess where it is likely, and the gate's second witness.
     """
 
     request: api.DenoiseRequest
+    guess: str = ""
     similar: Similar | None = None
 
 
@@ -66,14 +67,15 @@ def build_question(
     automatic = snapshot.trigger == "automatic"
     prompt = prompt_window(snapshot, engine.capabilities.context_tokens)
     similar = similar_line(snapshot, others)
+    guess = similar.rest if similar is not None and similar.is_likely else ""
     request = api.DenoiseRequest(
         id=request_id,
         prompt=msgspec.structs.replace(prompt, snippets=snippets),
-        canvas=(api.Masked(guess="" if similar is None else similar.rest),),
+        canvas=(api.Masked(guess=guess),),
         stop="line" if is_line_completion(snapshot, settings, engine.capabilities) else "node",
         deadline_ms=settings.automatic_deadline_ms if automatic else settings.invoked_deadline_ms,
     )
-    return Question(request, similar)
+    return Question(request, guess, similar)
 
 
 def with_guess(question: Question, guess: str) -> Question:
@@ -81,7 +83,7 @@ def with_guess(question: Question, guess: str) -> Question:
     if not guess:
         return question
     request = msgspec.structs.replace(question.request, canvas=(api.Masked(guess=guess),))
-    return msgspec.structs.replace(question, request=request)
+    return msgspec.structs.replace(question, request=request, guess=guess)
 
 
 def alternatives_to(request: api.DenoiseRequest) -> api.DenoiseRequest:

@@ -34,7 +34,7 @@ class Weights(msgspec.Struct, frozen=True):
     agreeing: float
 
 
-AGREEMENT = Weights(-2.1, 1.9, 1.3, 1.2)
+AGREEMENT = Weights(-3.5, 2.0, 1.4, 2.5)
 
 
 class Witness(msgspec.Struct, frozen=True):

@@ -69,7 +69,7 @@ async def _answer(session: Session, ticket: Ticket, snapshot: Snapshot) -> Outco
             return answered
     snippets, others = session.context.snippets_for(snapshot), session.context.lines_for(snapshot)
     question = build_question(snapshot, settings, engine, ticket.id, snippets, others)
-    broken = session.type_along.broken_at(snapshot) if unasked and question.similar is None else None
+    broken = session.type_along.broken_at(snapshot) if unasked and not question.guess else None
     question = question if broken is None else with_guess(question, guess_after(*broken))
     flight = session.flights.start(snapshot, ask_engine(session, snapshot, question))
     outcome = await session.unless_cut(ticket, flight.wait())

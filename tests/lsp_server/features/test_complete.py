@@ -224,6 +224,13 @@ def test_a_similar_line_is_the_first_guess_but_none_for_alternatives():
     assert asked(marked("total = |\n")).canvas == (api.Masked(),)
 
 
+def test_an_unlikely_similar_line_is_a_witness_only():
+    question = question_at(marked("a\ntotal = 1\n\nb\ntotal = 2\n\nc\ntotal = 3\n\nd\ntotal = |\n"))
+    assert question.request.canvas == (api.Masked(),)
+    assert question.guess == ""
+    assert question.similar is not None
+
+
 def test_the_similar_line_is_looked_for_once_and_is_the_gates_witness_too(monkeypatch):
     snapshot = marked("total = sum(prices)\n\ntotal = |\n")
     question = question_at(snapshot)

@@ -112,3 +112,10 @@ def test_how_much_alike_the_places_are():
 def test_what_too_many_lines_begin_with_says_nothing():
     assert rest("total = |", "total = 1\n" * MAX_ALIKE) == "1\n"
     assert rest("total = |", "total = 1\n" * (MAX_ALIKE + 1)) == ""
+
+
+def test_a_guess_is_worth_it_where_lines_go_on_alike_or_the_places_are_alike():
+    assert Similar("x\n", likeness=0.0, agreeing=1.0).is_likely
+    assert Similar("x\n", likeness=0.6, agreeing=0.5).is_likely
+    assert not Similar("x\n", likeness=0.2, agreeing=0.5).is_likely
+    assert not Similar("x\n", likeness=1.0, agreeing=0.1).is_likely
