@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", choices=CONFIGS, default="small_9m", help="shape of the network")
     parser.add_argument(
         "--stage",
-        choices=("first", "order", "certainty", "on-policy"),
+        choices=("first", "order", "certainty", "edits", "on-policy"),
         default="first",
         help="first = warm-up, masks and edits; the others go on from the checkpoint of --from",
     )
@@ -144,12 +144,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _later_stage(args: argparse.Namespace) -> int:
-    from model.training.later_stages_command import run_certainty, run_on_policy, run_order
+    from model.training.later_stages_command import run_certainty, run_edits, run_on_policy, run_order
     from model.training.run_state import TrainError
 
     if args.start_from is None:
         raise TrainError(f"--stage {args.stage} goes on from a trained checkpoint: name its folder with --from")
     if args.resume:
         raise TrainError(f"--stage {args.stage} is short and begins anew: leave --resume out")
-    stages = {"order": run_order, "certainty": run_certainty, "on-policy": run_on_policy}
+    stages = {"order": run_order, "certainty": run_certainty, "edits": run_edits, "on-policy": run_on_policy}
     return stages[args.stage](args, args.start_from)

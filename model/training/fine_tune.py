@@ -2,7 +2,8 @@
 
 Rates rise for a few steps and fall to zero with the budget; the weights are averaged over the last part. A run is short
 and starts again from its checkpoint if it is killed. Source: this project. Left out: what a step learns from
-(constrained_order.py, certainty.py, on_policy.py), the first stages (trainer.py).
+(constrained_order.py, certainty.py, instructed.py,
+on_policy.py), the first stages (trainer.py).
 """
 
 import math
@@ -20,7 +21,7 @@ from model.network.transformer import Transformer
 from model.training.edit_stage import with_own_mistakes
 from model.training.mistakes import SlipTable
 from model.training.optimizers import Average, make_optimizers
-from model.training.packing import Batch, make_batch
+from model.training.packing import REWRITE_SHARE, Batch, make_batch
 from model.training.run_state import TrainError
 from model.training.schedule import LAMBDA_AR, Schedule
 from model.training.shards import Shards, open_shards
@@ -70,7 +71,7 @@ class FineTuner:
     def share(self) -> float:
         return (time.monotonic() - self._started_s) / (self.options.minutes * 60)
 
-    def replay(self, number: int) -> Batch:
+    def replay(self, number: int, rewrite_share: float = REWRITE_SHARE) -> Batch:
         """A batch of the edit stage, so that nothing that was learned there is forgotten."""
         options = self.options
         batch = make_batch(
@@ -82,6 +83,7 @@ class FineTuner:
             num_rows=options.num_rows,
             clean_tokens=options.clean_tokens,
             noisy_tokens=options.noisy_tokens,
+            rewrite_share=rewrite_share,
         )
         return with_own_mistakes(self.network, batch, self.allowed_KV, seed=number, bf16=options.bf16)
 

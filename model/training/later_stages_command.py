@@ -1,7 +1,8 @@
-"""`seedling train --stage order|certainty|on-policy`: stages that start from a trained checkpoint, and their reports.
+"""`seedling train --stage order|certainty|edits|on-policy`: stages that start from a trained checkpoint, their reports.
 
 Beside the checkpoint stand `orders.msgpack` and `figures.json` (order) or `curve.jsonl` (certainty, on-policy). Left
-out: the stages themselves (constrained_order.py, certainty.py, on_policy.py), the first ones (command.py).
+out: the stages themselves (constrained_order.py, certainty.py, instructed.py, on_policy.py), the first
+ones (command.py).
 """
 
 import argparse
@@ -43,6 +44,18 @@ def run_certainty(args: argparse.Namespace, start_from: Path) -> int:
         _options(args, start_from), _say, two_stream_hidden if args.no_compile else compiled_or_eager()
     )
     _write_curve(args.out, curve)
+    return 0
+
+
+def run_edits(args: argparse.Namespace, start_from: Path) -> int:
+    """Instructed edits. Raises TrainError or ShardError."""
+    from model.training.instructed import learn_edits
+    from model.training.trainer import compiled_or_eager
+    from model.training.two_stream import two_stream_hidden
+
+    forward = two_stream_hidden if args.no_compile else compiled_or_eager()
+    num_steps = learn_edits(_options(args, start_from), _say, forward)
+    print(f"{args.out}: {num_steps} steps; seedling eval edits --list says which kinds work")
     return 0
 
 

@@ -79,12 +79,15 @@ def make_batch(
     num_rows: int,
     clean_tokens: int = 512,
     noisy_tokens: int = 256,
+    rewrite_share: float = REWRITE_SHARE,
 ) -> Batch:
-    """The batch of a step: a pure function of its arguments (no state is carried from step to step)."""
+    """The batch of a step: a pure function of its arguments (no state is carried from step to step). `rewrite_share` =
+    share of the draws of the edit stage that are rewrites.
+    """
     rows: list[tuple[list[Sample], list[tuple[int, NoisyBlock]]]] = []
     for row in range(num_rows):
         rng = Random(f"{seed}/{step}/{row}")
-        samples = _fill_row(shards, rng, clean_tokens, stage)
+        samples = _fill_row(shards, rng, clean_tokens, stage, rewrite_share)
         own = stage == "edit" and row < num_rows // 2
         blocks = [] if stage == "warm-up" else _draw_views(samples, table, stage, own, rng, noisy_tokens)
         rows.append((samples, blocks))
@@ -153,14 +156,14 @@ def _full(num_rows: int, num_places: int, fill: int) -> np.ndarray:
     return np.full((num_rows, num_places), fill, np.int64)
 
 
-def _fill_row(shards: Shards, rng: Random, num_places: int, stage: Stage) -> list[Sample]:
+def _fill_row(shards: Shards, rng: Random, num_places: int, stage: Stage, rewrite_share: float) -> list[Sample]:
     """Samples until the row is full: half of the first ones may take the whole row, the others half of it at most.
-    From the edit stage on one in ten is a rewrite."""
+    From the edit stage on some are rewrites."""
     samples: list[Sample] = []
     left = num_places
     while left >= MIN_SAMPLE_TOKENS:
         size = left if rng.random() < 0.5 else max(MIN_SAMPLE_TOKENS, min(left, num_places // 2))
-        rewrite = draw_rewrite(shards, rng, size) if stage == "edit" and rng.random() < REWRITE_SHARE else None
+        rewrite = draw_rewrite(shards, rng, size) if stage == "edit" and rng.random() < rewrite_share else None
         sample = rewrite or draw_sample(shards, rng, size, with_lines=stage == "edit")
         samples.append(sample)
         left -= len(sample.ids)

@@ -24,7 +24,7 @@ def train(*arguments: object) -> int:
 def test_one_stage_after_the_other(toy_folder: Path, tmp_path: Path, capsys) -> None:
     torch.manual_seed(1)
     network = Transformer(tiny_test(320))
-    start, ordered, certain, final = (tmp_path / name for name in "abcd")
+    start, ordered, certain, edited, final = (tmp_path / name for name in "abcde")
     save_checkpoint(start, network, Preset(name="toy", network=network.config), toy_folder / "tokenizer.json")
     common = ("--shards", toy_folder, "--minutes", 0.01, *SIZES)
     assert train(*common, "--stage", "order", "--from", start, "--out", ordered) == 0
@@ -35,7 +35,10 @@ def test_one_stage_after_the_other(toy_folder: Path, tmp_path: Path, capsys) -> 
     curve = [json.loads(line) for line in (certain / "curve.jsonl").read_text().splitlines()]
     assert curve[0]["step"] == 0 < curve[-1]["step"] == load_preset(certain).trained["certainty_steps"]
     assert "right rows in a row" in capsys.readouterr().out
-    assert train(*common, "--stage", "on-policy", "--from", certain, "--out", final, "--tau", 0.1) == 0
+    assert train(*common, "--stage", "edits", "--from", certain, "--out", edited) == 0
+    assert load_preset(edited).trained["instructed_steps"] >= 1
+    assert "steps; seedling eval edits --list" in capsys.readouterr().out
+    assert train(*common, "--stage", "on-policy", "--from", edited, "--out", final, "--tau", 0.1) == 0
     curve = [json.loads(line) for line in (final / "curve.jsonl").read_text().splitlines()]
     assert [point["update"] for point in curve] == sorted(point["update"] for point in curve)
     assert load_preset(final).trained["on_policy_tau"] == 0.1

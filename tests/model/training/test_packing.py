@@ -9,7 +9,7 @@ import torch
 from model.diffusion.corruption import IGNORE
 from model.diffusion.states import MASKED
 from model.network.config import tiny_test
-from model.tokenizer import MASK
+from model.tokenizer import MASK, OLD
 from model.training.mistakes import SlipTable
 from model.training.packing import make_batch
 from model.training.two_stream import hidden_rows, rows_of
@@ -126,3 +126,15 @@ def test_a_visible_row_of_one_is_not_its_clean_row(make_network, toy_shards, tab
             row = int(np.flatnonzero(same)[0]) if same.any() else None
             if row is not None:
                 assert float((hidden[b, row] - hidden[b, num_clean + place]).abs().max()) > 1e-3
+
+
+def test_the_share_of_rewrites_can_be_raised(toy_shards, table):
+    def num_old(share: float) -> int:
+        batches = [
+            make_batch(toy_shards, table, stage="edit", seed=4, step=step, num_rows=4, rewrite_share=share)
+            for step in range(6)
+        ]
+        return sum(int((batch.clean_tokens == OLD).sum()) for batch in batches)
+
+    assert num_old(0.0) == 0
+    assert num_old(0.9) > num_old(0.1)
