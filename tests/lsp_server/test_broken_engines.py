@@ -5,6 +5,7 @@ server must complete again as soon as the engine behaves.
 """
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -162,8 +163,8 @@ async def test_an_engine_that_is_killed_while_it_answers(editor, engine):
 async def test_an_engine_that_dies_on_every_request_stays_down_and_the_status_says_so(editor, engine):
     engine.script = lambda request: Script(crash=True)
     reasons = set()
-    async with asyncio.timeout(20):
-        for version in range(2, 40):
+    async with asyncio.timeout(60):
+        for version in itertools.count(2):
             editor.change(URI, version, {"range": place(1, 0), "text": "#"})  # never twice the same request
             await editor.items(editor.ask(URI, 0, 4, trigger_kind=0))
             reasons = set(editor.outcomes())
@@ -182,7 +183,7 @@ async def test_an_engine_that_is_restarted_between_two_requests(editor, engine):
     engine.stop()
     engine.start()
     editor.change(URI, 2, {"range": place(1, 0), "text": "#"})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (items := await editor.items(editor.ask(URI, 0, 4, trigger_kind=0))):
             await asyncio.sleep(0.02)
     assert items[0]["insertText"] == "answer"

@@ -27,7 +27,7 @@ async def link(engine, monkeypatch):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -106,7 +106,7 @@ async def test_a_lost_engine_is_sought_again(link, engine):
     with pytest.raises(EngineTrouble):
         await link.ask(request("b"))
     engine.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while link.state.kind != "ready":
             link.start()
             await asyncio.sleep(0.05)

@@ -187,18 +187,21 @@ async def test_a_session_of_typing_cycling_and_accepting(client, engine):
     await client.ready()
     client.open(URI, "x = \n")
     items = await client.items(client.ask(URI, 0, 4, trigger_kind=1))
+    assert items[0]["insertText"] == "foo(1)"  # what comes late on a slow machine is not waited for, but then it is
+    items = await client.items(client.ask(URI, 0, 4, trigger_kind=1))
     assert [item["insertText"] for item in items] == ["foo(1)", "bar"]
+    num_requests = len(engine.requests)
+    assert num_requests == 4  # each time the greedy one and the alternatives
     client.change(URI, 2, {"range": _range(0, 4, 4), "text": "f"})
     (item,) = await client.items(client.ask(URI, 0, 5))
     assert (item["insertText"], item["range"]) == ("oo(1)", _range(0, 5, 5))
-    assert len(engine.requests) == 2  # the greedy one and the alternatives
+    assert len(engine.requests) == num_requests
     client.change(URI, 3, {"range": _range(0, 5, 5), "text": "oo(1)"})
     await client.call("workspace/executeCommand", item["command"])
-    await client.until(lambda: engine.num_finished == 3)
-    assert engine.requests[-1].prompt.prefix == "x = foo(1)\n"
+    await client.until(lambda: engine.requests[-1].prompt.prefix == "x = foo(1)\n")
     client.change(URI, 4, {"range": _range(0, 10, 10), "text": "\n"})
     assert [item["insertText"] for item in await client.items(client.ask(URI, 1, 0))] == ["y = 2"]
-    assert len(engine.requests) == 3
+    assert len(engine.requests) == num_requests + 1
     assert await client.shut_down() == 0
 
 
@@ -292,12 +295,12 @@ async def test_an_engine_that_dies_is_found_again(stdio_client, engine):
     assert len(await stdio_client.items(stdio_client.ask(URI, 0, 4))) == 1
     engine.script = lambda request: Script(crash=True)
     request = stdio_client.ask(URI, 1, 4)
-    await stdio_client.until(lambda: len(engine.requests) == 2)
+    await stdio_client.until(lambda: len(engine.requests) >= 2)  # after a second it is sent once more
     engine.stop()
     assert await stdio_client.items(request) == []
     engine.script = lambda request: Script(text="again")
     engine.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (items := await stdio_client.items(stdio_client.ask(URI, 1, 4, trigger_kind=1))):
             await asyncio.sleep(0.05)
     assert items[0]["insertText"] == "again"

@@ -102,7 +102,7 @@ async def test_no_context_is_gathered_for_what_is_never_asked_about(name, may_be
     monkeypatch.setattr(asyncio, "to_thread", counted)
     session.context.closed(URI)
     session.open(Opened(f"file:///w/{name}", "python", 1, "x = 1\n"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while session.context.is_busy:
             await asyncio.sleep(0.01)
     assert gathered == ([f"file:///w/{name}"] if may_be_asked else [])

@@ -113,9 +113,9 @@ async def is_well(link: EngineLink, transport: Transport) -> bool:
 async def test_cancelled_at_any_step(link, transport, step, trouble):
     transport.stops, transport.trouble = {step}, trouble
     asking = asyncio.ensure_future(link.ask(question()))
-    await asyncio.wait_for(transport.is_stopped.wait(), 20)
+    await asyncio.wait_for(transport.is_stopped.wait(), 60)
     asking.cancel()
-    await asyncio.wait({asking}, timeout=20)
+    await asyncio.wait({asking}, timeout=60)
     assert asking.cancelled()
     assert transport.num_requests == 1
     assert transport.num_closed == (0 if step == "send" else 1)
@@ -126,13 +126,13 @@ async def test_cancelled_at_any_step(link, transport, step, trouble):
 async def test_cancelled_again_while_the_response_is_closed(link, transport, step):
     transport.stops = {step, "close"}
     asking = asyncio.ensure_future(link.ask(question()))
-    await asyncio.wait_for(transport.is_stopped.wait(), 20)
+    await asyncio.wait_for(transport.is_stopped.wait(), 60)
     transport.is_stopped.clear()
     asking.cancel()
     if step != "send":
-        await asyncio.wait_for(transport.is_stopped.wait(), 20)
+        await asyncio.wait_for(transport.is_stopped.wait(), 60)
         asking.cancel()
-    await asyncio.wait({asking}, timeout=20)
+    await asyncio.wait({asking}, timeout=60)
     assert asking.cancelled()
     assert transport.num_requests == 1
     assert await is_well(link, transport)
@@ -143,7 +143,7 @@ async def test_closing_fails_behind_a_whole_answer(link, transport, trouble):
     transport.stops, transport.trouble = {"end"}, trouble
     assert await link.ask(question(n=1)) == [DONE]
     (ending,) = link._endings  # the rest of the stream is read by nobody who could be told
-    await asyncio.wait_for(transport.is_stopped.wait(), 20)
+    await asyncio.wait_for(transport.is_stopped.wait(), 60)
     ending.cancel()
     await asyncio.wait({ending})
     assert ending.cancelled()

@@ -199,7 +199,7 @@ async def test_closing_the_iterator_closes_the_stream(client, wire):
     wire.deeds = ["hang"]
     async with contextlib.aclosing(client.denoise(REQUEST)) as events:
         assert await anext(events) == api.Committed(text="a")
-    await asyncio.wait_for(wire.closed_early.wait(), 10)
+    await asyncio.wait_for(wire.closed_early.wait(), 60)
 
 
 async def test_a_cancelled_reader_closes_the_stream(client, wire):
@@ -210,7 +210,7 @@ async def test_a_cancelled_reader_closes_the_stream(client, wire):
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.wait_for(wire.closed_early.wait(), 10)
+    await asyncio.wait_for(wire.closed_early.wait(), 60)
 
 
 async def test_half_a_character_is_refused_before_it_is_sent(client, wire):

@@ -27,7 +27,7 @@ async def asked(client, engine, uri: str) -> dict[str, str]:
 
 
 async def asked_until(client, engine, uri: str, path: str) -> dict[str, str]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while path not in (found := await asked(client, engine, uri)):
             await asyncio.sleep(0.02)
     return found

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 # Built by hand: the profiles that pytest-lsp ships are older than inline completion.
 VSCODE = {
@@ -66,6 +66,7 @@ class RawClient:
         self.server_requests: list[dict] = []
         self.configuration: Any = None
         self.refuse_progress = False
+        self.apply_edits = False
         self._reader, self._writer = reader, writer
         self._ids = itertools.count(1)
         self._arrived = asyncio.Condition()
@@ -181,6 +182,8 @@ class RawClient:
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
         if message["method"] == "workspace/configuration":
             answer["result"] = [self.configuration]
+        elif message["method"] == "workspace/applyEdit":
+            answer["result"] = {"applied": self.apply_edits}
         elif message["method"] == "window/workDoneProgress/create" and self.refuse_progress:
             answer["error"] = {"code": -32601, "message": "no"}
         else:

@@ -90,10 +90,10 @@ def job_for():
 
 @pytest.fixture
 def until():
-    """until(condition): polls a condition, fails after ten seconds."""
+    """until(condition): polls a condition, fails after a minute."""
 
     async def wait(condition) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < end, "the condition never held"
             await asyncio.sleep(0.005)

@@ -28,7 +28,7 @@ def processes_with(mark: str) -> list[str]:
 
 
 def wait_until_gone(mark: str) -> list[str]:
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while (left := processes_with(mark)) and time.monotonic() < deadline_s:
         time.sleep(0.02)
     return left
