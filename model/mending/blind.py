@@ -22,6 +22,10 @@ from model.tokenizer import DEL, EOM, INS, MASK, NUM_RESERVED
 
 SHAPES = ((0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2))
 """(tokens taken out, masks put in)."""
+LONG = 32
+"""Tokens of a line from which on holes are fewer and see only so many of their neighbours: else work would grow with
+the square of the length."""
+SHAPES_IF_LONG = ((0, 1), (1, 1), (1, 2))
 NUM_LABELS = {1: 5, 2: 2}
 """Best labels tried at each mask, by the number of masks."""
 
@@ -139,7 +143,7 @@ def read_holes(reader: Reader, num_prompt: int, ids: Sequence[int]) -> Holes:
     holes = [
         (start, num_out, num_masks)
         for start in range(len(ids) + 1)
-        for num_out, num_masks in SHAPES
+        for num_out, num_masks in (SHAPES if len(ids) <= LONG else SHAPES_IF_LONG)
         if start + num_out <= len(ids)
     ]
     branches = [_hole(num_prompt, ids, *hole) for hole in holes]
@@ -153,11 +157,11 @@ def read_holes(reader: Reader, num_prompt: int, ids: Sequence[int]) -> Holes:
 
 
 def _hole(num_prompt: int, ids: Sequence[int], start: int, num_out: int, num_masks: int) -> Branch:
-    """A block with the hole; of a line that is too long, as much as fits around it."""
-    room = MAX_BLOCK - 1 - num_masks
-    first = 0 if len(ids) <= room else max(0, min(start - room // 2, len(ids) - num_out - room))
-    left = list(ids[first:start])
-    right = list(ids[start + num_out :])[: max(0, room - len(left))]
-    block = [*left, *([MASK] * num_masks), *right, EOM]
-    states = [LOCKED] * len(left) + [MASKED] * num_masks + [LOCKED] * (len(right) + 1)
+    """A block with the hole; of a line that is long, as much as fits around it."""
+    first = 0 if len(ids) <= LONG else max(0, min(start - LONG // 2, len(ids) - num_out - LONG))
+    left, right = list(ids[first:start]), list(ids[start + num_out :])
+    ends = len(left) + len(right) <= LONG
+    right = right if ends else right[: LONG - len(left)]
+    block = [*left, *([MASK] * num_masks), *right, *([EOM] if ends else [])]
+    states = [LOCKED] * len(left) + [MASKED] * num_masks + [LOCKED] * (len(right) + ends)
     return Branch(num_prompt + first, block, states)

@@ -22,7 +22,7 @@ from model.mending.words import Elsewhere, runs_of, words_of
 
 MAX_JUDGED = 40
 MAX_FILLINGS = 64
-MAX_LINE_TOKENS = 120
+MAX_LINE_TOKENS = 96
 
 NUMBERS = (
     "gain",
