@@ -50,7 +50,9 @@ class DraftWriter:
     def write(self, asked: Asked, way: Way, draft: str) -> Written:
         """The answer to a request with a draft, or with none."""
         prepared = self._prepare(asked.request)
-        policy = msgspec.structs.replace(prepared.policy, doubt=way.doubt)
+        policy = prepared.policy
+        if way.doubt != "preset":
+            policy = msgspec.structs.replace(policy, doubt=way.doubt)
         if way.num_drafts is not None:
             policy = msgspec.structs.replace(policy, num_drafts=way.num_drafts)
         written = self._blocks if way.family == BLOCKS else self._speculate

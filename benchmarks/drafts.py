@@ -4,9 +4,9 @@ A draft is a text that may follow the cursor: the last ghost text after typing h
 document or in the project, the old code. `speculate` checks it against the clean stream, token by token, in one pass
 (with an epsilon: up to the first token that the clean stream finds doubtful); blocks take it as their first canvas. The
 requests are those of a typing trace in held-out documents (draft_trace.py). Every way of a family is compared with the
-family's first, line by line (the requests of a line are no independent trials); "equal": the lower end of the 95 %
-interval of exact lines is above -1 point. The table of epsilons is what the preset's `doubt` is chosen by: most exact
-lines at no more passes. Left out: time (keystroke.py), what is shown of it (gate.py).
+family's first, prompt lookup or masks, line by line (the requests of a line are no independent trials); "equal": the
+lower end of the 95 % interval of exact lines is above -1 point. The table of epsilons is what the preset's `doubt` is
+chosen by: most exact lines at no more passes. Left out: time (keystroke.py), what is shown of it (gate.py).
 `python -m benchmarks.drafts --shards DIR [--limit N]` prints tables, then one line of JSON. N: lines that are typed.
 """
 
@@ -34,18 +34,19 @@ EPSILONS = (0.1, 0.01, 1e-4, 1e-6)
 MARGIN = 0.01
 NUM_SAMPLES = 2000
 SPECULATED, BLOCKS = "speculate", "blocks"
+LOOKUP, SHIPPED = "lookup", "as shipped"
 
 
 class Way(msgspec.Struct, frozen=True):
     """A way of writing. sources: the first of these drafts that there is; num_drafts: tokens that are looked up ahead
-    (None: the preset's); doubt: epsilon of the check.
+    (None: the preset's); doubt: epsilon of the check ("preset": the preset's).
     """
 
     name: str
     family: str
     sources: tuple[Source, ...] = ()
     num_drafts: int | None = None
-    doubt: float | None = None
+    doubt: float | Literal["preset"] | None = None
 
     def draft(self, asked: "Asked") -> str:
         return next((text for source in self.sources if (text := getattr(asked, source))), "")
@@ -66,11 +67,12 @@ def typed_ways() -> tuple[Way, ...]:
     sources: tuple[tuple[Source, ...], ...] = (("ghost",), ("file_line",), ("project_line",))
     both: tuple[Source, ...] = ("project_line", "ghost")
     return (
+        Way(LOOKUP, SPECULATED),
         Way("one token a pass", SPECULATED, num_drafts=0),
         *(Way(name, SPECULATED, each, num_drafts=0) for name, each in zip(alone, sources, strict=True)),
-        Way("lookup", SPECULATED),
         *(Way(f"lookup, {name}", SPECULATED, each) for name, each in zip(alone, sources, strict=True)),
         Way("lookup, project's line or ghost", SPECULATED, both),
+        Way(SHIPPED, SPECULATED, both, doubt="preset"),
         *(Way(f"lookup, project's line, epsilon {e:g}", SPECULATED, sources[2], doubt=e) for e in EPSILONS),
         *(Way(f"lookup, ghost, epsilon {e:g}", SPECULATED, sources[0], doubt=e) for e in EPSILONS[::2]),
         Way("masks", BLOCKS),
@@ -81,8 +83,8 @@ def typed_ways() -> tuple[Way, ...]:
 def old_ways() -> tuple[Way, ...]:
     """For lines that are written anew."""
     return (
+        Way(LOOKUP, SPECULATED),
         Way("one token a pass", SPECULATED, num_drafts=0),
-        Way("lookup", SPECULATED),
         Way("lookup, old code", SPECULATED, ("old",)),
         *(Way(f"lookup, old code, epsilon {e:g}", SPECULATED, ("old",), doubt=e) for e in EPSILONS[:3]),
         Way("masks", BLOCKS),

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.draft_trace import OLD, TYPED, Asked, Trace
 from benchmarks.draft_writer import DraftWriter
-from benchmarks.drafts import BLOCKS, SPECULATED, Way, Written, by_line, old_ways, report, typed_ways, write_all
+from benchmarks.drafts import BLOCKS, LOOKUP, SPECULATED, Way, Written, by_line, old_ways, report, typed_ways, write_all
 from benchmarks.gathered import Projects
 from model.engine import api
 from model.engine.abilities import capabilities_of
@@ -26,16 +26,16 @@ def trace(checkpoint, tmp_path) -> Trace:
 
 
 def test_nothing_is_asked_while_the_ghost_text_is_typed_along(trace):
-    every = list(trace._requests(0, Place("a.py", "import os\n", "", "x = 12345"), trace._projects.around(ASKED.place), never))
-    assert len(every) == 9
+    whole = Place("a.py", "import os\n", "", "x = 12345")
+    found = trace._projects.around(whole)
+    assert len(list(trace._requests(0, whole, found, never))) == 9
     asked = []
 
     def right_from_the_third_on(request: api.DenoiseRequest) -> tuple[str, bool]:
         asked.append(request.prompt.line)
         return ("= 12, 3 + a" if len(asked) == 3 else "nothing"), len(asked) == 3
 
-    found = trace._projects.around(ASKED.place)
-    some = list(trace._requests(0, Place("a.py", "import os\n", "", "x = 12345"), found, right_from_the_third_on))
+    some = list(trace._requests(0, whole, found, right_from_the_third_on))
     assert asked == ["", "x", "x ", "x = 123", "x = 1234"]
     assert [one.ghost for one in some] == ["", "", "", " + a", ""]
 
@@ -80,6 +80,7 @@ def test_a_way_takes_its_first_draft_and_ways_that_ask_the_same_are_written_once
     assert [one.has_draft for (one,) in written.values()] == [False, True, True, False]
     for some in (typed_ways(), old_ways()):
         assert len({(way.family, way.name) for way in some}) == len(some)
+        assert next(way.name for way in some if way.family == SPECULATED) == LOOKUP
 
 
 def test_intervals_resample_lines():

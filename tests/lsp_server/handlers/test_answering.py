@@ -8,6 +8,8 @@ from desk import URI, Editor, Engine, VirtualTime, until
 from lsp_server import in_flight
 from lsp_server.handlers import answering
 from lsp_server.outcome import Reason
+from lsp_server.positions import Position
+from lsp_server.snapshot import Snapshot
 from lsp_server.wire import Opened
 from model.engine import api
 
@@ -153,6 +155,21 @@ async def test_broken_ghost_text_becomes_a_guess():
     editor.write("x = q|\n")
     await editor.ask()
     assert editor.engine.requests[-1].canvas == (api.Masked(),)
+
+
+async def test_a_line_of_another_document_is_a_guess_once_it_was_gathered():
+    editor = Editor(Engine("foo", "sum(prices)"), "total = |\n")
+    session = editor.session
+    session.open(Opened("file:///w/other.py", "python", 1, "total = sum(prices)\n"))
+    assert (await editor.ask()).items
+    assert editor.engine.requests[-1].canvas == (api.Masked(),)
+    here = Snapshot(document=session.document(URI), cursor=Position(0, 8), path="a.py")
+    await until(lambda: session.context.lines_for(here) is not None)
+    editor.write("total =|\n")
+    editor.write("total = |\n")
+    outcome = await editor.ask(trigger_kind=1)
+    assert [request.canvas for request in editor.engine.requests[1:2]] == [(api.Masked(guess="sum(prices)\n"),)]
+    assert outcome.items
 
 
 async def test_what_is_shown_may_be_taken_back_letter_by_letter_and_nothing_else_comes_then():
