@@ -15,6 +15,7 @@ DESCRIPTION = "Seedling completes, rewrites and mends code with a resident block
 EXAMPLES = """\
 examples:
   seedling complete src/app.py:42      complete line 42 and watch the model denoise it
+  seedling rewrite src/app.py:40-52 -m "add type hints" --diff
   seedling serve                       the language server on stdin and stdout, as editors start it
   seedling engine status               is the model resident, where, and since when
   seedling doctor                      what is installed, what is missing, what to do about it
@@ -92,6 +93,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     complete.add_argument("--json", action="store_true", help="print one JSON object")
 
+    rewrite = _command(
+        commands,
+        "rewrite",
+        "rewrite lines of a file as an instruction says",
+        "The lines grow to whole statements. Without --diff or --write the new code is printed.\n\nexamples:\n"
+        '  seedling rewrite src/app.py:40-52 -m "add type hints" --diff\n'
+        '  seedling rewrite src/app.py:42 -m "use an f-string" --write',
+    )
+    rewrite.add_argument("rows", metavar="FILE:LINE[-LINE]", help="lines count from 1")
+    rewrite.add_argument("-m", dest="instruction", metavar="TEXT", required=True, help="what to do, in words")
+    forms = rewrite.add_mutually_exclusive_group()
+    forms.add_argument("--diff", dest="form", action="store_const", const="diff", help="print a unified diff")
+    forms.add_argument("--write", dest="form", action="store_const", const="write", help="write the file")
+    rewrite.add_argument(
+        "--seed", metavar="N", type=_seed, default=0, help="another answer for each number; 0 is the likeliest"
+    )
+
     serve = _command(
         commands,
         "serve",
@@ -158,6 +176,12 @@ def _command(
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port number")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2147483647")
     return int(text)
 
 
@@ -242,6 +266,26 @@ def _complete(options: argparse.Namespace) -> int:
         raise
 
 
+def _rewrite(options: argparse.Namespace) -> int:
+    from lsp_server.place import PlaceError, read_rows
+
+    if not options.instruction.strip():
+        raise UsageError("-m must say in words what to do.")
+    try:
+        rows = read_rows(options.rows)
+    except PlaceError as error:
+        raise UsageError(f"{error}.") from None
+    from lsp_server import rewrite_command
+    from lsp_server.engine_client.errors import EngineUnavailable
+
+    try:
+        return rewrite_command.run(rows, options.instruction, form=options.form or "code", seed=options.seed)
+    except EngineUnavailable as error:
+        if error.reason in ("model_failed", "bad_address"):  # SEEDLING_MODEL or SEEDLING_ENGINE names nothing usable
+            raise UsageError(error.sentence) from None
+        raise
+
+
 def _serve(options: argparse.Namespace) -> int:
     from lsp_server import server
 
@@ -286,6 +330,7 @@ def _model_command(words: list[str]) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "complete": _complete,
+    "rewrite": _rewrite,
     "serve": _serve,
     "engine": _engine,
     "doctor": _doctor,

@@ -10,8 +10,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -37,6 +38,7 @@ CATCH_UP_S = 1.5  # the view never falls further behind the engine than this
 NUM_CONTEXT_LINES = 3
 
 Show = Callable[[api.Progress], None]
+T = TypeVar("T")
 
 
 class NoCompletion(Exception):
@@ -126,13 +128,17 @@ def _ms_since(started_s: float) -> float:
 
 
 async def complete_on_terminal(request: Request) -> Answer:
-    """`complete`, drawing the steps, slowed down so that they can be seen."""
+    """`complete`, drawing the steps."""
+    return await drawn(lambda show: complete(request, show), *surrounding_text(request.snapshot))
+
+
+async def drawn(ask: Callable[[Show], Awaitable[T]], before: str, after: str) -> T:
+    """The result of `ask`, whose steps are drawn between two texts, slowed down so that they can be seen."""
     from rich.console import Console
     from rich.live import Live
 
     from lsp_server.denoise_view import frame
 
-    before, after = surrounding_text(request.snapshot)
     frames: asyncio.Queue[api.Progress | None] = asyncio.Queue()
 
     async def draw() -> None:
@@ -143,7 +149,7 @@ async def complete_on_terminal(request: Request) -> Answer:
 
     drawing = asyncio.create_task(draw())
     try:
-        return await complete(request, frames.put_nowait)
+        return await ask(frames.put_nowait)
     finally:
         frames.put_nowait(None)
         await drawing

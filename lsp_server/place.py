@@ -1,4 +1,5 @@
-"""A place in a file as the command line names it: `FILE:LINE[:COL]`, both counted from 1, columns in characters.
+"""Places in files as the command line names them: `FILE:LINE[:COL]` and `FILE:LINE-LINE`, counted from 1, columns in
+characters.
 
 Left out: how editors name places (positions.py).
 """
@@ -12,6 +13,7 @@ from lsp_server.positions import Position, split_lines, without_end
 
 MAX_FILE_BYTES = 1_000_000
 
+_ROWS = re.compile(r"(?P<file>.+?):(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", re.DOTALL)
 _PLACE = re.compile(r"(?P<file>.+?):(?P<line>[0-9]{1,9})(?::(?P<column>[0-9]{1,9}))?", re.DOTALL)
 
 
@@ -48,6 +50,31 @@ def read_place(words: str) -> Place:
     if column > num_columns + 1:
         raise PlaceError(f"line {line} of {path} has columns 1 to {num_columns + 1}, so there is no column {column}")
     return Place(path, text, Position(line - 1, column - 1))
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """A file, its text, and some of its lines: rows first..last, from 0."""
+
+    path: Path
+    text: str
+    first: int
+    last: int
+
+
+def read_rows(words: str) -> Rows:
+    """The lines that `FILE:LINE` or `FILE:LINE-LINE` names. Raises PlaceError as `read_place` does."""
+    match = _ROWS.fullmatch(words)
+    if match is None:
+        raise PlaceError(f"{words!r} is not FILE:LINE or FILE:LINE-LINE")
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    if first == 0 or last < first:
+        raise PlaceError(f"{words!r} names no lines: they count from 1, the first one first")
+    path = Path(match["file"])
+    text = _read(path)
+    num_lines = len(split_lines(text))
+    if last > num_lines:
+        raise PlaceError(f"{path} has lines 1 to {num_lines}, so there is no line {last}")
+    return Rows(path, text, first - 1, last - 1)
 
 
 def _read(path: Path) -> str:

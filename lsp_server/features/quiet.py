@@ -152,6 +152,8 @@ def num_words(begun: str) -> int:
 # What holds for a document wherever its cursor stands (without an engine, with one), and what depends on that.
 SWITCH_RULES: tuple[Rule, ...] = (_settings_say_no, _language_is_off, _only_by_hand, _file_is_excluded)
 DOCUMENT_RULES: tuple[Rule, ...] = (*SWITCH_RULES, _engine_cannot)
+# What is asked for by hand and is no completion (rewriting, fixing): what the user has switched off or excluded.
+EDIT_RULES: tuple[Rule, ...] = (_settings_say_no, _language_is_off, _file_is_excluded)
 PLACE_RULES: tuple[Rule, ...] = (
     _on_an_endless_line,
     _was_undone,

@@ -13,11 +13,13 @@ import msgspec
 
 from lsp_server.engine_link import EngineState
 from lsp_server.features.complete import ALTERNATIVE_TEMPERATURE, ALTERNATIVE_TOP_P
+from lsp_server.features.quiet import EDIT_RULES, Asked, first_refusal
 from lsp_server.features.rewrite_kinds import examples, instruction_of, kind_of
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import Position, without_end
 from lsp_server.shaping.draft import Draft, Surroundings
 from lsp_server.shaping.unsafe_text import refuse_unsafe_text
+from lsp_server.snapshot import Snapshot
 from model.engine import api
 from model.syntax.spans import Span, node_spans
 from model.syntax.trees import has_error, parse
@@ -66,6 +68,14 @@ def offset_of(lines: Sequence[str], position: Position) -> int:
 def position_of(source: str, offset: int) -> Position:
     """As `offset_of`, the other way."""
     return Position(source.count("\n", 0, offset), offset - (source.rfind("\n", 0, offset) + 1))
+
+
+def target_of(snapshot: Snapshot, start: Position, end: Position, context_tokens: int) -> Target | None:
+    """What a selection in the snapshot's document means, or a cursor, where the ends are equal."""
+    lines = snapshot.document.lines
+    low, high = sorted((offset_of(lines, start), offset_of(lines, end)))
+    max_locked_chars = context_tokens * LOCKED_CHARS_PER_TOKEN
+    return target_at(source_of(lines), low, high, snapshot.document.language, max_locked_chars)
 
 
 def target_at(source: str, start: int, end: int, language: str, max_locked_chars: int) -> Target | None:
@@ -120,8 +130,16 @@ def _whole_lines(source: str, start: int, end: int, low: int, high: int) -> tupl
     return (line_start, source.find("\n", high) + 1) if has_start and has_end else (low, high)
 
 
-def why_not_rewritten(engine: EngineState, language: str, instruction: str | None) -> Outcome | None:
-    """Why this engine is not asked to rewrite, or None. instruction None: whether it is ever asked."""
+def why_not_rewritten(asked: Asked, instruction: str | None) -> Outcome | None:
+    """Why nothing is rewritten in this document, or None; instruction None: whatever is asked for."""
+    if not asked.settings.rewrite_enable:
+        return nothing(Reason.REWRITE_OFF)
+    return first_refusal(asked, EDIT_RULES) or _engine_cannot(
+        asked.engine, asked.snapshot.document.language, instruction
+    )
+
+
+def _engine_cannot(engine: EngineState, language: str, instruction: str | None) -> Outcome | None:
     capabilities = engine.capabilities
     if capabilities is None:
         return nothing(Reason.LOADING if engine.kind == "loading" else Reason.NO_ENGINE)
@@ -138,10 +156,10 @@ def why_not_rewritten(engine: EngineState, language: str, instruction: str | Non
 
 
 def rewrite_request(
-    target: Target, path: str, language: str, instruction: str, seed: int, context_tokens: int, request_id: str
+    target: Target, snapshot: Snapshot, instruction: str, seed: int, context_tokens: int, request_id: str
 ) -> api.DenoiseRequest:
     """The question. seed 0 asks for the likeliest text, any other for one that is drawn."""
-    prompt = _prompt(target, path, language, context_tokens)
+    prompt = _prompt(target, snapshot.path, snapshot.document.language, context_tokens)
     locked = (api.Locked(target.before), api.Draft(target.draft), api.Locked(target.after))
     return api.DenoiseRequest(
         id=request_id,
@@ -197,6 +215,15 @@ def rewritten(target: Target, done: api.Done) -> str | Reason:
         is_whole = target.draft.endswith("\n")
         text = text.rstrip("\n") + ("\n" if is_whole and text.strip() else "")
     return Reason.UNCHANGED if text == target.draft else text
+
+
+def line_end(lines: tuple[str, ...]) -> str:
+    """The line end that most lines of a document have."""
+    num_crlf = sum(line.endswith("\r\n") for line in lines)
+    num_cr = sum(line.endswith("\r") for line in lines)
+    if 2 * num_crlf > len(lines) - 1:
+        return "\r\n"
+    return "\r" if 2 * num_cr > len(lines) - 1 else "\n"
 
 
 def breaks_syntax(target: Target, text: str, language: str) -> bool:

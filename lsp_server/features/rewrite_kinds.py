@@ -167,15 +167,16 @@ KINDS: tuple[RewriteKind, ...] = (
         "Make it idiomatic",
         "make this idiomatic",
         r"\bidiomatic|pythonic|clean this up|simplify|\bis None\b|\bnot in\b|\bis not\b|augmented|\bsuper\b|isinstance"
-        r"|\bchain|\bliteral\b|\b(use|with) `?or\b|\b(bare |use )except|catch Exception|\bis (for )?None|by is\b|== None"
-        r"|shorten the assignment|\b(use|with) [-+*/%]=|\buse [\[{(\"']|instead of \w+\(\)",
+        r"|\bchain|\bliteral\b|\b(use|with) `?or\b|\b(bare |use )except|catch Exception|\bis (for )?None|by is\b"
+        r"|== None|shorten the assignment|\b(use|with) [-+*/%]=|\buse [\[{(\"']|instead of \w+\(\)",
         _UNIDIOMATIC,
     ),
     RewriteKind(
         "modern-types",
         "Use modern type hints",
         "use modern type hints",
-        r"\bmodern|built-in generics|\| None|typing generics|update the annotations|no Optional|replace Optional|\| for types",
+        r"\bmodern|built-in generics|\| None|typing generics|update the annotations|no Optional"
+        r"|replace Optional|\| for types",
         r"\b(List|Dict|Set|FrozenSet|Tuple|Type|Optional|Union)\[",
     ),
     RewriteKind(

@@ -1,0 +1,71 @@
+"""From a request to rewrite to its outcome: rules first, then the engine, which a keystroke in the document cuts.
+
+Left out: the messages (rewrite.py), what is sent and what comes of the answer (features/rewrite.py).
+"""
+
+import msgspec
+
+from lsp_server.engine_link import EngineTrouble
+from lsp_server.features.quiet import Asked
+from lsp_server.features.rewrite import (
+    Target,
+    breaks_syntax,
+    rewrite_request,
+    rewritten,
+    target_of,
+    why_not_rewritten,
+)
+from lsp_server.handlers.rewrite_progress import RewriteProgress
+from lsp_server.outcome import Outcome, Reason, nothing
+from lsp_server.positions import Position
+from lsp_server.session import Session, Ticket
+from lsp_server.snapshot import Snapshot
+
+
+class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
+    """`text` ("\\n" as line ends) replaces the target's draft. parses: whether the document is as sound as it was."""
+
+    target: Target
+    text: str
+    confidence: float
+    parses: bool
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Where and what is asked for, in the document of the snapshot; equal ends are a cursor."""
+
+    start: Position
+    end: Position
+    instruction: str
+    seed: int = 0
+
+
+async def rewrite(
+    session: Session, ticket: Ticket, snapshot: Snapshot, selection: Selection, progress: RewriteProgress
+) -> Rewritten | Outcome:
+    """The rewritten code for a request that has arrived, or the reason for none."""
+    document = snapshot.document
+    asked = Asked(snapshot, session.settings_for(document.uri), session.engine.state)
+    refused = why_not_rewritten(asked, selection.instruction)
+    if refused is not None:
+        if refused.reason is Reason.NO_ENGINE:
+            session.engine.start()  # asked for by hand: worth another try, if the restart policy allows one
+        return refused
+    capabilities = session.engine.state.capabilities
+    assert capabilities is not None, "refused without"
+    context_tokens = capabilities.context_tokens
+    target = target_of(snapshot, selection.start, selection.end, context_tokens)
+    if target is None:
+        return nothing(Reason.NOTHING_SELECTED)
+    request = rewrite_request(target, snapshot, selection.instruction, selection.seed, context_tokens, ticket.id)
+    try:
+        answers = await session.unless_cut(ticket, session.engine.ask(request, progress.show))
+    except EngineTrouble as trouble:
+        return nothing(trouble.reason, str(trouble))
+    if isinstance(answers, Reason):
+        return nothing(answers)
+    text = rewritten(target, answers[0])
+    if isinstance(text, Reason):
+        return nothing(text)
+    parses = not breaks_syntax(target, text, document.language)
+    return Rewritten(target=target, text=text, confidence=answers[0].confidence, parses=parses)
