@@ -41,16 +41,48 @@ function handsOn(page, plan, started) {
   const sentence = () => status.getAttribute('aria-label');
   const ghostText = () => page.evaluate(() =>
     [...document.querySelectorAll('.ghost-text-decoration')].map((part) => part.textContent).join('').replaceAll('\u00a0', ' '));
+  const drawnLine = (withGhostText) => page.evaluate((withGhost) => {
+    // Of a notebook's cells the one that is typed into.
+    const lines = [...(document.querySelector('.cell .monaco-editor.focused') ?? document).querySelectorAll('.view-line')];
+    const lowest = lines.reduce((low, line) => (parseInt(line.style.top) > parseInt(low.style.top) ? line : low));
+    const line = lowest.cloneNode(true);
+    if (!withGhost) {
+      line.querySelectorAll('.ghost-text-decoration').forEach((part) => part.remove());
+    }
+    return line.textContent.replaceAll('\u00a0', ' ');
+  }, withGhostText);
   // The lowest line as it is drawn, ghost text and all: what the line becomes when the ghost text is accepted.
-  const lastLine = () => page.evaluate(() => {
-    const lines = [...document.querySelectorAll('.monaco-editor .view-line')];
-    const last = lines.reduce((low, line) => (parseInt(line.style.top) > parseInt(low.style.top) ? line : low));
-    return last.textContent.replaceAll('\u00a0', ' ');
-  });
+  const lastLine = () => drawnLine(true);
+  // The same without the ghost text: what is in the file.
+  const written = () => drawnLine(false);
 
   async function openFile(name) {
     await page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).dblclick();
-    await page.waitForSelector(`.tab[data-resource-name="${name}"]`);
+    await page.waitForSelector(`.tab.active[data-resource-name="${name}"]`);
+  }
+
+  async function clickIntoFile() {
+    await page.locator('.monaco-editor .view-lines').first().click();
+    await page.waitForSelector('.part.editor .monaco-editor.focused');
+  }
+
+  /** Presses a key that changes the file; the last line once it has. Ghost text may be there again by then. */
+  async function pressAndSee(key) {
+    const before = await written();
+    await press(key);
+    return eventually(`${key} to change the last line`, written, (line) => line !== before);
+  }
+
+  /** What `look` sees as soon as `fits` says yes. */
+  async function eventually(what, look, fits) {
+    for (const end = Date.now() + 60_000; Date.now() < end; ) {
+      const found = await look();
+      if (fits(found)) {
+        return found;
+      }
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 50)));
+    }
+    throw new Error(`waited 60 s for ${what}`);
   }
 
   async function untilReady(timeout) {
@@ -88,7 +120,7 @@ function handsOn(page, plan, started) {
     await page.waitForFunction(() => document.querySelector('.ghost-text-decoration') === null);
   }
 
-  /** Types one opening after the other into the last line until one gets ghost text; returns it. */
+  /** Types one opening after the other into the last line until one gets ghost text that stays; returns it. */
   async function typeUntilGhostText(openings, timeoutMs) {
     const end = Date.now() + timeoutMs;
     for (let round = 0; Date.now() < end; round++) {
@@ -97,6 +129,7 @@ function handsOn(page, plan, started) {
       await page.keyboard.type(opening);
       try {
         await page.waitForSelector('.ghost-text-decoration', { timeout: 5_000 });
+        await untilStill(10_000);
       } catch {
         continue; // the model has nothing to say about this line, or was too slow at first
       }
@@ -106,9 +139,13 @@ function handsOn(page, plan, started) {
   }
 
   /** Ghost text asked for at an earlier key may still be replaced: the drawn line once it stands still. */
-  async function untilStill() {
+  async function untilStill(timeoutMs = 60_000) {
     let shown = await lastLine();
+    const end = Date.now() + timeoutMs;
     for (let still = 0; still < 10; ) {
+      if (Date.now() > end) {
+        throw new Error(`no ghost text that stays in ${timeoutMs / 1000} s`);
+      }
       await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
       const now = await lastLine();
       still = now === shown && (await ghostText()) !== '' ? still + 1 : 0;
@@ -118,7 +155,7 @@ function handsOn(page, plan, started) {
   }
 
   return {
-    page, seconds, mark, shot, press, status, sentence, ghostText, lastLine, openFile, untilReady, untilSentence, command,
-    clearLastLine, typeUntilGhostText, untilStill,
+    page, seconds, mark, shot, press, status, sentence, ghostText, openFile, clickIntoFile, untilReady, untilSentence,
+    command, pressAndSee, typeUntilGhostText, clearLastLine, untilStill,
   };
 }

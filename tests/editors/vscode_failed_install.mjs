@@ -16,8 +16,9 @@ await inVsCode(plan, async (hands) => {
   const sentence = await failure.locator('.notification-list-item-message').textContent();
   const buttons = await failure.locator('.monaco-button').allTextContents();
   await shot('failure');
+  const first = await failure.elementHandle();
   await failure.locator('.monaco-button', { hasText: 'Retry' }).first().click();
-  await failure.waitFor({ state: 'detached' });
+  await page.waitForFunction((toast) => !toast.isConnected, first); // the next may be there at once
   await failure.waitFor();
   // The message stands unanswered, and the menu works all the same.
   await hands.status.click();

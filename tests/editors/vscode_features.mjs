@@ -27,13 +27,13 @@ await inVsCode(plan, async (hands) => {
     return came === null;
   };
   const comes = async () => {
-    await hands.typeUntilGhostText([plan.opening], 40_000);
+    await hands.typeUntilGhostText([plan.opening], 90_000);
     return hands.untilStill();
   };
 
   // Another extension with ghost text is installed: said once.
   await hands.openFile(plan.file);
-  await page.locator('.monaco-editor .view-lines').first().click();
+  await hands.clickIntoFile();
   await hands.untilReady(plan.readyMs);
   await hands.openFile(plan.foreign);
   await hands.openFile(plan.file);
@@ -45,7 +45,7 @@ await inVsCode(plan, async (hands) => {
   await toast.waitFor({ state: 'detached' });
 
   // A word, then the rest as a line.
-  await page.locator('.monaco-editor .view-lines').first().click();
+  await hands.clickIntoFile();
   seen.shown = await comes();
   const whole = (await hands.ghostText()).length;
   await press('Control+ArrowRight');
@@ -55,17 +55,13 @@ await inVsCode(plan, async (hands) => {
   }, whole);
   seen.afterWord = { line: await hands.untilStill(), ghost: await hands.ghostText() };
   await shot('word');
-  await press('Control+ArrowDown');
-  await gone();
-  seen.afterLine = await hands.lastLine();
+  seen.afterLine = await hands.pressAndSee('Control+ArrowDown');
   await shot('line');
   hands.mark('parts');
 
   // The command for a whole suggestion (on a key of the user's), dismissing, asking by hand, cycling.
   await comes();
-  await press('Control+l');
-  await gone();
-  seen.accepted = await hands.lastLine();
+  seen.accepted = await hands.pressAndSee('Control+l');
   await comes();
   await press('Escape');
   await gone();
@@ -78,7 +74,7 @@ await inVsCode(plan, async (hands) => {
   // The accessible view reads the suggestion to a screen reader.
   await press('Alt+F2');
   const view = page.locator('.accessible-view .view-lines');
-  await view.waitFor();
+  await view.filter({ hasText: /\S/ }).waitFor(); // it is filled after it has come
   seen.accessibleView = (await view.textContent()).replaceAll('\u00a0', ' ');
   await shot('accessible-view');
   await press('Escape');
@@ -86,7 +82,7 @@ await inVsCode(plan, async (hands) => {
   hands.mark('asked');
 
   // Switched off everywhere: nothing comes, the status says so, asking works.
-  await page.locator('.monaco-editor .view-lines').first().click();
+  await hands.clickIntoFile();
   await command('Seedling: Toggle Ghost Text');
   seen.off = await hands.untilSentence(/seedling\.enable/);
   seen.offQuiet = await staysQuiet();
@@ -150,10 +146,10 @@ await inVsCode(plan, async (hands) => {
   await page.locator('.notebookOverlay .monaco-editor.focused').waitFor();
   await page.keyboard.type(plan.opening);
   await drawn();
+  await hands.untilStill();
   seen.notebookGhost = await hands.ghostText();
   await shot('notebook');
-  await press('Tab');
-  await gone();
+  await hands.pressAndSee('Tab');
   await press('Control+s');
   await page.waitForFunction(() => document.querySelector('.tab.active.dirty') === null);
   hands.mark('notebook');

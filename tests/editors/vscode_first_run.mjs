@@ -6,7 +6,7 @@ import { inVsCode } from './vscode_driver.mjs';
 
 const plan = JSON.parse(process.argv[2]);
 await inVsCode(plan, async (hands) => {
-  const { page, shot, press } = hands;
+  const { page, shot } = hands;
   await hands.openFile(plan.file);
   const toast = page.locator('.notification-toast', { hasText: 'language server' }).first();
   await toast.waitFor();
@@ -17,7 +17,7 @@ await inVsCode(plan, async (hands) => {
   await page.locator('.notification-toast', { hasText: 'installing' }).first().waitFor();
   await shot('installing');
   await hands.untilReady(plan.readyMs);
-  await page.locator('.monaco-editor .view-lines').first().click();
+  await hands.clickIntoFile();
   await page.keyboard.type(plan.text);
   // The engine's first answers may come too late to be shown: what a person does then is to wait, and type again.
   const came = await page.waitForSelector('.ghost-text-decoration', { timeout: 10_000 }).catch(() => null);
@@ -28,9 +28,7 @@ await inVsCode(plan, async (hands) => {
   const ghost = await hands.ghostText();
   hands.mark('ghost text');
   await shot('ghost');
-  await press(plan.key);
-  await page.waitForFunction(() => document.querySelector('.ghost-text-decoration') === null);
-  const line = await hands.lastLine();
+  const line = await hands.pressAndSee(plan.key);
   await shot('accepted');
   console.log(JSON.stringify({ question, ghost, line, seconds: hands.seconds }));
 });

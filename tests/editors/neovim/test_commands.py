@@ -64,7 +64,7 @@ def test_restart_starts_another_server(editor):
 
 def test_log_opens_a_log(editor):
     editor.keys(":Seedling log<CR>")
-    editor.wait_for("a log", lambda: editor.lua("vim.api.nvim_buf_get_name(0)").endswith(".log"))
+    editor.wait_for("a log", lambda: (editor.lua("vim.api.nvim_buf_get_name(0)") or "").endswith(".log"))
 
 
 WRONG = {

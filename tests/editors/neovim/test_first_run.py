@@ -17,7 +17,11 @@ def first_run_block(readme: str) -> str:
 
 
 def test_the_printed_steps_reach_ghost_text(sandbox, real, terminal, any_nvim, wait_for, artifacts):
-    # An empty home, and nothing of ours in the environment but where the programs are.
+    # An empty home, and nothing of ours in the environment but where the programs are. How fast the model is and how
+    # sure, is not what is tested here.
+    user_settings = sandbox.folder / "home" / ".config" / "seedling" / "settings.toml"
+    user_settings.parent.mkdir(parents=True)
+    user_settings.write_text("automatic_deadline_ms = 5000\nconfidence = 0\n")
     kept = {name: value for name, value in sandbox.env.items() if not name.startswith("XDG_")}
     kept["PATH"] = f"{any_nvim.parent}:{kept['PATH']}"
     commands = first_run_block((real.plugin / "README.md").read_text())
@@ -29,7 +33,7 @@ def test_the_printed_steps_reach_ghost_text(sandbox, real, terminal, any_nvim, w
 
     socket = sandbox.folder / "nvim.sock"
     neovim = terminal(["nvim", "--listen", str(socket), "shapes.py"], real.neovim, env=kept)
-    wait_for("Neovim and the language server", neovim.attached, 60)
+    real.wait_until_ready()
     typed, ghost = real.type_until_ghost(terminal.type, 150)
     shown = (typed + ghost).split("\n")
     terminal.keep("ghost", artifacts)

@@ -10,8 +10,8 @@ def test_it_appears_and_is_not_in_the_buffer(editor):
     editor.keys("ifor i in ")
     editor.see("range(10):")
     assert editor.lines() == ["for i in "]
-    shown = editor.messages("textDocument/didShowCompletion")
-    assert [message["item"]["insertText"] for message in shown] == ["range(10):"]
+    (shown,) = editor.wait_for("the server to be told", lambda: editor.messages("textDocument/didShowCompletion"))
+    assert shown["item"]["insertText"] == "range(10):"
     assert editor.lua("vim.g.events[#vim.g.events]") == ["SeedlingShown", {"text": "range(10):"}]
 
 
@@ -19,12 +19,13 @@ def test_what_is_typed_along_is_not_asked_about_again(editor):
     editor.suggest("range(10):")
     editor.keys("ifor i in ")
     editor.see("range(10):")
-    num_asked = len(editor.messages("textDocument/inlineCompletion"))
+    num_asked = editor.num_asked()
     editor.keys("ran")
     editor.see("ge(10):")
     editor.keys("ge(")
     editor.see("10):")
-    assert len(editor.messages("textDocument/inlineCompletion")) == num_asked
+    editor.hear()
+    assert editor.num_asked() == num_asked
     assert len(editor.messages("textDocument/didShowCompletion")) == 1
 
 
@@ -67,12 +68,15 @@ def test_leaving_insert_mode_takes_it_away_and_normal_mode_asks_nothing(editor):
     editor.see("range(10):")
     editor.keys("<Esc>")
     editor.see_nothing()
-    num_asked = len(editor.messages("textDocument/inlineCompletion"))
-    editor.keys("hhlxu")
+    num_asked = editor.num_asked()
+    editor.keys("hhlx")
+    editor.see_lines("for i n ")
+    editor.keys("u")
     editor.see_lines("for i in ")
+    editor.hear()
     assert editor.ghost() == ""
-    assert len(editor.messages("textDocument/inlineCompletion")) == num_asked
-    assert editor.lua("vim.g.events[#vim.g.events][1]") == "SeedlingHidden"
+    assert editor.num_asked() == num_asked
+    assert editor.lua("vim.g.events[#vim.g.events - 1][1]") == "SeedlingHidden"  # behind it: what `hear` heard
 
 
 def test_it_is_shown_again_after_undo(editor):
@@ -81,11 +85,13 @@ def test_it_is_shown_again_after_undo(editor):
     editor.see("range(10):")
     editor.suggest()
     editor.keys("<Esc>A?")
-    editor.see_nothing()
+    editor.see_lines("for i in ?")
+    editor.wait_for("no answer", lambda: editor.num_answered() == editor.num_asked() > 1)
+    assert editor.ghost() == ""
     editor.suggest("range(10):")
     editor.keys("<Esc>uA")
+    editor.see_lines("for i in ")
     editor.see("range(10):")
-    assert editor.lines() == ["for i in "]
 
 
 def test_dismissed_text_stays_away_and_other_text_comes(editor):
@@ -94,27 +100,30 @@ def test_dismissed_text_stays_away_and_other_text_comes(editor):
     editor.see("range(10):")
     editor.keys("<M-e>")
     editor.see_nothing()
-    editor.keys("ra")
-    asked = len(editor.messages("textDocument/inlineCompletion"))
-    editor.wait_for("a question", lambda: len(editor.messages("textDocument/inlineCompletion")) > asked - 1)
+    num_asked = editor.num_asked()
     editor.suggest("nge(10):")
-    editor.keys("<Left><Right>")
+    editor.keys("ra")
+    editor.wait_for("the answer", lambda: editor.num_answered() == editor.num_asked() > num_asked)
+    editor.hear()
     assert editor.ghost() == ""
     editor.suggest("nge(20):")
     editor.keys("<Left><Right>")
     editor.see("nge(20):")
+    assert ["SeedlingShown", {"text": "nge(10):"}] not in editor.lua("vim.g.events")
     assert editor.lua("vim.api.nvim_get_mode().mode") == "i", "dismissing leaves no mode"
 
 
 def test_a_superseded_question_is_cancelled_and_its_late_answer_dropped(editor):
     editor.suggest("late", wait_s=0.5)
     editor.keys("ia")
-    editor.wait_for("the first question", lambda: len(editor.messages("textDocument/inlineCompletion")) == 1)
+    editor.wait_for("the first question", lambda: editor.num_asked() == 1)
     editor.suggest("new")
     editor.keys("b")
     editor.see("new")
     assert len(editor.messages("$/cancelRequest")) == 1
-    editor.wait_for("nothing else", lambda: editor.ghost() == "new", 2)
+    editor.wait_for("the late answer", lambda: editor.num_answered() == 2)
+    editor.hear()
+    assert editor.ghost() == "new"
 
 
 def test_an_answer_that_comes_late_is_shown_only_as_far_as_it_fits(editor):
@@ -140,9 +149,11 @@ def test_it_is_drawn_behind_brackets_that_it_replaces(editor):
 def test_text_that_would_delete_code_is_not_drawn(editor):
     editor.suggest(items=[{"insertText": "x", "behind": 1}])
     editor.keys("iprint()<Left>")
-    editor.wait_for("the question", lambda: editor.messages("textDocument/inlineCompletion"))
+    editor.wait_for("the answer", lambda: editor.num_answered() >= 1)
+    num_asked = editor.num_asked()
     editor.keys("<M-x>")
-    editor.wait_for("two questions", lambda: len(editor.messages("textDocument/inlineCompletion")) >= 2)
+    editor.wait_for("the answer by hand", lambda: editor.num_answered() == editor.num_asked() > num_asked)
+    editor.hear()
     assert editor.ghost() == ""
 
 
@@ -223,5 +234,6 @@ def test_the_highlight_groups_can_be_changed_and_have_a_default(editor):
     link = "vim.api.nvim_get_hl(0, { name = 'SeedlingGhost' }).link"
     assert editor.lua(link) in ("ComplHint", "NonText")
     editor.keys(":hi! link SeedlingGhost Title<CR>:edit<CR>")
+    editor.wait_for("the other group", lambda: editor.lua(link) == "Title")
     editor.wait_for("the server again", editor.attached)
     assert editor.lua(link) == "Title"
