@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Literal, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import msgspec
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lsp_server.engine_client.client import EngineClient
 
 log = logging.getLogger("seedling.engine")
+
+T = TypeVar("T")
 
 # The engine honours its deadline within one step; beyond this the engine, not the model, is what is slow.
 GRACE_MS = 1_500.0
@@ -73,14 +75,24 @@ class EngineLink:
 
         Where the engine fails between two answers, those that came are returned.
         """
+        return await self._asked(request.deadline_ms, lambda client: self._answers(client, request, on_progress))
+
+    async def repair(self, request: api.RepairRequest) -> list[api.Finding]:
+        """What the engine finds, the surest first. Raises EngineTrouble; cancelling cancels, as with `ask`.
+
+        Where the engine fails in the middle nothing is returned: half of the alternatives is no choice.
+        """
+        return await self._asked(request.deadline_ms, lambda client: self._findings(client, request))
+
+    async def _asked(self, deadline_ms: float | None, work: Callable[["EngineClient"], Awaitable[T]]) -> T:
         client = self._client
         if client is None or self.state.kind != "ready":
             reason = Reason.LOADING if self.state.kind == "loading" else Reason.NO_ENGINE
             raise EngineTrouble(reason, self.state.sentence)
-        limit_s = None if request.deadline_ms is None else (request.deadline_ms + GRACE_MS) / 1000
+        limit_s = None if deadline_ms is None else (deadline_ms + GRACE_MS) / 1000
         try:
             async with asyncio.timeout(limit_s):
-                return await self._answers(client, request, on_progress)
+                return await work(client)
         except TimeoutError:
             await self._check_alive(client)
             raise EngineTrouble(Reason.DEADLINE, "The engine did not answer in time.") from None
@@ -109,6 +121,21 @@ class EngineLink:
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
+
+    async def _findings(self, client: "EngineClient", request: api.RepairRequest) -> list[api.Finding]:
+        found: list[api.Finding] = []
+        async with contextlib.aclosing(client.repair(request)) as events:
+            async for event in events:
+                if isinstance(event, api.Finding):
+                    found.append(event)
+                elif isinstance(event, api.Error):
+                    reason = Reason.LOADING if event.code == "loading" else Reason.ENGINE_ERROR
+                    raise EngineTrouble(reason, event.sentence)
+                elif not found and event.reason == "deadline":
+                    raise EngineTrouble(Reason.DEADLINE, "The engine found nothing before its deadline.")
+                else:
+                    return found
+        raise EngineTrouble(Reason.ENGINE_ERROR, "The engine ended its answer early.")
 
     async def _answers(
         self,

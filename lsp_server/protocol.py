@@ -26,6 +26,7 @@ from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, LanguageS
 
 from lsp_server import wire
 from lsp_server.client_profile import read_profile
+from lsp_server.wire_actions import ACTION_READERS
 from lsp_server.wire_notebook import NOTEBOOK_READERS
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ INTERNAL_ERROR = -32603
 PARSE_ERROR = -32700
 SETTLE_TIMEOUT_S = 1.0
 
-_READERS = {**wire.READERS, **NOTEBOOK_READERS}
+_READERS = {**wire.READERS, **NOTEBOOK_READERS, **ACTION_READERS}
 
 
 class SeedlingProtocol(LanguageServerProtocol):

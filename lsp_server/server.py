@@ -20,7 +20,18 @@ from pygls.protocol import default_converter
 
 from lsp_server import transport
 from lsp_server.engine_link import EngineLink
-from lsp_server.handlers import commands, configuration, inline_completion, lifecycle, next_edit, notebook, text_sync
+from lsp_server.handlers import (
+    code_action,
+    commands,
+    configuration,
+    diagnostic,
+    inline_completion,
+    lifecycle,
+    next_edit,
+    notebook,
+    rewrite,
+    text_sync,
+)
 from lsp_server.handlers.status import StatusReporter
 from lsp_server.log import quiet_libraries, stack_without_values
 from lsp_server.protocol import SeedlingProtocol
@@ -50,7 +61,8 @@ class SeedlingServer(LanguageServer):
             converter_factory=default_converter,
             notebook_document_sync=notebook.SYNC,
         )
-        for module in (lifecycle, text_sync, notebook, inline_completion, next_edit, configuration, commands):
+        edits = (next_edit, rewrite, code_action, diagnostic)
+        for module in (lifecycle, text_sync, notebook, inline_completion, *edits, configuration, commands):
             module.register(self)
 
     def report_server_error(self, error: Exception, source: Any) -> None:

@@ -22,6 +22,7 @@ from lsp_server.offers import Offers
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import Position, from_client
 from lsp_server.project_settings import Projects
+from lsp_server.repairs import Repairs
 from lsp_server.running_edits import RunningEdits
 from lsp_server.settings import Settings, parse_settings
 from lsp_server.snapshot import (
@@ -75,6 +76,7 @@ class Session:
         self.flights = Flights()
         self.offers = Offers()
         self.next_edits = NextEdits()
+        self.repairs = Repairs()
         self.rewrites = RunningEdits()
         self._user: UserSettings | None = None
         self._projects = Projects()
@@ -110,6 +112,7 @@ class Session:
         changed_document = document.changed(changed.changes, changed.version, self.client.encoding)
         self._documents[key] = changed_document
         self.flights.changed(changed_document)
+        self.repairs.changed(document.uri)
         self.rewrites.cut(document.uri, Reason.STALE)
         is_on = self.settings_for(document.uri).next_edit_enable
         self.next_edits.changed(document, changed_document, is_on=is_on)
@@ -126,9 +129,18 @@ class Session:
             self.flights.cancel(document.uri)
             self.type_along.forget(document.uri)
             self.next_edits.forget(document.uri)
+            self.repairs.forget(document.uri)
             self.rewrites.cut(document.uri, Reason.CLOSED)
             self.trees.forget(document.uri)
             self.context.closed(document.uri)
+
+    def open_documents(self) -> tuple[Document, ...]:
+        return tuple(self._documents.values())
+
+    def is_current(self, document: Document) -> bool:
+        """Whether this is still the newest version of an open document."""
+        now = self.document(document.uri)
+        return now is not None and now.version == document.version and now.lines == document.lines
 
     def document(self, uri: str) -> Document | None:
         return self._documents.get(document_key(uri))
@@ -142,7 +154,7 @@ class Session:
         """
         key = document_key(request.uri)
         self._cut(key, Reason.SUPERSEDED)
-        ticket = self._running[key] = self._ticket()
+        ticket = self._running[key] = self.ticket()
         self._counts_from_zero |= request.trigger_kind == 0
         arrived = self._look(request)
         if isinstance(arrived, Snapshot):
@@ -152,20 +164,21 @@ class Session:
 
     def arrive_for_edit(self, request: CompletionRequest) -> tuple[Ticket, Snapshot | Outcome]:
         """As `arrive`, for a next edit: a request of its own, beside one for ghost text."""
-        ticket, arrived = self._ticket(), self._look(request)
+        ticket, arrived = self.ticket(), self._look(request)
         if isinstance(arrived, Snapshot):
             self.next_edits.begin(arrived.document.uri, ticket)
         return ticket, arrived
 
     def arrive_for_rewrite(self, uri: str, version: int | None) -> tuple[Ticket, Snapshot | Outcome]:
         """As `arrive`, for a rewrite: asked for by hand always, and for a selection instead of a cursor."""
-        ticket = self._ticket()
+        ticket = self.ticket()
         arrived = self._look(CompletionRequest(uri=uri, position=(0, 0), trigger_kind=0, version=version))
         if isinstance(arrived, Snapshot):
             self.rewrites.begin(uri, ticket)
         return ticket, arrived
 
-    def _ticket(self) -> Ticket:
+    def ticket(self) -> Ticket:
+        """A ticket with an id of its own."""
         self._num_requests += 1
         return Ticket(f"{self._id_prefix}-{self._num_requests}")
 
@@ -310,20 +323,21 @@ class Session:
         """The settings for one document: its project may restrict the user's."""
         return self._projects.restrict(self.settings, uri)
 
+    def snapshot_of(self, document: Document, cursor: Position | None = None) -> Snapshot:
+        """A document as by-hand features see it: the user asked, wherever the cursor stands."""
+        path = display_path(document.uri, self.client.folders)
+        is_ignored = self.is_ignored(document)
+        cursor = Position(0, 0) if cursor is None else cursor
+        return Snapshot(document=document, cursor=cursor, path=path, trigger="invoked", is_ignored=is_ignored)
+
     def _view_for(self, uri: str) -> View:
         folders = self.client.folders
         settings = self.switches.restrict(self.settings_for(uri), uri, folders)
         return View(folders, settings, self.engine.state.capabilities)
 
     def _is_ever_asked(self, document: Document) -> bool:
-        snapshot = Snapshot(
-            document=document,
-            cursor=Position(0, 0),
-            path=display_path(document.uri, self.client.folders),
-            trigger="invoked",
-            is_ignored=self.is_ignored(document),
-        )
-        return is_ever_asked(Asked(snapshot, self.settings_for(document.uri), self.engine.state), self.switches)
+        asked = Asked(self.snapshot_of(document), self.settings_for(document.uri), self.engine.state)
+        return is_ever_asked(asked, self.switches)
 
     def cut_where(self, why_off: Callable[[Document], Reason | None]) -> None:
         """Ends what runs for the documents that are off, for whatever reason, and drops what was shown there."""

@@ -56,6 +56,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """When an unfinished answer that nobody asked for is cut off."""
     invoked_deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] = 2_000
     """When an unfinished answer that was asked for by hand is cut off."""
+    fix_enable: bool = msgspec.field(default=True, name="fix.enable")
+    """Whether repairs are offered, as quick fixes, where a diagnostic or a syntax error stands."""
+    mend_enable: bool = msgspec.field(default=False, name="mend.enable")
+    """Whether documents are looked through for mistakes in pauses, and what is found is shown as hints."""
+    rewrite_enable: bool = msgspec.field(default=True, name="rewrite.enable")
+    """Whether rewriting what is selected is offered."""
     next_edit_enable: bool = msgspec.field(default=False, name="nextEdit.enable")
     """Whether the follow-up of your last changes is offered, elsewhere in the same document."""
 
@@ -92,7 +98,7 @@ def parse_settings(*layers: Any, user: Mapping[str, Any] | None = None) -> Parse
 
 
 # Off unless somebody wants it, so an editor's default must not take back what the user's file says; and a number.
-_USERS_WORD_COUNTS = ("comments", "confidence", "next_edit_enable")
+_USERS_WORD_COUNTS = ("comments", "confidence", "mend_enable", "next_edit_enable")
 
 
 def _with_users(editor: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +128,9 @@ STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "context": lambda one, other: min(one, other, key=_NARROWEST_FIRST.index),
     "exclude": _joined,
     "confidence": max,
+    "fix_enable": lambda one, other: one and other,
+    "mend_enable": lambda one, other: one and other,
+    "rewrite_enable": lambda one, other: one and other,
     "next_edit_enable": lambda one, other: one and other,
 }
 

@@ -87,15 +87,15 @@ class ConfigurationChanged(msgspec.Struct, frozen=True):
 
 def read_inline_completion(params: Any) -> CompletionRequest:
     """Reads a request for inline completion; `trigger_of` says what its `triggerKind` means."""
-    fields = _mapping(params, "params")
-    context = _optional_mapping(fields.get("context"))
-    return _completion_request(fields, _optional_int(context.get("triggerKind")), context)
+    fields = mapping_of(params, "params")
+    context = optional_mapping(fields.get("context"))
+    return _completion_request(fields, optional_int(context.get("triggerKind")), context)
 
 
 def read_completion(params: Any) -> CompletionRequest:
     """Reads a plain completion request; its `triggerKind` 1 is typing and the completion key alike."""
-    fields = _mapping(params, "params")
-    return _completion_request(fields, _optional_int(_optional_mapping(fields.get("context")).get("triggerKind")), {})
+    fields = mapping_of(params, "params")
+    return _completion_request(fields, optional_int(optional_mapping(fields.get("context")).get("triggerKind")), {})
 
 
 def trigger_of(trigger_kind: int | None, *, counts_from_zero: bool) -> Trigger:
@@ -110,14 +110,14 @@ def trigger_of(trigger_kind: int | None, *, counts_from_zero: bool) -> Trigger:
 
 
 def _completion_request(fields: Mapping, trigger_kind: int | None, context: Mapping) -> CompletionRequest:
-    document = _mapping(fields.get("textDocument"), "textDocument")
-    formatting = _optional_mapping(fields.get("formattingOptions"))
+    document = mapping_of(fields.get("textDocument"), "textDocument")
+    formatting = optional_mapping(fields.get("formattingOptions"))
     tab_size, spaces = formatting.get("tabSize"), formatting.get("insertSpaces")
     return CompletionRequest(
-        uri=_text(document.get("uri"), "textDocument.uri"),
-        position=_position(fields.get("position"), "position"),
+        uri=text_of(document.get("uri"), "textDocument.uri"),
+        position=position_of(fields.get("position"), "position"),
         trigger_kind=trigger_kind,
-        version=_optional_int(document.get("version")),
+        version=optional_int(document.get("version")),
         selected=_selected(context.get("selectedCompletionInfo")),
         tab_size=tab_size if isinstance(tab_size, int) and 0 < tab_size <= 16 else None,
         insert_spaces=spaces if isinstance(spaces, bool) else None,
@@ -125,72 +125,72 @@ def _completion_request(fields: Mapping, trigger_kind: int | None, context: Mapp
 
 
 def read_opened(params: Any) -> Opened:
-    document = _mapping(_mapping(params, "params").get("textDocument"), "textDocument")
+    document = mapping_of(mapping_of(params, "params").get("textDocument"), "textDocument")
     language = document.get("languageId")
     return Opened(
-        uri=_text(document.get("uri"), "textDocument.uri"),
+        uri=text_of(document.get("uri"), "textDocument.uri"),
         language=language if isinstance(language, str) else "",
-        version=_optional_int(document.get("version")) or 0,
-        text=_text(document.get("text"), "textDocument.text"),
+        version=optional_int(document.get("version")) or 0,
+        text=text_of(document.get("text"), "textDocument.text"),
     )
 
 
 def read_changed(params: Any) -> Changed:
-    fields = _mapping(params, "params")
-    document = _mapping(fields.get("textDocument"), "textDocument")
+    fields = mapping_of(params, "params")
+    document = mapping_of(fields.get("textDocument"), "textDocument")
     changes = fields.get("contentChanges")
     if not isinstance(changes, list):
         raise UnreadableParams("contentChanges must be a list")
     return Changed(
-        uri=_text(document.get("uri"), "textDocument.uri"),
-        version=_optional_int(document.get("version")) or 0,
+        uri=text_of(document.get("uri"), "textDocument.uri"),
+        version=optional_int(document.get("version")) or 0,
         changes=tuple(_change(change) for change in changes),
     )
 
 
 def _change(value: Any) -> Change:
-    fields = _mapping(value, "contentChanges[]")
-    text = _text(fields.get("text"), "contentChanges[].text")
+    fields = mapping_of(value, "contentChanges[]")
+    text = text_of(fields.get("text"), "contentChanges[].text")
     if fields.get("range") is None:
         return Change(text)
-    start, end = _range(fields["range"], "contentChanges[].range")
+    start, end = read_range(fields["range"], "contentChanges[].range")
     return Change(text, start, end)
 
 
 def read_saved(params: Any) -> Saved:
-    document = _mapping(_mapping(params, "params").get("textDocument"), "textDocument")
-    return Saved(_text(document.get("uri"), "textDocument.uri"))
+    document = mapping_of(mapping_of(params, "params").get("textDocument"), "textDocument")
+    return Saved(text_of(document.get("uri"), "textDocument.uri"))
 
 
 def read_closed(params: Any) -> Closed:
-    document = _mapping(_mapping(params, "params").get("textDocument"), "textDocument")
-    return Closed(_text(document.get("uri"), "textDocument.uri"))
+    document = mapping_of(mapping_of(params, "params").get("textDocument"), "textDocument")
+    return Closed(text_of(document.get("uri"), "textDocument.uri"))
 
 
 def read_focused(params: Any) -> Focused:
-    uri = _optional_mapping(_optional_mapping(params).get("textDocument")).get("uri")
+    uri = optional_mapping(optional_mapping(params).get("textDocument")).get("uri")
     return Focused(uri if isinstance(uri, str) else None)
 
 
 def read_feedback(params: Any) -> Feedback:
-    fields = _optional_mapping(params)
-    command = _optional_mapping(_optional_mapping(fields.get("item")).get("command"))
+    fields = optional_mapping(params)
+    command = optional_mapping(optional_mapping(fields.get("item")).get("command"))
     arguments = command.get("arguments")
     first = arguments[0] if isinstance(arguments, list) and arguments else None
-    return Feedback(first if isinstance(first, str) else None, _optional_int(fields.get("acceptedLength")))
+    return Feedback(first if isinstance(first, str) else None, optional_int(fields.get("acceptedLength")))
 
 
 def read_next_edit(params: Any, *, by_hand: bool = False) -> CompletionRequest:
     """Reads a request for the next edit."""
-    return _completion_request(_mapping(params, "params"), 1 if by_hand else 2, {})
+    return _completion_request(mapping_of(params, "params"), 1 if by_hand else 2, {})
 
 
 def read_rejected(params: Any) -> Rejected:
-    return Rejected(tuple(_strings(_optional_mapping(params).get("uuids"))))
+    return Rejected(tuple(_strings(optional_mapping(params).get("uuids"))))
 
 
 def read_configuration(params: Any) -> ConfigurationChanged:
-    return ConfigurationChanged(_optional_mapping(params).get("settings"))
+    return ConfigurationChanged(optional_mapping(params).get("settings"))
 
 
 READERS: Mapping[str, Callable[[Any], Any]] = {
@@ -219,14 +219,14 @@ def only_needed_capabilities(params: Any) -> Any:
     """
     if not isinstance(params, dict):
         return params
-    general = _optional_mapping(_optional_mapping(params.get("capabilities")).get("general"))
+    general = optional_mapping(optional_mapping(params.get("capabilities")).get("general"))
     kept = {"positionEncodings": _strings(general.get("positionEncodings"))} if "positionEncodings" in general else {}
     capabilities: dict[str, Any] = {"general": kept} if kept else {}
-    if isinstance(_optional_mapping(params.get("capabilities")).get("notebookDocument"), dict):
+    if isinstance(optional_mapping(params.get("capabilities")).get("notebookDocument"), dict):
         capabilities["notebookDocument"] = {"synchronization": {}}
     folders = params.get("workspaceFolders")
     return {
-        "processId": _optional_int(params.get("processId")),
+        "processId": optional_int(params.get("processId")),
         "rootUri": params.get("rootUri") if isinstance(params.get("rootUri"), str) else None,
         "capabilities": capabilities,
         "workspaceFolders": [
@@ -238,21 +238,22 @@ def only_needed_capabilities(params: Any) -> Any:
 
 
 def _selected(value: Any) -> SelectedInfo | None:
-    fields = _optional_mapping(value)
+    fields = optional_mapping(value)
     try:
-        start, end = _range(fields.get("range"), "selectedCompletionInfo.range")
-        return SelectedInfo(start, end, _text(fields.get("text"), "selectedCompletionInfo.text"))
+        start, end = read_range(fields.get("range"), "selectedCompletionInfo.range")
+        return SelectedInfo(start, end, text_of(fields.get("text"), "selectedCompletionInfo.text"))
     except UnreadableParams:
         return None  # a hint, not a need
 
 
-def _range(value: Any, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    fields = _mapping(value, name)
-    return _position(fields.get("start"), f"{name}.start"), _position(fields.get("end"), f"{name}.end")
+def read_range(value: Any, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Reads a range in the client's units; `name` is what it is called in a sentence."""
+    fields = mapping_of(value, name)
+    return position_of(fields.get("start"), f"{name}.start"), position_of(fields.get("end"), f"{name}.end")
 
 
-def _position(value: Any, name: str) -> tuple[int, int]:
-    fields = _mapping(value, name)
+def position_of(value: Any, name: str) -> tuple[int, int]:
+    fields = mapping_of(value, name)
     line, character = fields.get("line"), fields.get("character")
     # Some clients send floats; some mean "end of line" by a huge number.
     if not isinstance(line, int | float) or not isinstance(character, int | float):
@@ -265,17 +266,17 @@ def _bounded(number: int | float) -> int:
     return int(number) if 0 <= number <= 2**31 else 0 if not number > 0 else 2**31
 
 
-def _mapping(value: Any, name: str) -> Mapping:
+def mapping_of(value: Any, name: str) -> Mapping:
     if not isinstance(value, dict):
         raise UnreadableParams(f"{name} must be an object")
     return value
 
 
-def _optional_mapping(value: Any) -> Mapping:
+def optional_mapping(value: Any) -> Mapping:
     return value if isinstance(value, dict) else {}
 
 
-def _text(value: Any, name: str) -> str:
+def text_of(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise UnreadableParams(f"{name} must be a string")
     return value
@@ -285,5 +286,5 @@ def _strings(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _optional_int(value: Any) -> int | None:
+def optional_int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from model.engine import api
 
 if TYPE_CHECKING:
     import httpx
+
+E = TypeVar("E")
 
 MAX_LINE_BYTES = 2**18  # an event; the longest honest ones hold a canvas of some kilobytes
 ATTACH_VERDICT_S = 2.0  # how long a broken request waits to learn whether the engine ended on purpose
@@ -94,11 +96,20 @@ class EngineClient:
             ) from None
         return decode_health(response.content, connection.endpoint)
 
-    async def denoise(self, request: api.DenoiseRequest) -> AsyncIterator[api.Event]:
+    def denoise(self, request: api.DenoiseRequest) -> AsyncGenerator[api.Event, None]:
         """The events of one request, ending with `n` done events or one error event. Closing the iterator cancels.
 
         When the engine goes away before the first event the request is sent once more, after a restart.
         """
+        return self._answered("/v1/denoise", request, api.decode_event)
+
+    def repair(self, request: api.RepairRequest) -> AsyncGenerator[api.RepairEvent, None]:
+        """The events of one repair, ending with `Repaired` or one error event. As `denoise` in all else."""
+        return self._answered("/v1/repair", request, api.decode_repair_event)
+
+    async def _answered(
+        self, path: str, request: api.DenoiseRequest | api.RepairRequest, decode: Callable[[bytes], E]
+    ) -> AsyncGenerator[E | api.Error, None]:
         try:
             body = msgspec.json.encode(request)
         except UnicodeEncodeError:
@@ -112,7 +123,7 @@ class EngineClient:
             connection.running.append(key)
             try:
                 # An explicit close: leaving an `async for` early would leave the generator, and the request, running.
-                async with contextlib.aclosing(_stream(connection.http, body)) as events:
+                async with contextlib.aclosing(_stream(connection.http, path, body, decode)) as events:
                     async for event in events:
                         if isinstance(event, api.Error) and event.code == "draining" and not is_last:
                             break
@@ -213,15 +224,17 @@ class _ConnectionLost(Exception):
     """The stream broke before its end."""
 
 
-async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncGenerator[api.Event, None]:
+async def _stream(
+    http: "httpx.AsyncClient", path: str, body: bytes, decode: Callable[[bytes], E]
+) -> AsyncGenerator[E | api.Error, None]:
     import httpx
 
     try:
-        response = await http.send(http.build_request("POST", "/v1/denoise", content=body), stream=True)
+        response = await http.send(http.build_request("POST", path, content=body), stream=True)
     except httpx.TransportError as error:
         raise _ConnectionLost from error
     try:
-        async with contextlib.aclosing(_events(response)) as events:
+        async with contextlib.aclosing(_events(response, decode)) as events:
             async for event in events:
                 yield event
     finally:
@@ -231,7 +244,7 @@ async def _stream(http: "httpx.AsyncClient", body: bytes) -> AsyncGenerator[api.
             await response.aclose()
 
 
-async def _events(response: "httpx.Response") -> AsyncGenerator[api.Event, None]:
+async def _events(response: "httpx.Response", decode: Callable[[bytes], E]) -> AsyncGenerator[E | api.Error, None]:
     import httpx
 
     try:
@@ -240,7 +253,7 @@ async def _events(response: "httpx.Response") -> AsyncGenerator[api.Event, None]
             return
         async for line in _json_lines(response):
             if line.strip():
-                yield api.decode_event(line)
+                yield decode(line)
     except httpx.TransportError as error:
         raise _ConnectionLost from error
     except (msgspec.DecodeError, _OverlongLine, httpx.DecodingError):

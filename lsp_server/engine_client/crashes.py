@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lsp_server.engine_client.errors import EngineUnavailable
-from model.engine.api import DenoiseRequest
+from model.engine.api import DenoiseRequest, RepairRequest
 
 RESTART_DELAYS_S = (1.0, 5.0, 30.0)
 WINDOW_S = 120.0
@@ -20,7 +20,7 @@ MAX_CRASHES = 3
 MAX_REMEMBERED_REQUESTS = 64
 
 
-def fingerprint(request: DenoiseRequest) -> bytes:
+def fingerprint(request: DenoiseRequest | RepairRequest) -> bytes:
     """Names a request by its content: the same question under a new id is the same request."""
     content = msgspec.structs.replace(request, id="", deadline_ms=None)
     return hashlib.sha256(msgspec.msgpack.encode(content)).digest()

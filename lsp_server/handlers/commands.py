@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
+from lsp_server.handlers import diagnostic
 from lsp_server.switches import MAX_SNOOZE_MINUTES
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def register(server: "SeedlingServer") -> None:
 
 def _changed(server: "SeedlingServer") -> dict[str, Any]:
     server.status.switched()
+    diagnostic.switched(server)
     return server.status.report()
 
 

@@ -13,6 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from lsp_server import ignored, project_settings
+from lsp_server.handlers import diagnostic
 from lsp_server.settings import SECTION
 from lsp_server.wire import ConfigurationChanged
 
@@ -43,6 +44,7 @@ def apply(server: "SeedlingServer", configuration: Any) -> None:
         log.warning("%s", sentence)
         server.window_log_message(types.LogMessageParams(types.MessageType.Warning, sentence))
     server.status.switched()
+    diagnostic.switched(server)
 
 
 def refresh(server: "SeedlingServer", *uris: str) -> None:

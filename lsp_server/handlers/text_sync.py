@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from lsp_server.handlers import configuration
+from lsp_server.handlers import configuration, diagnostic
 from lsp_server.ignored import FILE_NAME
 from lsp_server.uris import uri_path
 from lsp_server.wire import Changed, Closed, Focused, Opened, Saved
@@ -22,10 +22,12 @@ def register(server: "SeedlingServer") -> None:
         session.open(params)
         configuration.refresh(server, params.uri)
         server.status.refresh()
+        diagnostic.schedule(server, params.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: Changed) -> None:
         session.change(params)
+        diagnostic.schedule(server, params.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))
     def did_save(params: Saved) -> None:
@@ -38,6 +40,7 @@ def register(server: "SeedlingServer") -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: Closed) -> None:
         session.close_document(params.uri)
+        diagnostic.closed(server, params.uri)
         server.status.refresh()
 
     @server.feature("textDocument/didFocus")

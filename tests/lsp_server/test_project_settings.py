@@ -96,6 +96,9 @@ def test_no_value_at_all_loosens(tmp_path: Path) -> None:
         "confidence": (0.0, 0.5, 1.0),
         "exclude": ((), ("a",)),
         "languages_off": ((), ("a",)),
+        "fix_enable": (True, False),
+        "mend_enable": (True, False),
+        "rewrite_enable": (True, False),
         "next_edit_enable": (True, False),
     }
     assert values.keys() == STRICTER.keys()

@@ -41,7 +41,8 @@ export function settingsForServer(): object {
     ...(set?.workspaceValue ?? []),
     ...(set?.workspaceFolderValue ?? []),
   ]);
-  const set = ['confidence', 'multiLine', 'comments', 'context', 'nextEdit.enable'].flatMap((name) => {
+  const features = ['fix.enable', 'mend.enable', 'rewrite.enable', 'nextEdit.enable'];
+  const set = ['confidence', 'multiLine', 'comments', 'context', ...features].flatMap((name) => {
     const value = settings.inspect(name)?.globalValue;
     return value === undefined ? [] : [[name, value]];
   });
