@@ -1,9 +1,9 @@
 """The command `seedling.rewrite` and the resolving of rewrite actions: the messages around a rewrite.
 
 `seedling.rewrite {uri, range, instruction, version?, seed?, token?, apply?}` answers `{applied, reason, sentence}` and,
-where something was written, `{uri, version, range, text, confidence, parses}` with the edit itself: a client that shows
-it first asks with `apply: false`. Retrying is asking with another seed. It may be taken back like any request, or in
-the editor's progress. Left out: menus (code_action.py), the work itself (rewriting.py).
+where something was written, `{uri, version, range, text, confidence, forwards, parses}` with the edit itself: a client
+that shows it first asks with `apply: false`. Retrying is asking with another seed. It may be taken back like any
+request, or in the editor's progress. Left out: menus (code_action.py), the work itself (rewriting.py).
 """
 
 import json
@@ -86,6 +86,7 @@ async def _answer(
         "range": range_of(document, span_of(written), server.session.client),
         "text": written.text,
         "confidence": written.confidence,
+        "forwards": written.forwards,
         "parses": written.parses,
     }
     if not asked.apply:
@@ -143,4 +144,5 @@ def edit_of(server: "SeedlingServer", document: Document, written: Rewritten, la
 
 def _refused(outcome: Outcome) -> dict[str, Any]:
     reason = None if outcome.reason is None else outcome.reason.slug
-    return {"applied": False, "reason": reason, "sentence": outcome.sentence}
+    forwards = 0 if outcome.figures is None else outcome.figures.forwards
+    return {"applied": False, "reason": reason, "sentence": outcome.sentence, "forwards": forwards}

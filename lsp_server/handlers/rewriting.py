@@ -16,7 +16,7 @@ from lsp_server.features.rewrite import (
     why_not_rewritten,
 )
 from lsp_server.handlers.rewrite_progress import RewriteProgress
-from lsp_server.outcome import Outcome, Reason, nothing
+from lsp_server.outcome import Figures, Outcome, Reason, nothing
 from lsp_server.positions import Position
 from lsp_server.session import Session, Ticket
 from lsp_server.snapshot import Snapshot
@@ -28,6 +28,7 @@ class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     text: str
     confidence: float
+    forwards: int
     parses: bool
 
 
@@ -66,6 +67,7 @@ async def rewrite(
         return nothing(answers)
     text = rewritten(target, answers[0])
     if isinstance(text, Reason):
-        return nothing(text)
+        return nothing(text, figures=Figures(forwards=answers[0].forwards))
     parses = not breaks_syntax(target, text, document.language)
-    return Rewritten(target=target, text=text, confidence=answers[0].confidence, parses=parses)
+    done = answers[0]
+    return Rewritten(target=target, text=text, confidence=done.confidence, forwards=done.forwards, parses=parses)

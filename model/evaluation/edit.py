@@ -79,8 +79,9 @@ def by_decoder(decoder: "Decoder") -> Rewrite:
             if error.code != "too_long":
                 raise
             return task.old, 0
-        # A server trims so: code inside its lines stays inside them.
-        return (answer.text if task.old.endswith("\n") else answer.text.rstrip("\n")), answer.forwards
+        # The server trims so: whole lines stay whole lines, and code inside its lines stays inside them.
+        end = "\n" if task.old.endswith("\n") and answer.text.strip() else ""
+        return answer.text.rstrip("\n") + end, answer.forwards
 
     return rewrite
 

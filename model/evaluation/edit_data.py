@@ -2,7 +2,7 @@
 
 EditEval (Zhang et al., "InstructCoder", arXiv 2310.20329): the code of a row may stand inside a `context`, at the mark
 `{{Code}}`; then only that part is edited. CanItEdit (Cassano et al., arXiv 2312.12450): each row asks twice, at length
-(`descriptive`) and in a few words (`lazy`); of its 105 rows those are taken whose code needs the standard library alone.
+(`descriptive`) and in a few words (`lazy`); of its 105 rows those are taken that need the standard library alone.
 A file is told by its fields. Left out: CanItEdit's second metric (code that the tests do not reach).
 """
 

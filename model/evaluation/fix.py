@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser, what_data="HumanEvalFix, QuixBugs or DebugBench rows")
     parser.add_argument("--shards", type=Path, default=None, help="instead of --data: faults in held-out text")
     parser.add_argument("--force-edits", action="store_true", help="edit with weights that were not trained to edit")
+    parser.add_argument("--through-server", action="store_true", help="ask a language server, as an editor does")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,23 +49,36 @@ def run(args: argparse.Namespace) -> int:
     checkpoint = editing(load_model(args), force=args.force_edits)
 
     from model.evaluation.decode import Decoder
+
+    if args.through_server:
+        from model.evaluation.through_server import served
+
+        with served(args, checkpoint.preset) as server:
+            table, result = _scored(args, path, server.repaired, None)
+        return report(table, about(checkpoint, args) | result | {"way": "server"}, args)
+    sampler = by_sampler(Decoder(checkpoint))
+    mender = mender_of(checkpoint, args)
+    repair = sampler if mender is None else by_mender(mender)
+    table, result = _scored(args, path, repair, sampler)
+    return report(table, about(checkpoint, args) | result | {"way": "engine"}, args)
+
+
+def _scored(
+    args: argparse.Namespace, path: Path, repair: Repair, sampler: Repair | None
+) -> tuple[list[tuple[str, str]], dict]:
+    """Table and result of --shards or --data."""
     from model.evaluation.faults import make_faults
     from model.evaluation.fix_data import fix_tasks
     from model.evaluation.heldout_places import heldout_documents
 
-    sampler = by_sampler(Decoder(checkpoint))
-    mender = mender_of(checkpoint, args)
-    repair = sampler if mender is None else by_mender(mender)
     if args.shards is not None:
         num = NUM_FAULTS if args.limit is None else args.limit
         faults = make_faults(list(heldout_documents(path)), num=num, seed=SEED)
         if not faults:
             raise EvalError(f"no fault can be made in the held-out text of {path}")
-        table, result = score_faults(repair, faults, sampler)
-    else:
-        name, tasks = fix_tasks(path, args.limit)
-        table, result = score_tasks(repair, name, tasks, sampler)
-    return report(table, about(checkpoint, args) | result, args)
+        return score_faults(repair, faults, sampler)
+    name, tasks = fix_tasks(path, args.limit)
+    return score_tasks(repair, name, tasks, sampler)
 
 
 def editing(checkpoint: "Checkpoint", *, force: bool) -> "Checkpoint":

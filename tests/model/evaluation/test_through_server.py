@@ -1,0 +1,68 @@
+"""The editors' path gives the text of the evaluation's own path in fp32, and what the server refuses stays as it is."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from model.checkpoints.load import Checkpoint, save_checkpoint
+from model.evaluation.decode import Decoder, Place
+from model.evaluation.edit import by_decoder, packed, rewriting
+from model.evaluation.edit_data import EditTask
+from model.evaluation.options import load_model
+from model.evaluation.through_server import ServedModel, served
+
+BEFORE = "import os\n\n\ndef alpha(beta):\n"
+OLD = "    gamma = beta + 1\n    return gamma\n"
+AFTER = "\n\ndef omega():\n    return 'ä𝄞'\n"
+
+
+def task(before: str, old: str, after: str, instruction: str = "add type hints") -> EditTask:
+    place = Place(path="toy/file.py", before=before, after=after, gold=old)
+    return EditTask(name="toy", place=place, old=old, instruction=instruction, tests="")
+
+
+TASKS = [
+    task(BEFORE, OLD, AFTER),
+    task(BEFORE + "    ", "gamma = beta + 1", "\n    return gamma\n" + AFTER),
+    task("", "def alpha(beta):\n    return beta", ""),
+    task("x = 1\n" * 400, "y = '𝄞ä'\n", "z = 3\n" * 300),
+]
+
+
+@pytest.fixture(scope="module")
+def args(make_network, checkpoint: Checkpoint, tokenizer_file: Path, tmp_path_factory) -> argparse.Namespace:
+    """A model that knows nothing but writes what people can read: no server passes broken characters on."""
+    network = make_network(checkpoint.preset.network).requires_grad_(False)
+    for i, token in enumerate(checkpoint.tokenizer.token_bytes):
+        if not token.isascii() or not token.decode("ascii", "replace").strip().isprintable():
+            network.head_weight[i] = 0
+    folder = tmp_path_factory.mktemp("readable")
+    save_checkpoint(folder, network, checkpoint.preset, tokenizer_file, dtype=None)
+    return argparse.Namespace(model=folder, fp32=True, threads=1, limit=None, json=False)
+
+
+@pytest.fixture(scope="module")
+def server(args: argparse.Namespace, checkpoint):
+    with served(args, replace(checkpoint.preset, rewrite="free")) as server:
+        yield server
+
+
+def test_both_ways_give_the_same_text(server: ServedModel, args: argparse.Namespace) -> None:
+    direct = by_decoder(Decoder(packed(rewriting(load_model(args)))))
+    for one in TASKS:
+        text, forwards = direct(one)
+        assert server.rewritten(one) == (text, forwards)
+        assert text != one.old, "noise that leaves code as it is shows nothing"
+
+
+def test_what_does_not_fit_stays_as_it_is_both_ways(server: ServedModel, args: argparse.Namespace) -> None:
+    long = task("", "x = [\n" + "    1234567,\n" * 200 + "]\n", "")
+    assert by_decoder(Decoder(rewriting(load_model(args))))(long) == (long.old, 0)
+    assert server.rewritten(long) == (long.old, 0)
+
+
+def test_a_selection_of_nothing_is_refused(server: ServedModel) -> None:
+    blank = task("x = 1\n", "\n\n", "y = 2\n")
+    assert server.rewritten(blank) == (blank.old, 0)
