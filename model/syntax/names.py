@@ -18,7 +18,7 @@ import tree_sitter
 from model.syntax.incremental import Parsed
 from model.syntax.trees import encode
 
-Role = Literal["name", "attribute", "keyword"]
+Role = Literal["name", "attribute", "keyword", "foreign"]
 Variable = tuple[Literal["name", "attribute"], int]
 
 LANGUAGE = "python"
@@ -98,7 +98,19 @@ def _role(node: tree_sitter.Node) -> Role:
         return "attribute"
     if parent is not None and parent.type == "keyword_argument" and parent.child_by_field_name("name") == node:
         return "keyword"
-    return "name"
+    return "foreign" if parent is not None and _is_foreign(node, parent) else "name"
+
+
+def _is_foreign(node: tree_sitter.Node, parent: tree_sitter.Node) -> bool:
+    """Whether a name is another module's or class's own: in `from here import there as …`, `import a.here`, `case
+    K(here=…)`."""
+    if parent.type == "keyword_pattern":
+        return parent.children[0] == node
+    above = parent.parent
+    if parent.type != "dotted_name" or above is None:
+        return False
+    is_module = above.type == "import_from_statement" and above.child_by_field_name("module_name") == parent
+    return parent.children[0] != node or is_module or above.type in ("relative_import", "aliased_import")
 
 
 def _scopes(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
@@ -214,7 +226,7 @@ def _is_assigned(node: tree_sitter.Node) -> bool:
 
 
 def _variable(one: _Found, found: list[_Found]) -> Variable | None:
-    if one.role == "keyword" or one.is_broken:
+    if one.role in ("keyword", "foreign") or one.is_broken:
         return None
     if one.role == "attribute":
         owner = one.node.parent.child_by_field_name("object") if one.node.parent is not None else None

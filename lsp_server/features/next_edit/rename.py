@@ -2,13 +2,15 @@
 
 Certain by the scope rules (model/syntax/names.py): the old name is looked for in the scope of that binding only. No
 follow-up where the new name was in that scope before (then the user means another variable, no new name), where an
-earlier binding still has the old one, or where the old name is bound afresh before it is used again. Python. Left out:
+earlier binding still has the old one, or where it is assigned again before it is used. Python. Left out:
 other files, attributes of anything but `self` and `cls`, names in strings and comments.
 """
 
 import keyword
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+import tree_sitter
 
 from lsp_server.features.next_edit.history import Run
 from lsp_server.features.next_edit.places import FollowUp, place_on_line
@@ -87,7 +89,7 @@ def _follow_up(pair: _Renamed, now: Parsed, before: Callable[[], Parsed | None])
     same = [one for one in found if one.variable == changed.variable]
     left = [one for one in same if one.text == pair.old]
     first_binding = next(one for one in same if one.is_binding)
-    if not left or first_binding.text != pair.new or _is_bound_afresh(left):
+    if not left or first_binding.text != pair.new or _is_bound_afresh(changed, same):
         return None
     parsed_before = before()
     if parsed_before is None or _was_there(pair, parsed_before):
@@ -97,14 +99,22 @@ def _follow_up(pair: _Renamed, now: Parsed, before: Callable[[], Parsed | None])
     return FollowUp("rename", f"Rename {pair.old} to {pair.new}", places)
 
 
-def _is_bound_afresh(left: Sequence[Occurrence]) -> bool:
-    first = left[0]
-    statement = first.node.parent
-    while statement is not None and not statement.type.endswith(("assignment", "statement", "definition")):
-        statement = statement.parent
-    if not first.is_binding or statement is None or statement.type != "assignment":
+def _is_bound_afresh(changed: Occurrence, same: Sequence[Occurrence]) -> bool:
+    """Whether the next thing that happens to an assigned variable is that it is assigned again, in the same block."""
+    begun = _assignment(changed)
+    later = [one for one in same if begun is not None and one.node.start_byte >= begun.end_byte]
+    again = _assignment(later[0]) if later and later[0].is_binding else None
+    if begun is None or again is None or begun.parent is None or again.parent is None:
         return False
-    return not any(one.node.end_byte <= statement.end_byte for one in left[1:])
+    is_used = any(one.node.end_byte <= again.end_byte for one in later[1:])
+    return not is_used and begun.parent.parent == again.parent.parent
+
+
+def _assignment(one: Occurrence) -> tree_sitter.Node | None:
+    node = one.node.parent
+    while node is not None and not node.type.endswith(("assignment", "statement", "definition", "parameters")):
+        node = node.parent
+    return node if node is not None and node.type == "assignment" else None
 
 
 def _was_there(pair: _Renamed, before: Parsed) -> bool:

@@ -1,10 +1,8 @@
 """Which occurrences of a name are one variable, against Python's own symbol tables."""
 
-import ast
-import symtable
-
 import pytest
 
+from benchmarks import names_oracle
 from model.syntax.incremental import parse_lines
 from model.syntax.names import at, occurrences, place_of
 
@@ -50,82 +48,12 @@ def parsed(source: str):
     return parse_lines(tuple(source.splitlines(keepends=True)), "python")
 
 
-def by_symtable(source: str) -> dict[str, set[frozenset[tuple[int, int]]]]:
-    """For each name the sets of places (row, byte column) that are one variable, as Python itself resolves names.
-
-    Only plain names and parameters: ast tells no place for the others.
-    """
-    tables: dict[tuple[str, int], list[symtable.SymbolTable]] = {}
-
-    def collect(table: symtable.SymbolTable) -> None:
-        tables.setdefault((table.get_name(), table.get_lineno()), []).append(table)
-        for child in table.get_children():
-            collect(child)
-
-    top = symtable.symtable(source, "s", "exec")
-    collect(top)
-    found: dict[tuple[str, object], set[tuple[int, int]]] = {}
-    scopes = {ast.Lambda: "lambda", ast.ListComp: "listcomp", ast.DictComp: "dictcomp", ast.GeneratorExp: "genexpr"}
-
-    def owner(name: str, chain: list[symtable.SymbolTable]) -> object:
-        symbol = chain[-1].lookup(name)
-        if symbol.is_global() or (len(chain) == 1):
-            return "module"
-        if symbol.is_local():
-            return chain[-1].get_id()
-        for table in reversed(chain[:-1]):
-            if table.get_type() != "class" and name in table.get_identifiers() and table.lookup(name).is_local():
-                return "module" if table is top else table.get_id()
-        return "module"
-
-    def note(name: str, node: ast.AST, chain: list[symtable.SymbolTable]) -> None:
-        found.setdefault((name, owner(name, chain)), set()).add((node.lineno - 1, node.col_offset))  # type: ignore
-
-    def visit(node: ast.AST, chain: list[symtable.SymbolTable]) -> None:
-        if isinstance(node, ast.Name):
-            note(node.id, node, chain)
-        elif isinstance(node, ast.arg):
-            note(node.arg, node, chain)
-            return
-        if isinstance(node, ast.FunctionDef | ast.Lambda):
-            args = node.args
-            outside = [*args.defaults, *filter(None, args.kw_defaults)]
-            every = [*args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
-            outside += [one.annotation for one in every if one.annotation] + [getattr(node, "returns", None)]
-            for one in filter(None, outside):
-                visit(one, chain)
-            name = "lambda" if isinstance(node, ast.Lambda) else node.name
-            inner = [*chain, tables[name, node.lineno].pop(0)]
-            for one in [*every, *(node.body if isinstance(node.body, list) else [node.body])]:
-                visit(one, inner)
-            return
-        if isinstance(node, ast.ClassDef):
-            for one in node.bases:
-                visit(one, chain)
-            for one in node.body:
-                visit(one, [*chain, tables[node.name, node.lineno][0]])
-            return
-        if type(node) in scopes:
-            visit(node.generators[0].iter, chain)  # type: ignore
-            inner = [*chain, tables[scopes[type(node)], node.lineno].pop(0)]
-            for part in ast.iter_child_nodes(node):
-                for one in ast.iter_child_nodes(part) if isinstance(part, ast.comprehension) else [part]:
-                    if one is not node.generators[0].iter:  # type: ignore
-                        visit(one, inner)
-            return
-        for child in ast.iter_child_nodes(node):
-            visit(child, chain)
-
-    visit(ast.parse(source), [top])
-    groups: dict[str, set[frozenset[tuple[int, int]]]] = {}
-    for (name, _), places in found.items():
-        groups.setdefault(name, set()).add(frozenset(places))
-    return groups
-
-
 def test_names_are_resolved_as_python_does():
     tree = parsed(SOURCE)
-    for name, expected in by_symtable(SOURCE).items():
+    by_name: dict[str, set[frozenset[tuple[int, int]]]] = {}
+    for variable in names_oracle.variables(SOURCE):
+        by_name.setdefault(variable.name, set()).add(frozenset(variable.places))
+    for name, expected in by_name.items():
         known = {place for group in expected for place in group}
         groups: dict[object, set[tuple[int, int]]] = {}
         for one in occurrences(tree, [name]):
@@ -151,6 +79,14 @@ def test_two_names_count_as_one():
 
 def test_keywords_strings_and_comments_are_nobodys():
     assert variables("f(a=1)  # a\n'a'\n", "a") == [(0, 2, False, None)]
+
+
+def test_names_of_other_modules_and_classes_are_nobodys():
+    source = "a = 1\nfrom a import b\nfrom .a import a as c\nimport b.a, a.b\nmatch a:\n    case K(a=d): pass\n"
+    found = {(one.row, one.column): one.variable for one in occurrences(parsed(source), ["a"])}
+    known = {place for place, variable in found.items() if variable is not None}
+    assert len(found) == 8
+    assert known == {(0, 0), (3, 12), (4, 6)}
 
 
 def test_what_stands_in_broken_code_is_not_known():
