@@ -10,10 +10,10 @@ protocol. Left out: what an editor would show, faults of several lines.
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -24,6 +24,7 @@ from model.evaluation.parsing import error_row
 if TYPE_CHECKING:
     from model.checkpoints.load import Checkpoint
     from model.evaluation.faults import Fault
+    from model.mending.repair import Finding as Repair
     from model.mending.repair import Mender
     from model.mending.text_view import TextView
 
@@ -51,6 +52,12 @@ class Finding(msgspec.Struct, frozen=True):
     num_alarms: int
     exact: bool
     parser_names: bool
+
+
+class Mends(Protocol):
+    """What looks rows first..last of a text through."""
+
+    def mend(self, view: "TextView", first_row: int = 0, last_row: int | None = None) -> Iterable["Repair"]: ...
 
 
 class Stretch(NamedTuple):
@@ -163,7 +170,7 @@ def clean_stretches(documents: Sequence[tuple[str, str]], num_lines: int) -> lis
     return taken
 
 
-def find(faults: Sequence["Fault"], mender: "Mender") -> list[Finding]:
+def find(faults: Sequence["Fault"], mender: Mends) -> list[Finding]:
     """What is found in the rows around each fault."""
     from model.mending.text_view import TextView
 

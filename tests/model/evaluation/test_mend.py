@@ -94,8 +94,8 @@ class Scripted:
     def __init__(self, shown) -> None:
         self.shown = shown
 
-    def mend(self, view, first=0, last=None):
-        yield from (finding for finding in self.shown(view.text) if first <= finding.row <= (last or 10**9))
+    def mend(self, view, first_row=0, last_row=None):
+        yield from (finding for finding in self.shown(view.text) if first_row <= finding.row <= (last_row or 10**9))
 
 
 def repair_of(fault, *, row=None, text=None) -> Repair:

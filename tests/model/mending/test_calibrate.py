@@ -66,7 +66,7 @@ def test_a_calibration_reaches_what_it_promises(reader, shards, monkeypatch: pyt
     assert calibration.fits
     assert calibration.mend_threshold is not None
     assert calibration.mend_threshold >= calibration.fix_threshold
-    assert calibration.fitted_on["sound_lines"] > 20
+    assert float(calibration.fitted_on["sound_lines"]) > 20
     assert said
     assert len(reached.lines) == 3
     # The weights have learned something of what they were fitted on.
