@@ -19,8 +19,9 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from lsp_server.actions import FIX_KIND, REWRITE_KIND, Action, is_wanted
 from lsp_server.applying import Span, apply, versioned_edit
 from lsp_server.client_profile import ClientProfile
-from lsp_server.handlers import diagnostic
+from lsp_server.handlers import diagnostic, rewrite
 from lsp_server.handlers.fixing import fixes
+from lsp_server.handlers.rewriting import rewrites
 from lsp_server.outcome import Reason
 from lsp_server.positions import Position, without_end
 from lsp_server.session import Session
@@ -82,6 +83,10 @@ async def _answer(
             found = await fixes(server.session, document, request, diagnostic.shown(server.session, document))
             reason = found if isinstance(found, Reason) else None
             actions += () if isinstance(found, Reason) else found
+        if REWRITE_KIND in wanted:
+            offered = rewrites(server.session, document, request)
+            reason = (reason or offered) if isinstance(offered, Reason) and not actions else None
+            actions += () if isinstance(offered, Reason) else offered
         if not server.session.is_current(document):
             actions, reason = [], Reason.STALE
     _report(server, reason, len(actions), started_s)
@@ -140,6 +145,8 @@ async def _made(
         return Reason.STALE
     if data.get("kind") in ("fix", "mend"):
         return _repaired(server.session, document, data, title)
+    if data.get("kind") == "rewrite":
+        return await rewrite.made(server, document, data, title)
     return Reason.STALE
 
 

@@ -5,6 +5,7 @@ Left out: the messages (rewrite.py), what is sent and what comes of the answer (
 
 import msgspec
 
+from lsp_server.actions import Action
 from lsp_server.engine_link import EngineTrouble
 from lsp_server.features.quiet import Asked
 from lsp_server.features.rewrite import (
@@ -15,11 +16,13 @@ from lsp_server.features.rewrite import (
     target_of,
     why_not_rewritten,
 )
+from lsp_server.features.rewrite_menu import rewrite_actions
 from lsp_server.handlers.rewrite_progress import RewriteProgress
 from lsp_server.outcome import Figures, Outcome, Reason, nothing
-from lsp_server.positions import Position
+from lsp_server.positions import Position, from_client
 from lsp_server.session import Session, Ticket
-from lsp_server.snapshot import Snapshot
+from lsp_server.snapshot import Document, Snapshot
+from lsp_server.wire_actions import CodeActionRequest
 
 
 class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,17 @@ class Selection(msgspec.Struct, frozen=True):
     end: Position
     instruction: str
     seed: int = 0
+
+
+def rewrites(session: Session, document: Document, request: CodeActionRequest) -> list[Action] | Reason:
+    """The actions of the menu for a selection, or why there are none. Nothing is asked of the engine yet."""
+    refused = session.switches.refusal(document.uri, document.language, "invoked")
+    if refused is not None and refused.reason is not None:
+        return refused.reason
+    lines, encoding = document.lines, session.client.encoding
+    start, end = from_client(lines, *request.start, encoding), from_client(lines, *request.end, encoding)
+    asked = Asked(session.snapshot_of(document, start), session.settings_for(document.uri), session.engine.state)
+    return rewrite_actions(asked, start, end, (request.start, request.end))
 
 
 async def rewrite(

@@ -29,9 +29,9 @@ def rows(first: int, last: int, end: int = 0) -> dict[str, Any]:
 
 
 async def begin(client, engine, *, text: str = CODE, profile: dict = EDITOR, answer: str = "", **more: Any) -> None:
-    engine.capabilities = replace(engine.capabilities, rewrite="free", **more)
+    engine.capabilities = replace(engine.capabilities, rewrite="free")
     engine.script = lambda request: Script(text=answer)
-    await client.initialize(profile, trace="messages")
+    await client.initialize(profile, trace="messages", **more)
     await client.ready()
     client.open(URI, text)
 
@@ -274,3 +274,72 @@ async def test_a_bare_client_that_applies_nothing_gets_the_edit_itself(in_proces
     assert not reply["applied"]
     assert reply["reason"] == "cannot_apply"
     assert replaced(CODE, reply["range"], reply["text"]) == CODE.replace("return 2", "return 3")
+
+
+async def menu(client, where: dict[str, Any], **context: Any) -> list[dict[str, Any]]:
+    context = {"diagnostics": [], "only": ["refactor.rewrite"], "triggerKind": 1, **context}
+    params = {"textDocument": {"uri": URI}, "range": where, "context": context}
+    return await client.call("textDocument/codeAction", params)
+
+
+RESOLVING = {
+    **EDITOR,
+    "capabilities": {
+        **EDITOR["capabilities"],
+        "textDocument": {
+            "codeAction": {
+                "codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}},
+                "dataSupport": True,
+                "resolveSupport": {"properties": ["edit"]},
+                "tagSupport": {"valueSet": [1]},
+            }
+        },
+    },
+}
+
+
+async def test_the_menu_offers_what_is_listed_and_fits_and_asks_when_one_is_chosen(in_process, engine):
+    await begin(in_process, engine, profile=RESOLVING, answer="def f(x: int) -> int:\n    y = x + 1\n    return y")
+    can(in_process, rewrite="listed", edits_listed=("type-hints", "rename", "f-string", "sort-imports"))
+    (action,) = await menu(in_process, rows(3, 3))
+    assert (action["title"], action["kind"]) == ("Seedling: Add type hints", "refactor.rewrite.seedling")
+    assert action["tags"] == [1]
+    assert "edit" not in action
+    assert "isPreferred" not in action
+    assert engine.requests == []
+    resolved = await in_process.call("codeAction/resolve", action)
+    assert applied(CODE, resolved["edit"]) == CODE.replace("def f(x):", "def f(x: int) -> int:")
+    assert engine.requests[0].prompt.instruction == "add type hints"
+    (annotation,) = resolved["edit"]["changeAnnotations"].values()
+    assert annotation["label"] == "Seedling: Add type hints"
+
+
+@pytest.mark.parametrize("context", [{"triggerKind": 2}, {"only": ["source.fixAll"]}, {"only": ["quickfix"]}])
+async def test_nothing_is_offered_unasked_or_for_another_kind(in_process, engine, context):
+    await begin(in_process, engine, profile=RESOLVING)
+    assert await menu(in_process, rows(3, 3), **context) == []
+
+
+async def test_an_action_for_an_older_version_is_refused(in_process, engine):
+    await begin(in_process, engine, profile=RESOLVING)
+    action = (await menu(in_process, rows(3, 3)))[0]
+    in_process.change(URI, 2, {"text": CODE + "x = 1\n"})
+    answer = await in_process.answer(in_process.request("codeAction/resolve", action))
+    assert answer["error"]["code"] == -32801
+    assert engine.requests == []
+
+
+async def test_a_client_that_resolves_nothing_gets_a_command(in_process, engine):
+    await begin(in_process, engine, answer='def g():\n    """Two."""\n    return 2')
+    in_process.apply_edits = True
+    can(in_process, rewrite="listed", edits_listed=("docstring",))
+    (action,) = await menu(in_process, rows(8, 8))
+    reply = await in_process.call("workspace/executeCommand", action["command"])
+    assert reply["applied"]
+    assert applied(CODE, edits(in_process)[0]) == CODE.replace("def g():", 'def g():\n    """Two."""')
+
+
+async def test_nothing_is_offered_where_it_is_switched_off(in_process, engine):
+    await begin(in_process, engine, profile=RESOLVING, initializationOptions={"rewrite": {"enable": False}})
+    assert await menu(in_process, rows(3, 3)) == []
+    assert (await ask(in_process, rows(8, 8)))["reason"] == "rewrite_off"
