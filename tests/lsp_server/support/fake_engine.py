@@ -38,6 +38,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes | None = None
     status: int = 200
     endless: bool = False
+    findings: tuple[api.Finding, ...] = ()
+    repaired: api.RepairReason = "finished"
 
 
 class FakeEngine:
@@ -47,6 +49,8 @@ class FakeEngine:
         self.socket = socket
         self.script: Callable[[api.DenoiseRequest], Script] = lambda request: Script()
         self.requests: list[api.DenoiseRequest] = []
+        self.repair_script: Callable[[api.RepairRequest], Script] = lambda request: Script()
+        self.repairs: list[api.RepairRequest] = []
         self.cancelled: list[str] = []
         self.connections: set[object] = set()
         self.num_finished = 0
@@ -95,6 +99,7 @@ class FakeEngine:
             "/v1/capabilities": self._capabilities,
             "/v1/attach": self._attach,
             "/v1/denoise": self._denoise,
+            "/v1/repair": self._repair,
             "/v1/cancel": self._cancel,
         }
         await routes[scope["path"]](receive, send)
@@ -131,8 +136,17 @@ class FakeEngine:
     async def _denoise(self, receive, send) -> None:
         request = msgspec.json.decode(await _body(receive), type=api.DenoiseRequest)
         self.requests.append(request)
-        self.connections.add(receive.__self__.transport)  # uvicorn's; kept, so that no two share an identity
         script = self.script(request)
+        await self._scripted(receive, send, request, script, lambda ms: _answers(script, request.n, ms))
+
+    async def _repair(self, receive, send) -> None:
+        request = msgspec.json.decode(await _body(receive), type=api.RepairRequest)
+        self.repairs.append(request)
+        script = self.repair_script(request)
+        await self._scripted(receive, send, request, script, lambda ms: _findings(script, ms))
+
+    async def _scripted(self, receive, send, request, script: Script, events_after) -> None:
+        self.connections.add(receive.__self__.transport)  # uvicorn's; kept, so that no two share an identity
         started_s = time.perf_counter()
         cancelled = self._running[request.id] = asyncio.Event()
         gone = asyncio.ensure_future(_disconnected(receive))
@@ -157,15 +171,24 @@ class FakeEngine:
                 await send({"type": "http.response.body", "body": script.raw, "more_body": False})
                 return
             elapsed_ms = (time.perf_counter() - started_s) * 1000
-            events = [_done(script, index, elapsed_ms) for index in range(request.n)]
-            if script.error is not None:
-                events = [*events[: script.num_before_error], script.error]
-            body = b"".join(map(api.encode_event, events))
+            body = b"".join(map(api.encode_event, events_after(elapsed_ms)))
             await send({"type": "http.response.body", "body": body, "more_body": False})
             self.num_finished += 1
         finally:
             gone.cancel()
             del self._running[request.id]
+
+
+def _answers(script: Script, num: int, elapsed_ms: float) -> list[api.Event]:
+    events = [_done(script, index, elapsed_ms) for index in range(num)]
+    return events if script.error is None else [*events[: script.num_before_error], script.error]
+
+
+def _findings(script: Script, elapsed_ms: float) -> list[api.RepairEvent]:
+    if script.error is not None:
+        return [*script.findings[: script.num_before_error], script.error]
+    end = api.Repaired(num_findings=len(script.findings), forwards=1, engine_ms=elapsed_ms, reason=script.repaired)
+    return [*script.findings, end]
 
 
 def _done(script: Script, index: int, elapsed_ms: float) -> api.Done:
