@@ -30,6 +30,9 @@ T = TypeVar("T")
 GRACE_MS = 1_500.0
 END_OF_STREAM_S = 1.0
 
+# Codes of error events that mean a reason of their own; an edit that is not finished in time has no text at all.
+_REASONS = {"loading": Reason.LOADING, "deadline": Reason.DEADLINE, "cancelled": Reason.CANCELLED}
+
 
 class EngineState(msgspec.Struct, frozen=True, kw_only=True):
     """`sentence` is for people; `capabilities` are there exactly when the engine is ready."""
@@ -156,7 +159,7 @@ class EngineLink:
                 elif isinstance(event, api.Error):
                     if answers:
                         return answers
-                    reason = Reason.LOADING if event.code == "loading" else Reason.ENGINE_ERROR
+                    reason = _REASONS.get(event.code, Reason.ENGINE_ERROR)
                     raise EngineTrouble(reason, event.sentence)
         finally:
             if len(answers) == request.n:

@@ -343,3 +343,69 @@ async def test_nothing_is_offered_where_it_is_switched_off(in_process, engine):
     await begin(in_process, engine, profile=RESOLVING, initializationOptions={"rewrite": {"enable": False}})
     assert await menu(in_process, rows(3, 3)) == []
     assert (await ask(in_process, rows(8, 8)))["reason"] == "rewrite_off"
+
+
+STEP = api.Progress(
+    step=1,
+    confidence=0.75,
+    pieces=(
+        api.ProgressPiece(state="committed", text="return ", num_tokens=1, confidence=1.0),
+        api.ProgressPiece(state="masked", text="", num_tokens=3, confidence=0.0),
+    ),
+)
+
+
+def notes(client, method: str) -> list[dict[str, Any]]:
+    return [note["params"] for note in client.notifications if note["method"] == method]
+
+
+async def test_a_client_that_wants_it_sees_the_canvas(in_process, engine):
+    await begin(in_process, engine, initializationOptions={"seedling": {"preview": True}})
+    engine.script = lambda request: Script(text="return 3", progress=(STEP,))
+    await ask(in_process, rows(9, 9), apply=False, token="mine")
+    (shown,) = notes(in_process, "seedling/rewriteProgress")
+    masked = {"state": "masked", "text": "", "numTokens": 3, "confidence": 0.0}
+    assert (shown["token"], shown["step"], shown["confidence"]) == ("mine", 1, 0.75)
+    assert shown["pieces"][1] == masked
+    assert not [note for note in notes(in_process, "$/progress") if "rewrite" in note["token"]]
+    assert not [note for note in notes(in_process, "window/logMessage") if "preview" in str(note)]
+
+
+def rewrite_progress(client) -> list[dict[str, Any]]:
+    return [note for note in notes(client, "$/progress") if str(note["token"]).startswith("seedling-rewrite-")]
+
+
+async def test_others_see_progress_that_can_be_cancelled(in_process, engine):
+    await begin(in_process, engine, profile=VSCODE)
+    engine.script = lambda request: Script(keep=True, progress=(STEP,))
+    asked = send(in_process, rows(9, 9))
+    await in_process.until(lambda: rewrite_progress(in_process))
+    begun = rewrite_progress(in_process)[0]
+    assert begun["value"]["kind"] == "begin"
+    assert begun["value"]["cancellable"]
+    in_process.notify("window/workDoneProgress/cancel", {"token": begun["token"]})
+    assert (await in_process.answer(asked))["result"]["reason"] == "cancelled"
+    assert rewrite_progress(in_process)[-1]["value"]["kind"] == "end"
+    await in_process.until(lambda: engine.cancelled == [engine.requests[0].id])
+
+
+async def test_a_client_that_refuses_progress_gets_its_rewrite(in_process, engine):
+    await begin(in_process, engine, profile=VSCODE)
+    in_process.refuse_progress = True
+    engine.script = lambda request: Script(text="return 3", progress=(STEP, STEP), delay_s=0.05)
+    assert (await ask(in_process, rows(9, 9), apply=False))["text"] == "return 3"
+    assert rewrite_progress(in_process) == []
+
+
+async def test_an_edit_that_was_not_finished_in_time_says_so(in_process, engine):
+    await begin(in_process, engine)
+    engine.script = lambda request: Script(error=api.Error(code="deadline", sentence="Not finished in time."))
+    assert (await ask(in_process, rows(9, 9)))["reason"] == "deadline"
+
+
+async def test_an_engine_that_dies_in_the_middle_changes_nothing(in_process, engine):
+    await begin(in_process, engine)
+    engine.script = lambda request: Script(crash=True)
+    reply = await ask(in_process, rows(9, 9))
+    assert reply["reason"] in ("no_engine", "engine_error")
+    assert edits(in_process) == []

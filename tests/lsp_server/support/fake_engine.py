@@ -40,6 +40,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     endless: bool = False
     findings: tuple[api.Finding, ...] = ()
     repaired: api.RepairReason = "finished"
+    progress: tuple[api.Progress, ...] = ()
 
 
 class FakeEngine:
@@ -152,6 +153,8 @@ class FakeEngine:
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
             await _begin(send, script.status)
+            for event in script.progress:
+                await send({"type": "http.response.body", "body": api.encode_event(event), "more_body": True})
             wait_s = 60.0 if script.keep else script.delay_s
             stop = asyncio.ensure_future(cancelled.wait())
             await asyncio.wait({gone, stop}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
