@@ -79,7 +79,7 @@ def closed(server: "SeedlingServer", uri: str) -> None:
     """An editor that was pushed diagnostics keeps them until it is told otherwise."""
     session = server.session
     if not session.client.pull_diagnostics and session.settings_for(uri).mend_enable:
-        server.protocol.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, {"uri": uri, "diagnostics": []})
+        _push(server, types.PublishDiagnosticsParams(uri, []))
 
 
 def switched(server: "SeedlingServer") -> None:
@@ -168,10 +168,22 @@ def _tell(server: "SeedlingServer", uri: str) -> None:
     session, document = server.session, server.session.document(uri)
     if not session.client.pull_diagnostics:
         if document is not None:
-            params = {"uri": document.uri, "version": document.version, "diagnostics": _items(session, document)}
-            server.protocol.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, params)
+            items = [_typed(item) for item in _items(session, document)]
+            _push(server, types.PublishDiagnosticsParams(document.uri, items, document.version))
     elif session.client.refresh_diagnostics:
         session.in_background(_refresh(server))
+
+
+def _push(server: "SeedlingServer", params: types.PublishDiagnosticsParams) -> None:
+    server.protocol.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, params)
+
+
+def _typed(item: dict[str, Any]) -> types.Diagnostic:
+    """A diagnostic as pygls wants it in what it sends by itself."""
+    start, end = (types.Position(**item["range"][name]) for name in ("start", "end"))
+    severity = types.DiagnosticSeverity(item["severity"])
+    fields = {name: item[name] for name in ("message", "code", "source", "data")}
+    return types.Diagnostic(range=types.Range(start, end), severity=severity, **fields)
 
 
 async def _refresh(server: "SeedlingServer") -> None:
