@@ -97,7 +97,7 @@ KINDS: tuple[RewriteKind, ...] = (
         "guard",
         "Add a guard",
         "{action} if {condition}",
-        r"\bguard: |\badd a check\b|\bguard clause for\b|\bif\b|^(when|handle)\b",
+        r"\bguard: |\badd a check\b|\bguard clause for\b|\bif\b|\b(when|handle)\b",
     ),
     RewriteKind(
         "early-return",
@@ -131,7 +131,7 @@ KINDS: tuple[RewriteKind, ...] = (
         "with",
         "Use a with statement",
         "use a with statement",
-        r"\bwith statement|^use with\b|\bcontext manager|\bwith block|\bby with\b",
+        r"\bwith statement|\buse with\b|\bcontext manager|\bwith block|\bby with\b",
         r"= open\(|\.close\(\)|\.acquire\(\)",
         r"^[ \t]*with\b",
     ),
