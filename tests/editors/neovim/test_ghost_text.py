@@ -70,7 +70,7 @@ def test_leaving_insert_mode_takes_it_away_and_normal_mode_asks_nothing(editor):
     editor.see_nothing()
     num_asked = editor.num_asked()
     editor.keys("hhlx")
-    editor.see_lines("for i n ")
+    editor.see_lines("for i i ")
     editor.keys("u")
     editor.see_lines("for i in ")
     editor.hear()
@@ -107,7 +107,10 @@ def test_dismissed_text_stays_away_and_other_text_comes(editor):
     editor.hear()
     assert editor.ghost() == ""
     editor.suggest("nge(20):")
-    editor.keys("<Left><Right>")
+    column = "vim.api.nvim_win_get_cursor(0)[2]"
+    for key, expected in (("<Left>", 10), ("<Right>", 11)):  # in one go they would be no movement
+        editor.keys(key)
+        editor.wait_for(f"the cursor after {key}", lambda expected=expected: editor.lua(column) == expected)
     editor.see("nge(20):")
     assert ["SeedlingShown", {"text": "nge(10):"}] not in editor.lua("vim.g.events")
     assert editor.lua("vim.api.nvim_get_mode().mode") == "i", "dismissing leaves no mode"

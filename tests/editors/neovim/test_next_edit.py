@@ -37,7 +37,7 @@ def shown(editor) -> str:
 
 
 def see(editor, text: str) -> None:
-    editor.wait_for(f"the next edit {text!r}", lambda: shown(editor) == text, 10)
+    editor.wait_for(f"the next edit {text!r}", lambda: shown(editor) == text)
 
 
 def test_accepted_it_is_one_change(editor):
@@ -47,7 +47,8 @@ def test_accepted_it_is_one_change(editor):
     editor.keys("<M-y>")
     editor.see_lines("new = 1", "print(new)")
     assert editor.lua("vim.api.nvim_win_get_cursor(0)") == [2, 9]
-    editor.wait_for("the command", lambda: editor.messages("workspace/executeCommand")[-1]["arguments"] == ["edit-0"])
+    commands = editor.wait_for("the command", lambda: editor.messages("workspace/executeCommand"))
+    assert [command["arguments"] for command in commands] == [["edit-0"]]
     editor.keys("u")
     editor.see_lines("new = 1", "print(old)")
 
