@@ -16,6 +16,7 @@ EXAMPLES = """\
 examples:
   seedling complete src/app.py:42      complete line 42 and watch the model denoise it
   seedling rewrite src/app.py:40-52 -m "add type hints" --diff
+  seedling mend src                    look for likely mistakes in a folder
   seedling serve                       the language server on stdin and stdout, as editors start it
   seedling engine status               is the model resident, where, and since when
   seedling doctor                      what is installed, what is missing, what to do about it
@@ -110,6 +111,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--seed", metavar="N", type=_seed, default=0, help="another answer for each number; 0 is the likeliest"
     )
 
+    _add_repairs(commands)
+
     serve = _command(
         commands,
         "serve",
@@ -157,6 +160,33 @@ def build_parser() -> argparse.ArgumentParser:
     for name, what in MODEL_COMMANDS.items():
         _command(commands, name, what, "", takes_help=False)
     return parser
+
+
+def _add_repairs(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    codes = "Exit codes: 0 nothing found, 1 found, 2 something could not be done.\n\nexamples:\n"
+    fix = _command(
+        commands,
+        "fix",
+        "repair what another tool, or the parser, stumbles over in a file",
+        f"Without --from the file's syntax errors are repaired. {codes}"
+        "  seedling fix src/app.py --diff\n"
+        "  ruff check --output-format json src/app.py | seedling fix src/app.py --from - --write",
+    )
+    fix.add_argument("file", metavar="FILE", help="a file of a language that the model knows")
+    fix.add_argument("--from", dest="findings", metavar="FINDINGS", help="ruff's JSON or SARIF; - is standard input")
+    mend = _command(
+        commands,
+        "mend",
+        "look for likely mistakes in files and folders",
+        f"Folders are searched without hidden and ignored files. {codes}"
+        "  seedling mend src\n"
+        "  seedling mend --format sarif src > mend.sarif",
+    )
+    mend.add_argument("paths", metavar="PATH", nargs="+", help="files and folders")
+    mend.add_argument("--format", choices=["text", "sarif"], default="text", help="how findings are printed")
+    for parser in (fix, mend):
+        parser.add_argument("--diff", action="store_true", help="print a unified diff of all repairs instead")
+        parser.add_argument("--write", action="store_true", help="write the repaired files")
 
 
 def _command(
@@ -286,6 +316,32 @@ def _rewrite(options: argparse.Namespace) -> int:
         raise
 
 
+def _fix(options: argparse.Namespace) -> int:
+    from lsp_server import repair_command
+
+    form = "diff" if options.diff else "text"
+    return _repaired(lambda: repair_command.run_fix(options.file, options.findings, form=form, write=options.write))
+
+
+def _mend(options: argparse.Namespace) -> int:
+    from lsp_server import repair_command
+
+    if options.diff and options.format == "sarif":
+        raise UsageError("--diff and --format sarif cannot be printed at once.")
+    form = "diff" if options.diff else options.format
+    return _repaired(lambda: repair_command.run_mend(options.paths, form=form, write=options.write))
+
+
+def _repaired(run: Callable[[], int]) -> int:
+    """Runs a repair; whatever fails is exit code 2, as 1 means that something was found."""
+    try:
+        return run()
+    except Exception as error:
+        if hasattr(error, "sentence"):
+            raise UsageError(str(error)) from None
+        return _complain(error, 2)
+
+
 def _serve(options: argparse.Namespace) -> int:
     from lsp_server import server
 
@@ -331,6 +387,8 @@ def _model_command(words: list[str]) -> int:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "complete": _complete,
     "rewrite": _rewrite,
+    "fix": _fix,
+    "mend": _mend,
     "serve": _serve,
     "engine": _engine,
     "doctor": _doctor,

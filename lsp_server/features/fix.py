@@ -17,6 +17,7 @@ import tree_sitter
 
 from lsp_server.actions import FIX_KIND, Action
 from lsp_server.applying import Span
+from lsp_server.engine_link import EngineState
 from lsp_server.features.rewrite import position_of
 from lsp_server.outcome import Reason
 from lsp_server.shaping.draft import Draft, Surroundings
@@ -59,6 +60,16 @@ class Repair(msgspec.Struct, frozen=True):
         return source[: self.start] + self.text + source[self.end :]
 
 
+def why_no_engine(engine: EngineState, language: str, ability: str) -> Reason | None:
+    """Why this engine is not asked to `fix` or to `mend` a document in this language."""
+    capabilities = engine.capabilities
+    if capabilities is None:
+        return Reason.LOADING if engine.kind == "loading" else Reason.NO_ENGINE
+    if not getattr(capabilities, ability):
+        return Reason.CANNOT_FIX if ability == "fix" else Reason.CANNOT_MEND
+    return None if language in capabilities.languages else Reason.LANGUAGE_NOT_SUPPORTED
+
+
 def statement_rows(source: str, language: str, first: int, last: int) -> Rows:
     """The rows of the statements that rows first..last belong to: a compound one's header, never its body.
 
@@ -97,6 +108,14 @@ def rows_of_syntax_error(source: str, language: str, first: int, last: int) -> R
     above = next((row for row in range(min(broken) - 1, -1, -1) if lines[row].strip()), min(broken))
     begin = min(around.first, above) if around.first - above < MAX_ROWS // 2 else around.first
     return Rows(begin, min(max(around.last, *broken), begin + MAX_ROWS - 1), by_parser=True)
+
+
+def named_rows(source: str, language: str, at: tuple[int, int], diagnostic_rows: Sequence[int]) -> Rows | None:
+    """The rows to repair: those of the diagnostics' statements, else those of a syntax error at the rows `at`."""
+    broken = rows_of_syntax_error(source, language, *at)
+    if broken is not None or not diagnostic_rows:
+        return broken
+    return statement_rows(source, language, min(diagnostic_rows), max(diagnostic_rows))
 
 
 def all_syntax_errors(source: str, language: str) -> list[Rows]:

@@ -17,11 +17,10 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from lsp_server.engine_link import EngineTrouble
-from lsp_server.features.fix import Repair, usable
+from lsp_server.features.fix import Repair, usable, why_no_engine
 from lsp_server.features.mend import IGNORE, diagnostics_of, key_of
 from lsp_server.features.quiet import EDIT_RULES, Asked, first_refusal
 from lsp_server.features.rewrite import source_of
-from lsp_server.handlers.fixing import why_no_engine
 from lsp_server.outcome import Reason
 from lsp_server.session import Session, Ticket
 from lsp_server.snapshot import Document

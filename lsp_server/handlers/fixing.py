@@ -7,8 +7,8 @@ Cut by the next change in the document (session.repairs). Left out: the rules (f
 import asyncio
 
 from lsp_server.actions import Action
-from lsp_server.engine_link import EngineState, EngineTrouble
-from lsp_server.features.fix import Repair, Rows, fix_actions, rows_of_syntax_error, statement_rows, usable
+from lsp_server.engine_link import EngineTrouble
+from lsp_server.features.fix import Repair, Rows, fix_actions, named_rows, usable, why_no_engine
 from lsp_server.features.mend import SOURCE, mend_actions
 from lsp_server.features.quiet import EDIT_RULES, Asked, first_refusal
 from lsp_server.features.rewrite import source_of
@@ -59,22 +59,14 @@ def why_not_fix(session: Session, document: Document, at: Position) -> Reason | 
     return why_no_engine(session.engine.state, document.language, "fix")
 
 
-def why_no_engine(engine: EngineState, language: str, ability: str) -> Reason | None:
-    """Why this engine is not asked to `fix` or to `mend` a document in this language."""
-    capabilities = engine.capabilities
-    if capabilities is None:
-        return Reason.LOADING if engine.kind == "loading" else Reason.NO_ENGINE
-    if not getattr(capabilities, ability):
-        return Reason.CANNOT_FIX if ability == "fix" else Reason.CANNOT_MEND
-    return None if language in capabilities.languages else Reason.LANGUAGE_NOT_SUPPORTED
-
-
 async def _look(
     session: Session, ticket: Ticket, document: Document, at: tuple[Position, Position], named: list[Named]
 ) -> tuple[Rows, tuple[Repair, ...]] | Reason:
     source = source_of(document.lines)
     # Parsing 5,000 lines takes longer than a keystroke may wait.
-    rows = await asyncio.to_thread(named_rows, source, document.language, at, [found.start[0] for found in named])
+    rows = await asyncio.to_thread(
+        named_rows, source, document.language, (at[0].line, at[1].line), [found.start[0] for found in named]
+    )
     if rows is None:
         return Reason.NOTHING_NAMED
     try:
@@ -93,14 +85,6 @@ async def _look(
         return trouble.reason
     repairs = await asyncio.to_thread(usable, source, document.language, rows, found)
     return repairs if isinstance(repairs, Reason) else (rows, repairs)
-
-
-def named_rows(source: str, language: str, at: tuple[Position, Position], diagnostic_rows: list[int]) -> Rows | None:
-    """The rows to repair: those of the diagnostics' statements, else those of a syntax error at the range."""
-    broken = rows_of_syntax_error(source, language, at[0].line, at[1].line)
-    if broken is not None or not diagnostic_rows:
-        return broken
-    return statement_rows(source, language, min(diagnostic_rows), max(diagnostic_rows))
 
 
 def _is_at(named: Named, rows: Rows) -> bool:
