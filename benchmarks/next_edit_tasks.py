@@ -159,23 +159,28 @@ def _replaced(source: str, places: tuple[tuple[int, int], ...], name: str, new: 
 
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
-    """Functions whose calls this file tells by their name: defined once, at the top or in a class."""
-    defined = Counter(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    """Functions whose calls this file tells by their name: defined once, at the top or in a class; constructors too."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    defined = Counter(node.name for node in ast.walk(tree) if isinstance(node, kinds))
     stored = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)}
     for holder in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
-        for node in holder.body:
-            if isinstance(node, ast.FunctionDef) and defined[node.name] == 1 and node.name not in stored:
+        for node in (node for node in holder.body if isinstance(node, ast.FunctionDef)):
+            is_constructor = isinstance(holder, ast.ClassDef) and node.name == "__init__"
+            name = holder.name if is_constructor else node.name
+            if defined[name] == 1 and name not in stored:
                 yield node
 
 
 def _calls_of(function: ast.FunctionDef, tree: ast.Module) -> list[ast.Call]:
     holder = next((node for node in tree.body if function in ast.walk(node)), tree)
-    is_method = isinstance(holder, ast.ClassDef)
+    in_class = isinstance(holder, ast.ClassDef)
+    is_constructor = in_class and function.name == "__init__"
+    name = holder.name if is_constructor else None if in_class else function.name
     found = []
-    for node in ast.walk(holder if is_method else tree):
+    for node in ast.walk(holder if in_class and not is_constructor else tree):
         if isinstance(node, ast.Call):
-            is_name = isinstance(node.func, ast.Name) and node.func.id == function.name and not is_method
-            if is_name or (is_method and _is_own(node.func) and node.func.attr == function.name):
+            is_name = isinstance(node.func, ast.Name) and node.func.id == name
+            if is_name or (name is None and _is_own(node.func) and node.func.attr == function.name):
                 found.append(node)
     return found
 
@@ -191,15 +196,19 @@ def _without_parameter(tree: ast.Module, rng: Random) -> Iterator[tuple[ast.Modu
         plain = [*function.args.posonlyargs, *function.args.args]
         if not calls or any(_is_unpacked(call) for call in calls):
             continue
-        offset = 1 if plain and plain[0].arg in ("self", "cls") else 0
+        offset = 1 if function not in tree.body and plain and plain[0].arg in ("self", "cls") else 0
         for index in _shuffled(range(offset, len(plain)), rng)[:1]:
             header, done = copy.deepcopy(tree), copy.deepcopy(tree)
             for one in (header, done):
-                _drop_parameter(next(f for f in _functions(one) if f.name == function.name), index)
-            changed = next(f for f in _functions(done) if f.name == function.name)
+                _drop_parameter(_same(function, one), index)
+            changed = _same(function, done)
             num = sum(_drop_argument(call, index - offset, plain[index].arg) for call in _calls_of(changed, done))
             if num:
                 yield header, done
+
+
+def _same(function: ast.FunctionDef, tree: ast.Module) -> ast.FunctionDef:
+    return next(one for one in _functions(tree) if (one.name, one.lineno) == (function.name, function.lineno))
 
 
 def _is_unpacked(call: ast.Call) -> bool:

@@ -220,9 +220,11 @@ def _resolved(one: _Found, found: list[_Found], parsed: Parsed) -> Occurrence:
 
 
 def _is_assigned(node: tree_sitter.Node) -> bool:
-    attribute = node.parent
-    target = None if attribute is None else attribute.parent
-    return target is not None and target.type == "assignment" and target.child_by_field_name("left") == attribute
+    if node.parent is None:
+        return False
+    child, above = _pattern(node.parent)
+    field = _BINDS.get("" if above is None else above.type)
+    return above is not None and field is not None and above.child_by_field_name(field) == child
 
 
 def _variable(one: _Found, found: list[_Found]) -> Variable | None:

@@ -72,6 +72,11 @@ def test_what_a_class_body_binds_is_reached_through_self():
     assert [one[2] for one in found] == [True, True, True, False, False]
 
 
+def test_an_attribute_is_bound_where_it_is_assigned_whatever_else_is():
+    source = "class K:\n    def f(self):\n        self.a, b = 1\n        for self.a in b: self.a += self.a.c\n"
+    assert [one[2] for one in variables(source, "a")] == [True, True, True, False]
+
+
 def test_two_names_count_as_one():
     found = variables("def f(new):\n    return old\nold = 1\n", "old", "new")
     assert [one[3] for one in found] == [("name", 0), ("name", 0), ("name", -1)]
