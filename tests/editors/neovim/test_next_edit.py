@@ -64,6 +64,18 @@ def test_dismissed_the_server_is_told(editor):
     editor.wait_for("the rejection", lambda: editor.messages("notifyRejected") == [{"uuids": ["edit-0"]}])
 
 
+def test_a_deletion_is_told_in_words(editor):
+    begin(editor, {"nextEdit": True})
+    editor.suggest(edits=[{"old": "old", "text": ""}])
+    editor.keys("iprint(old)<Esc>")
+    see(editor, "Follow: here")
+    marks = editor.run(
+        "local names = vim.api.nvim_get_namespaces()"
+        "return vim.api.nvim_buf_get_extmarks(0, names['seedling.next_edit'], 0, -1, { details = true })"
+    )
+    assert [chunk[0] for mark in marks for chunk in mark[3].get("virt_text", [])] == ["Follow: here"]
+
+
 def test_any_change_takes_it_away(editor):
     begin(editor, {"nextEdit": True})
     editor.keys("iprint(old)<Esc>")

@@ -100,8 +100,10 @@ local function draw()
       hl_mode = 'combine',
     })
   end
-  if not is_in_sight(shown) then
-    vim.api.nvim_buf_set_extmark(shown.buffer, namespace, vim.api.nvim_win_get_cursor(0)[1] - 1, 0, {
+  -- A deletion too is told in words: else its colour would be all there is.
+  if not is_in_sight(shown) or text == '' then
+    local row = is_in_sight(shown) and last[1] or vim.api.nvim_win_get_cursor(0)[1] - 1
+    vim.api.nvim_buf_set_extmark(shown.buffer, namespace, row, 0, {
       virt_text = { { words(shown), 'SeedlingHint' } },
       virt_text_pos = 'eol',
     })
