@@ -87,7 +87,7 @@ class _Repairer:
             places = list(dict.fromkeys(place for place in named if place is not None))
         found: list[Repair] = []
         for place in places:
-            usable_here = usable(source, language, place, await self._ask(snapshot, source, place), 1)
+            usable_here = usable(source, language, place, await self._ask(snapshot, source, place), None)
             found += () if isinstance(usable_here, Reason) else usable_here
         return Found(path, source, together(source, language, found))
 
@@ -132,14 +132,16 @@ class _Repairer:
 
 
 def together(source: str, language: str, repairs: Sequence[Repair]) -> tuple[Repair, ...]:
-    """Those repairs that may be made at once: the surer of two that meet, and none that is sound only by itself."""
+    """Those repairs that may be made at once: the surer of two that meet, none that is sound only by itself, and of two
+    that mend the same syntax error one."""
     kept: list[Repair] = []
-    errors = num_errors(source, language)
+    errors = errors_before = num_errors(source, language)
     for repair in sorted(repairs, key=lambda one: -one.confidence):
         if any(repair.start <= other.end and other.start <= repair.end for other in kept):
             continue
         now = num_errors(_with(source, [*kept, repair]), language)
-        if now <= errors:
+        mends = errors_before > 0 and num_errors(repair.applied(source), language) < errors_before
+        if now < errors or (now == errors and not mends):
             kept.append(repair)
             errors = now
     return tuple(sorted(kept, key=lambda one: one.start))
@@ -231,13 +233,22 @@ def _finish(looked: Looked, form: Form, write: bool) -> int:
         if form == "text":
             print(printable("\n".join(_lines(file))))
         elif form == "diff":
-            print(printable(diff(file.path, text, new)), end="")
+            _print_diff(diff(file.path, text, new))
         if write:
             write_unless_changed(file.path, text, new)
     num, read = sum(len(file.repairs) for file in files), len(found)
     done = "written" if write else "found"
     _say(f"{num} {'repair' if num == 1 else 'repairs'} {done} in {read} {'file' if read == 1 else 'files'}.")
     return 2 if failed else 1 if num else 0
+
+
+def _print_diff(text: str) -> None:
+    """Byte by byte into a pipe, so that `patch` takes it; on a terminal nothing in a file may be obeyed."""
+    if sys.stdout.isatty():
+        text = "".join(printable(line) for line in text.replace("\r\n", "\n").splitlines(keepends=True))
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    sys.stdout.flush()
 
 
 def _lines(file: Found) -> Iterator[str]:

@@ -146,10 +146,15 @@ def _with_line_feeds(text: str) -> str:
 def diff(path: Path, old: str, new: str) -> str:
     """A unified diff that `patch -p0` takes."""
     lines: list[str] = []
-    for line in difflib.unified_diff(split_lines(old), split_lines(new), str(path), str(path)):
+    for line in difflib.unified_diff(_rows(old), _rows(new), str(path), str(path)):
         if line:
             lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(lines)
+
+
+def _rows(text: str) -> list[str]:
+    """The lines as `patch` counts them: behind the last line end there is none."""
+    return [line for line in split_lines(text) if line]
 
 
 def write_unless_changed(path: Path, old: str, new: str) -> None:
