@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeGuard, TypeVar
 
 from benchmarks.names_oracle import MODULE, Variable, variables
 from lsp_server.features.next_edit.token_diff import tokens
@@ -86,7 +86,7 @@ def _renamed_variables(source: str, tree: ast.Module, names: list[Variable], rng
         )
 
 
-def _binds(node: ast.AST) -> bool:
+def _binds(node: ast.AST) -> TypeGuard[ast.arg | ast.Name]:
     return isinstance(node, ast.arg) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
 
 
@@ -142,7 +142,7 @@ def _bound_by(node: ast.stmt) -> set[str]:
     return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
 
 
-def _is_own(node: ast.AST) -> bool:
+def _is_own(node: ast.AST) -> TypeGuard[ast.Attribute]:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
 
 
@@ -160,24 +160,25 @@ def _replaced(source: str, places: tuple[tuple[int, int], ...], name: str, new: 
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
     """Functions whose calls this file tells by their name: defined once, at the top or in a class; constructors too."""
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    defined = Counter(node.name for node in ast.walk(tree) if isinstance(node, kinds))
+    defined = Counter(
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    )
     stored = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)}
     for holder in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
         for node in (node for node in holder.body if isinstance(node, ast.FunctionDef)):
-            is_constructor = isinstance(holder, ast.ClassDef) and node.name == "__init__"
-            name = holder.name if is_constructor else node.name
+            in_class = isinstance(holder, ast.ClassDef)
+            name = holder.name if in_class and node.name == "__init__" else node.name
             if defined[name] == 1 and name not in stored:
                 yield node
 
 
 def _calls_of(function: ast.FunctionDef, tree: ast.Module) -> list[ast.Call]:
-    holder = next((node for node in tree.body if function in ast.walk(node)), tree)
-    in_class = isinstance(holder, ast.ClassDef)
-    is_constructor = in_class and function.name == "__init__"
-    name = holder.name if is_constructor else None if in_class else function.name
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    holder = next((node for node in classes if function in node.body), None)
+    is_constructor = holder is not None and function.name == "__init__"
+    name = function.name if holder is None else holder.name if is_constructor else None
     found = []
-    for node in ast.walk(holder if in_class and not is_constructor else tree):
+    for node in ast.walk(tree if holder is None or is_constructor else holder):
         if isinstance(node, ast.Call):
             is_name = isinstance(node.func, ast.Name) and node.func.id == name
             if is_name or (name is None and _is_own(node.func) and node.func.attr == function.name):
