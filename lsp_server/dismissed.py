@@ -5,6 +5,7 @@ them), the newest last. Neither paths nor code stand in it. What cannot be read 
 session. Left out: removing the files (`seedling clean --all`).
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -59,4 +60,5 @@ def _write(path: Path, text: str) -> None:
         part.write_text(text, "ascii")
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -8,7 +8,7 @@ switched it off. At the end each has exactly one. test_fuzz.py does less, over r
 from typing import Any
 
 import pytest
-from editor_model import Edit, edit_of, num_units, places_of
+from editor_model import Edit, edit_of, num_units, offset_of, places_of, unified
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
@@ -20,6 +20,7 @@ from model.engine import api
 
 PIECES = ["a", "(", ")", '"', " ", "    ", "\t", "\n", "\r\n", "\r", "é", "e\u0301", "😀", "\u2028", "x = ", "if a:\n"]
 BODIES = ["v{q}z", "v{q}z)", 'v{q}z")', "é😀{q}z", "({q}z)", "v{q}z\nw{q}z", "", "v{q}\x00", "  v{q}z", "{q}z  # n{q}"]
+FIXES = st.sampled_from(["z", "z = 1", "(", "\u202e", "z\n", "", "é"])
 WHICH = st.integers(0, 1_000)
 NAME = st.sampled_from(sorted(URIS))
 TEXT = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
@@ -188,6 +189,58 @@ class Session(Oracle):
             rest = edit_of(again, self.text(name), edit.start + len(part), self.encoding)
             assert rest.text.endswith(edit.text[length:])
             event("typed along")
+
+    # Fixes
+
+    @rule(name=NAME, row=st.integers(0, 4), place=WHICH, length=st.integers(0, 4), new=FIXES, which=WHICH)
+    def fix(self, name: str, row: int, place: int, length: int, new: str, which: int) -> None:
+        """A quick fix is what the engine named, of that version and of nothing else."""
+        text = self.text(name)
+        msg_id = self.ask_for_fixes(name, which, row)
+        if not self.engine.repairs:
+            assert self.answers[msg_id][0]["result"] == []
+            return
+        assert self.settings.get("enabled") is not False
+        assert name not in self.off
+        request, answer = self.engine.repairs[0]
+        start = place % (len(request.text) + 1)
+        end = min(start + length, len(request.text))
+        answer.set_result([api.Finding(start=start, end=end, text=new, confidence=0.9, kind="name")])
+        self.until(lambda: msg_id in self.answers)
+        actions = self.answers[msg_id][0]["result"]
+        for action in actions:
+            chosen = {"title": action["title"], "data": action["command"]["arguments"][0]}
+            edit = self.resolved(chosen)["result"]["edit"]
+            ((uri, (change,)),) = edit["changes"].items()
+            assert uri in URIS[name]
+            ends = [offset_of(text, change["range"][at], self.encoding) for at in ("start", "end")]
+            after = Edit(ends[0], ends[1], change["newText"]).applied(text)
+            assert unified(after) == request.text[:start] + new + request.text[end:]
+            self.change(name, [{"text": text}], text)
+            assert self.resolved(chosen)["error"]["code"] == -32801  # another version, though the same text
+            event("fixed")
+
+    def resolved(self, chosen: dict) -> dict:
+        return self.answers[self.request("codeAction/resolve", chosen)][-1]
+
+    @rule(name=NAME, which=WHICH, happens=st.sampled_from(["change", "close", "failure", "cancel"]))
+    def no_fix(self, name: str, which: int, happens: str) -> None:
+        """Whatever comes between costs the fix, never an answer."""
+        text = self.text(name)
+        msg_id = self.ask_for_fixes(name, which, 0)
+        if self.engine.repairs:
+            if happens == "change":
+                self.change(name, [{"text": text + "#"}], text + "#")
+            elif happens == "close":
+                self.close_document(name, which)
+            elif happens == "cancel":
+                self.notify("$/cancelRequest", {"id": msg_id})
+            else:
+                self.engine.repairs[0][1].set_exception(EngineTrouble(Reason.ENGINE_ERROR, "As told."))
+        self.until(lambda: msg_id in self.answers or msg_id not in self.num_sent)
+        for answer in self.answers.get(msg_id, []):
+            assert answer.get("result", []) == []
+        self.until(lambda: not self.engine.repairs)
 
     # Switches
 

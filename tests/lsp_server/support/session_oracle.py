@@ -8,7 +8,9 @@ text at which cursor it was asked for. Left out: what happens (the rules, in the
 import asyncio
 import itertools
 import json
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from capabilities import capabilities
@@ -24,7 +26,9 @@ from model.engine import api
 
 # Two documents; of one the client spells the URI as it likes, as VS Code and others do on Windows.
 URIS = {"a.py": ["file:///c%3A/w/a.py", "file:///C:/w/a.py", "file:///c:/w/a.py"], "b.py": ["file:///w%20x/b.py"]}
-READY = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=capabilities(context_tokens=100_000))
+READY = EngineState(
+    kind="ready", sentence="Ready.", progress=1.0, capabilities=capabilities(context_tokens=100_000, fix=True)
+)
 
 
 class StillLoop(asyncio.SelectorEventLoop):
@@ -42,6 +46,7 @@ class ScriptedEngine:
     def __init__(self) -> None:
         self.state = READY
         self.questions: list[tuple[api.DenoiseRequest, asyncio.Future[list[api.Done]]]] = []
+        self.repairs: list[tuple[api.RepairRequest, asyncio.Future[list[api.Finding]]]] = []
 
     def start(self) -> None:
         self.state = READY
@@ -53,6 +58,14 @@ class ScriptedEngine:
             return await answer
         finally:
             self.questions = [question for question in self.questions if question[1] is not answer]
+
+    async def repair(self, request: api.RepairRequest) -> list[api.Finding]:
+        answer: asyncio.Future[list[api.Finding]] = asyncio.get_running_loop().create_future()
+        self.repairs.append((request, answer))
+        try:
+            return await answer
+        finally:
+            self.repairs = [question for question in self.repairs if question[1] is not answer]
 
     async def close(self) -> None:
         """Nothing to let go."""
@@ -193,6 +206,28 @@ class Oracle(RuleBasedStateMachine):
             "context": {"triggerKind": kind},
         }
         return self.request(self.method, params, msg_id)
+
+    def ask_for_fixes(self, name: str, which: int, row: int) -> int:
+        """Asks for code actions at a diagnostic, until the engine is asked or there is an answer; threads take part."""
+        ends = {"start": {"line": row, "character": 0}, "end": {"line": row, "character": 0}}
+        diagnostic = {"range": ends, "message": "Odd.", "source": "other"}
+        params = {
+            "textDocument": {"uri": self.uri(name, which)},
+            "range": ends,
+            "context": {"diagnostics": [diagnostic], "triggerKind": 1},
+        }
+        msg_id = self.request("textDocument/codeAction", params)
+        self.until(lambda: msg_id in self.answers or bool(self.engine.repairs))
+        return msg_id
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Lets threads end; the clock stands still."""
+        for _ in range(10_000):
+            if condition():
+                return
+            time.sleep(0.001)
+            self.pass_time(0.0)
+        raise AssertionError("it never happened")
 
     def promise(self, request: api.DenoiseRequest, text: str) -> None:
         """Remembers what the engine says to a question."""
