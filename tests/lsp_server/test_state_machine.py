@@ -20,7 +20,7 @@ from model.engine import api
 
 PIECES = ["a", "(", ")", '"', " ", "    ", "\t", "\n", "\r\n", "\r", "é", "e\u0301", "😀", "\u2028", "x = ", "if a:\n"]
 BODIES = ["v{q}z", "v{q}z)", 'v{q}z")', "é😀{q}z", "({q}z)", "v{q}z\nw{q}z", "", "v{q}\x00", "  v{q}z", "{q}z  # n{q}"]
-FIXES = st.sampled_from(["z", "z = 1", "(", "\u202e", "z\n", "", "é"])
+FIXES = st.sampled_from(["z", "z = 1", "(", ")", "\u202e", "z\n", "", "é", "1", " 1"])
 WHICH = st.integers(0, 1_000)
 NAME = st.sampled_from(sorted(URIS))
 TEXT = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
@@ -203,8 +203,13 @@ class Session(Oracle):
         assert self.settings.get("enabled") is not False
         assert name not in self.off
         request, answer = self.engine.repairs[0]
-        start = place % (len(request.text) + 1)
-        end = min(start + length, len(request.text))
+        rows = request.text.split("\n")
+        assert request.first_row is not None
+        assert request.last_row is not None
+        above = sum(len(line) + 1 for line in rows[: request.first_row])
+        named = "\n".join(rows[request.first_row : request.last_row + 1])
+        start = above + place % (len(named) + 1)
+        end = min(start + length, above + len(named))
         answer.set_result([api.Finding(start=start, end=end, text=new, confidence=0.9, kind="name")])
         self.until(lambda: msg_id in self.answers)
         actions = self.answers[msg_id][0]["result"]
