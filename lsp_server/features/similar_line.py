@@ -17,7 +17,7 @@ from lsp_server.context.line_index import LineIndex, Lines
 from lsp_server.snapshot import Snapshot
 
 MIN_BEGUN_CHARS = 4
-LIKELY = 0.7
+LIKELY = 0.3
 MAX_LINE_CHARS = 200
 MAX_LINES = 20_000
 MAX_COMPARED = 100
@@ -41,7 +41,7 @@ class Similar(msgspec.Struct, frozen=True):
     @property
     def is_likely(self) -> bool:
         """Whether it is worth a guess: the engine keeps a guess unless the model rules it out, so it should be right
-        more often than what the model writes by itself. Below, 7 to 36 % were (docs/log.md).
+        more often than what the model writes by itself. Below, 1 of 55 was, and 2 of the model's own (docs/log.md).
         """
         return self.agreeing + self.likeness / 2 >= LIKELY
 

@@ -225,7 +225,7 @@ def test_a_similar_line_is_the_first_guess_but_none_for_alternatives():
 
 
 def test_an_unlikely_similar_line_is_a_witness_only():
-    question = question_at(marked("a\ntotal = 1\n\nb\ntotal = 2\n\nc\ntotal = 3\n\nd\ntotal = |\n"))
+    question = question_at(marked("".join(f"a{n}\ntotal = {n}\n" for n in range(5)) + "b\ntotal = |\n"))
     assert question.request.canvas == (api.Masked(),)
     assert question.guess == ""
     assert question.similar is not None
