@@ -225,7 +225,9 @@ def test_a_similar_line_is_the_first_guess_but_none_for_alternatives():
 
 
 def test_an_unlikely_similar_line_is_a_witness_only():
-    question = question_at(marked("".join(f"a{n}\ntotal = {n}\n" for n in range(5)) + "b\ntotal = |\n"))
+    question = question_at(
+        marked("".join(f"a{n}\nb{n}\nc{n}\ntotal = {n}\n" for n in range(5)) + "d\ne\nf\ntotal = |\n")
+    )
     assert question.request.canvas == (api.Masked(),)
     assert question.guess == ""
     assert question.similar is not None
