@@ -36,6 +36,7 @@ PIECES = [
     "    b = 2\n",
     "# c",
 ]
+CODE = "x = 1\r\nif a:\r\n    é = '😀'\r\n    b = 2\r\n\r\n\tc = 3\r\n"
 ANSWERS = ["{q}", "v{q}\nw", "v{q}\r\n", "", "v{q}\x00", "    v{q}\n\n"]
 TEXT = st.lists(st.sampled_from(PIECES), max_size=10).map("".join)
 WHICH = st.integers(0, 1_000)
@@ -100,6 +101,13 @@ class Rewrites(Oracle):
         ends = {side: position_of(text, at, self.encoding) for side, at in (("start", start), ("end", end))}
         argument = {"uri": self.uri(name, which), "range": ends, "instruction": "x", "seed": seed, "apply": False}
         self.request("workspace/executeCommand", {"command": "seedling.rewrite", "arguments": [argument]}, msg_id)
+
+    @rule(name=NAME, first=WHICH, second=WHICH, seed=st.integers(0, 2), answer=st.sampled_from(ANSWERS))
+    def rewrite_code_at_once(self, name: str, first: int, second: int, seed: int, answer: str) -> None:
+        self.write_all(name, CODE)
+        self.rewrite(name, first, second, seed, seed)
+        if self.engine.questions:
+            self.engine_answers(len(self.engine.questions) - 1, answer, "eom", keeps=True)
 
     @rule(which=WHICH)
     def cancel(self, which: int) -> None:

@@ -63,6 +63,11 @@ def test_what_does_not_fit_stays_as_it_is_both_ways(server: ServedModel, args: a
     assert server.rewritten(long) == (long.old, 0)
 
 
+def test_a_model_that_repairs_nothing_leaves_the_place_as_it_is(server: ServedModel) -> None:
+    place = Place(path="toy/file.py", before=BEFORE + "    ", after="\n" + AFTER, gold="return (1)")
+    assert server.repaired(place, "return (1") == ("return (1", 0)
+
+
 def test_a_selection_of_nothing_is_refused(server: ServedModel) -> None:
     blank = task("x = 1\n", "\n\n", "y = 2\n")
     assert server.rewritten(blank) == (blank.old, 0)
