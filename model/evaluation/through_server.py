@@ -36,6 +36,8 @@ T = TypeVar("T")
 START_S = 180.0
 ANSWER_S = 120.0
 POLL_S = 0.05
+DEADLINE_MS = 60_000
+"""As long as the settings allow: a score must not depend on how busy the machine is."""
 FOLDERS = ("work", "config", "state", "cache", "data", "runtime")
 CAPABILITIES = {
     "general": {"positionEncodings": ["utf-32"]},
@@ -191,6 +193,7 @@ async def _begin(client: LanguageClient, folder: Path, socket: Path, engine: sub
         "rootUri": root,
         "workspaceFolders": [{"uri": root, "name": "work"}],
         "capabilities": CAPABILITIES,
+        "initializationOptions": {"seedling": {"invokedDeadlineMs": DEADLINE_MS}},
     }
     await client.initialize_async(converter.structure(raw, types.InitializeParams))
     client.initialized(types.InitializedParams())
