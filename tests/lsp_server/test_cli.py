@@ -51,12 +51,12 @@ def test_a_wrong_use_gets_one_sentence_and_code_2(
 def test_no_command_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0
     shown = capsys.readouterr().out
-    for command in ("complete", "serve", "engine", "doctor", "clean", "train", "corpus", "tokenizer"):
+    for command in ("complete", "fix", "mend", "serve", "engine", "doctor", "clean", "train", "corpus", "tokenizer"):
         assert f"    {command}" in shown
     assert "examples:" in shown
 
 
-@pytest.mark.parametrize("command", ["complete", "serve", "engine", "doctor", "clean"])
+@pytest.mark.parametrize("command", ["complete", "fix", "mend", "serve", "engine", "doctor", "clean"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert f"usage: seedling {command}" in capsys.readouterr().out
