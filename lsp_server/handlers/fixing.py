@@ -31,6 +31,8 @@ async def fixes(
     known = mend_actions(document, path, shown, start.line, end.line, request.diagnostics)
     refused = why_not_fix(session, document, start)
     if refused is not None:
+        if refused is Reason.NO_ENGINE:
+            session.engine.start()  # asked for by hand: worth another try, if the restart policy allows one
         return known or refused
     named = [found for found in request.diagnostics if found.source != SOURCE]
     ticket = session.repairs.begin("fix", document.uri, session.ticket())
@@ -42,9 +44,9 @@ async def fixes(
         return known or found
     rows, repairs = found
     diagnostics = [one.raw for one in named if _is_at(one, rows)]
-    texts = {action.data["text"] for action in known if action.data is not None}
-    fresh = [repair for repair in repairs if repair.text not in texts]
-    return (*known, *fix_actions(document, source_of(document.lines), fresh, diagnostics, start.line))
+    same = [(action.data["span"], action.data["text"]) for action in known if action.data is not None]
+    fresh = fix_actions(document, source_of(document.lines), repairs, diagnostics, start.line)
+    return (*known, *(one for one in fresh if one.data and (one.data["span"], one.data["text"]) not in same))
 
 
 def why_not_fix(session: Session, document: Document, at: Position) -> Reason | None:

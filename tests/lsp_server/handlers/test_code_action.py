@@ -8,6 +8,7 @@ from editor_model import Edit, offset_of, position_of
 from fake_engine import Script
 from repairing import ABLE, URI, begin, can_repair, change, diagnostic, menu, question, reasons, replaced, says
 
+from lsp_server.engine_link import EngineState
 from lsp_server.outcome import Reason
 from model.engine import api
 
@@ -284,3 +285,14 @@ async def test_a_hung_engine_is_given_up_at_the_deadline(client, engine, monkeyp
     with contextlib.suppress(AssertionError):
         assert await menu(client, 1, diagnostic(1)) == []
     assert reasons(client) == [Reason.DEADLINE.slug]
+
+
+async def test_a_fix_asked_by_hand_tries_an_engine_that_is_gone_again(client, monkeypatch):
+    await begin(client, TEXT)
+    link = client.server.session.engine
+    link.state = EngineState(kind="failed", sentence="Gone.")
+    started = []
+    monkeypatch.setattr(link, "start", lambda: started.append(True))
+    assert await menu(client, 1, diagnostic(1)) == []
+    assert reasons(client) == [Reason.NO_ENGINE.slug]
+    assert started

@@ -210,3 +210,13 @@ async def test_a_failing_engine_costs_no_answer_and_no_hint(client, engine):
     await on(client)
     assert (await looked(client))[0] == Reason.ENGINE_ERROR.slug
     assert (await pull(client))["items"] == []
+
+
+async def test_what_a_hint_offers_is_not_offered_twice(client, engine):
+    await on(client)
+    await looked(client)
+    (hint,) = (await pull(client))["items"]
+    named = {**hint, "source": "Ruff"}
+    says(engine, FINDING, replaced(TEXT, "basename", "dirname", 0.5))
+    titles = [action["title"] for action in await menu(client, 4, hint, named)]
+    assert titles == ["Seedling: `pth` → `path`", "Seedling: Ignore here", "Seedling: `basename` → `dirname`"]
