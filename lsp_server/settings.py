@@ -45,7 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Which other code may be read: the same folder's files, the workspace's imports and open documents (`project`);
     open documents only (`open`); nothing (`none`)."""
     exclude: tuple[str, ...] = ()
-    """Glob patterns of files that are never read, beside the built-in list of secrets."""
+    """Glob patterns of files that are never read, beside the built-in list of secrets; a leading `/` means the top of
+    the workspace folder."""
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.15
     """The least probability, by the model's own reckoning, of being right at which an answer is shown unasked."""
     multi_line: bool = True
