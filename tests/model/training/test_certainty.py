@@ -1,6 +1,5 @@
 """The certainty stage on a toy corpus: the noisy stream comes to know what the clean stream would write."""
 
-
 import numpy as np
 import pytest
 import torch
