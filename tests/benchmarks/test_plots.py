@@ -37,6 +37,20 @@ DATA = {
             TWIN_ROW | {"tau_mask": None, "name": "speculate"},
         ],
     },
+    "twin-blocks": {
+        "forwards_ar": 60.0,
+        "similarity_ar": 0.5,
+        "rows": [
+            {"name": "clean"},
+            {
+                "name": "speculate",
+                "speedup": 2.0,
+                "forwards": 20.0,
+                "similarity": 0.5,
+                "similarity_difference": [0.0, -0.02, 0.02],
+            },
+        ],
+    },
     "llamacpp": {
         "speedup": 1.1,
         "way": "speculate",
@@ -87,6 +101,7 @@ def test_every_claim_can_be_judged() -> None:
         "step": True,
         "agreement": False,
         "twin": True,
+        "twin-blocks": False,  # fast, but perhaps not the same score
         "llamacpp": False,
         "drafts": False,  # more right lines, but perhaps as many passes
         "recall": None,
