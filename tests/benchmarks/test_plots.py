@@ -127,7 +127,7 @@ def test_a_missing_result_is_named_and_has_no_section() -> None:
     page = page_of(known)
     assert "| twin |" in page
     assert "not yet" in page
-    assert "## twin" not in page
+    assert "## twin\n" not in page
     assert "## keystroke" in page
     assert "keystroke table" in page
 
