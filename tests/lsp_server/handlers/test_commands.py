@@ -82,7 +82,7 @@ async def test_a_document_and_a_language(in_process, engine, name, argument, rea
     assert in_process.statuses()[-1]["reason"] == reason
     await command(in_process, name, argument, True)
     assert await shown(in_process)
-    assert engine.num_finished == 1
+    assert len(engine.requests) == 1
 
 
 async def test_what_runs_is_cut_and_named(in_process, engine):

@@ -54,7 +54,6 @@ class FakeEngine:
         self.repairs: list[api.RepairRequest] = []
         self.cancelled: list[str] = []
         self.connections: set[object] = set()
-        self.num_finished = 0
         self.health_status: Literal["loading", "ready", "draining", "failed"] = "ready"
         self.progress = 1.0
         self.api_version = api.API_VERSION
@@ -176,7 +175,6 @@ class FakeEngine:
             elapsed_ms = (time.perf_counter() - started_s) * 1000
             body = b"".join(map(api.encode_event, events_after(elapsed_ms)))
             await send({"type": "http.response.body", "body": body, "more_body": False})
-            self.num_finished += 1
         finally:
             gone.cancel()
             del self._running[request.id]
