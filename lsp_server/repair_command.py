@@ -22,16 +22,7 @@ from lsp_server.engine_client.client import EngineClient
 from lsp_server.engine_client.connect import connect
 from lsp_server.engine_command import show_progress
 from lsp_server.engine_link import EngineState
-from lsp_server.features.fix import (
-    Repair,
-    Rows,
-    all_syntax_errors,
-    named_rows,
-    num_errors,
-    sentence_of,
-    usable,
-    why_no_engine,
-)
+from lsp_server.features.fix import Repair, sentence_of, usable, why_no_engine
 from lsp_server.features.quiet import EDIT_RULES, Asked, first_refusal
 from lsp_server.features.rewrite import line_end, position_of, source_of
 from lsp_server.outcome import Reason
@@ -42,6 +33,7 @@ from lsp_server.rewrite_command import diff, write_unless_changed
 from lsp_server.sarif import Found, UnreadableFindings, as_sarif, rows_named
 from lsp_server.snapshot import Snapshot
 from model.engine import api
+from model.syntax.errors import Rows, all_syntax_errors, named_rows, num_errors
 from model.syntax.languages import language_of_suffix
 
 Form = Literal["text", "sarif", "diff"]

@@ -1,10 +1,8 @@
-"""Fixes: what of a document is named by diagnostics or by the parser, and which repairs of it are offered. Pure.
+"""Fixes: which repairs of what diagnostics or the parser name are offered. Pure.
 
-A place that somebody named (another server's diagnostic, a node that the parser could not make sense of) is widened to
-the rows of its statement; the engine repairs each row by itself. A repair is offered where it lies inside those rows
-and the whole text, parsed again, is no more broken than before; one for a syntax error must have mended it. Source:
-this project's own rules; LSP 3.18 "Diagnostic". Left out: asking the engine (handlers/fixing.py), finding what nobody
-named (mend.py).
+The named rows (model/syntax/errors.py) go to the engine. A repair is offered where it lies inside them and the whole
+text, parsed again, is no more broken than before; one for a syntax error must have mended it. Source: this project's
+own rules; LSP 3.18 "Diagnostic". Left out: asking the engine (handlers/fixing.py), finding what nobody named (mend.py).
 """
 
 import re
@@ -13,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import tree_sitter
 
 from lsp_server.actions import FIX_KIND, Action
 from lsp_server.applying import Span
@@ -24,25 +21,14 @@ from lsp_server.shaping.draft import Draft, Surroundings
 from lsp_server.shaping.unsafe_text import refuse_unsafe_text
 from lsp_server.snapshot import Document
 from model.engine import api
-from model.syntax.boundaries import statement_starts
-from model.syntax.trees import CharOffsets, parse
+from model.syntax.errors import Rows, num_errors
 
-MAX_ROWS = 12
-"""The engine looks at no more named rows."""
 MAX_ACTIONS = 2
 MAX_SHOWN_CHARS = 32
 
 _WORD = re.compile(r"\w")
 _OPERATOR = re.compile(r"[=<>!+\-*/%&|^~@:.]")
 _NOWHERE = Surroundings(line_before="", line_after="")
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """Rows `first` to `last` of a text, both inside. by_parser: nobody but the parser named them."""
-
-    first: int
-    last: int
-    by_parser: bool = False
 
 
 class Repair(msgspec.Struct, frozen=True):
@@ -68,96 +54,6 @@ def why_no_engine(engine: EngineState, language: str, ability: str) -> Reason | 
     if not getattr(capabilities, ability):
         return Reason.CANNOT_FIX if ability == "fix" else Reason.CANNOT_MEND
     return None if language in capabilities.languages else Reason.LANGUAGE_NOT_SUPPORTED
-
-
-def statement_rows(source: str, language: str, first: int, last: int) -> Rows:
-    """The rows of the statements that rows first..last belong to: a compound one's header, never its body.
-
-    At most MAX_ROWS around the first named one, and none beyond the last row that holds text.
-    """
-    num_rows = source.count("\n") + (not source.endswith("\n"))
-    first, last = min(first, max(0, num_rows - 1)), min(last, max(0, num_rows - 1))
-    breaks = [offset for offset, character in enumerate(source) if character == "\n"]
-    starts = [bisect_right(breaks, offset - 1) for offset in statement_starts(source, language)]
-    above = bisect_right(starts, first)
-    begin = starts[above - 1] if above else first
-    below = bisect_right(starts, last)
-    end = starts[below] - 1 if below < len(starts) else num_rows - 1
-    begin, end = max(begin, first - MAX_ROWS // 2), max(last, min(end, last + MAX_ROWS // 2))
-    return Rows(begin, min(end, begin + MAX_ROWS - 1))
-
-
-def rows_of_syntax_error(source: str, language: str, first: int, last: int) -> Rows | None:
-    """The rows to look at where the parser stumbles in the statements of rows first..last; None where it does not.
-
-    The row above counts too: what is missing at a line's end is noticed on the next one.
-    """
-    tree = parse(source, language)
-    if tree is None:
-        return None
-    around = statement_rows(source, language, first, last)
-    broken = [
-        row
-        for node in error_nodes(tree.root_node)
-        for row in _rows_of(node)
-        if around.first - 1 <= row <= around.last + 1
-    ]
-    if not broken:
-        return None
-    lines = source.split("\n")
-    above = next((row for row in range(min(broken) - 1, -1, -1) if lines[row].strip()), min(broken))
-    begin = min(around.first, above) if around.first - above < MAX_ROWS // 2 else around.first
-    return Rows(begin, min(max(around.last, *broken), begin + MAX_ROWS - 1), by_parser=True)
-
-
-def named_rows(source: str, language: str, at: tuple[int, int], diagnostic_rows: Sequence[int]) -> Rows | None:
-    """The rows to repair: those of the diagnostics' statements, else those of a syntax error at the rows `at`."""
-    broken = rows_of_syntax_error(source, language, *at)
-    if broken is not None or not diagnostic_rows:
-        return broken
-    return statement_rows(source, language, min(diagnostic_rows), max(diagnostic_rows))
-
-
-def all_syntax_errors(source: str, language: str) -> list[Rows]:
-    """Every place of a text where the parser stumbles, each once."""
-    tree = parse(source, language)
-    if tree is None:
-        return []
-    found: list[Rows] = []
-    for row in sorted({row for node in error_nodes(tree.root_node) for row in _rows_of(node)}):
-        if found and row <= found[-1].last:
-            continue
-        rows = rows_of_syntax_error(source, language, row, row)
-        if rows is not None:
-            found.append(rows)
-    return found
-
-
-def error_nodes(root: tree_sitter.Node) -> list[tree_sitter.Node]:
-    """The ERROR and MISSING nodes, the outermost ones. Descends only where there are errors."""
-    found, waiting = [], [root]
-    while waiting:
-        node = waiting.pop()
-        if node.is_missing or node.is_error:
-            found.append(node)
-        elif node.has_error:
-            waiting.extend(node.children)
-    return found
-
-
-def _rows_of(node: tree_sitter.Node) -> list[int]:
-    """A large ERROR node swallows sound code: its ends say where the trouble is."""
-    return sorted({node.start_point[0], node.end_point[0]})
-
-
-def num_errors(source: str, language: str) -> int:
-    """How much of a text the parser cannot make sense of: nodes, and the characters that they swallow."""
-    tree = parse(source, language)
-    if tree is None or not tree.root_node.has_error:
-        return 0
-    offsets = CharOffsets(source)
-    nodes = error_nodes(tree.root_node)
-    return sum(1 + offsets.of(node.end_point) - offsets.of(node.start_point) for node in nodes)
 
 
 def usable(

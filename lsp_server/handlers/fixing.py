@@ -8,7 +8,7 @@ import asyncio
 
 from lsp_server.actions import Action
 from lsp_server.engine_link import EngineTrouble
-from lsp_server.features.fix import Repair, Rows, fix_actions, named_rows, usable, why_no_engine
+from lsp_server.features.fix import Repair, fix_actions, usable, why_no_engine
 from lsp_server.features.mend import SOURCE, mend_actions
 from lsp_server.features.quiet import EDIT_RULES, Asked, first_refusal
 from lsp_server.features.rewrite import source_of
@@ -18,6 +18,7 @@ from lsp_server.session import Session, Ticket
 from lsp_server.snapshot import Document
 from lsp_server.wire_actions import CodeActionRequest, Named
 from model.engine import api
+from model.syntax.errors import Rows, named_rows
 
 
 async def fixes(
