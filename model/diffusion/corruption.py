@@ -73,12 +73,13 @@ class MistakeSources:
     draft_share: float = DRAFT_SHARE
 
 
-def partition(num_tokens: int, rng: Random) -> list[tuple[int, int]]:
-    """Blocks (start, drawn size) that cover a canvas, sizes log-uniform in 1..64; the last may be drawn too large."""
+def partition(num_tokens: int, rng: Random, smallest: int = 1) -> list[tuple[int, int]]:
+    """Blocks (start, drawn size) that cover a canvas, sizes log-uniform in smallest..64; the last may be drawn too
+    large."""
     blocks: list[tuple[int, int]] = []
     start = 0
     while start < num_tokens:
-        size = int(math.exp(rng.random() * math.log(MAX_BLOCK + 1)))
+        size = int(smallest * math.exp(rng.random() * math.log((MAX_BLOCK + 1) / smallest)))
         blocks.append((start, size))
         start += size
     return blocks

@@ -1,19 +1,16 @@
 """The stage of instructed edits: mostly rewrites, so that following an instruction is more than a rare sight.
 
-Steps take turns: three of the edit stage with more than half of the draws rewrites (rewrite_edits.py has the kinds),
-one of the certainty stage, so that what that taught stays. Source: this project; the edit stage itself shows a rewrite
-one time in ten, from which 9 million parameters learn none of 28 kinds (docs/log.md, 2026-11-21). Left out: which kinds
-work afterwards (`seedling eval edits --list`).
+The edit stage with more than half of the draws rewrites (rewrite_edits.py has the kinds). Source: this project; the
+edit stage itself shows a rewrite one time in ten, from which 9 million parameters learn none of 28 kinds (docs/log.md,
+2026-11-21). Left out: which kinds work afterwards (`seedling eval edits --list`).
 """
 
 from collections.abc import Callable
 
-from model.training.certainty import twin_batches
-from model.training.fine_tune import FineTuneOptions, FineTuner, frozen_copy
+from model.training.fine_tune import FineTuneOptions, FineTuner
 from model.training.two_stream import Forward, two_stream_hidden
 
-REWRITE_SHARE = 0.6
-CERTAINTY_EVERY = 4
+REWRITE_SHARE = 0.7
 SAVE_EVERY = 100
 
 
@@ -22,11 +19,8 @@ def learn_edits(options: FineTuneOptions, say: Callable[[str], None], forward: F
     ShardError with one sentence.
     """
     tuner = FineTuner(options, forward)
-    twins = twin_batches(frozen_copy(tuner.network), tuner.shards, options, tuner.allowed_KV)
     while tuner.num_steps == 0 or tuner.share() < 1.0:
-        is_twin = tuner.num_steps % CERTAINTY_EVERY == CERTAINTY_EVERY - 1
-        batch = next(twins) if is_twin else tuner.replay(tuner.num_steps, REWRITE_SHARE)
-        noisy, clean = tuner.learn(batch)
+        noisy, clean = tuner.learn(tuner.replay(tuner.num_steps, REWRITE_SHARE))
         if tuner.num_steps % 20 == 1:
             say(f"step {tuner.num_steps}, {100 * tuner.share():.0f} %: edits {noisy:.3f}, clean {clean:.3f}")
         if tuner.num_steps % SAVE_EVERY == 0:

@@ -16,7 +16,7 @@ from model.training.canvas_slips import CanvasSlips
 from model.training.samples import Sample
 
 ALIKE_SHARE = 0.5  # of the drafts that are not the model's own; the others are mutated versions
-REWRITE_DRAFT_SHARE = 0.7  # the sampler always starts from the old code
+REWRITE_DRAFT_SHARE = 0.8  # the sampler always starts from the old code
 _SWAPS = (
     (b"==", b"!="),
     (b"!=", b"=="),

@@ -29,6 +29,9 @@ Stage = Literal["warm-up", "mask", "edit"]
 MAX_VIEWS = 16
 MIN_SAMPLE_TOKENS = 64
 REWRITE_SHARE = 0.14  # of the draws; those with too little room for one leave about 0.1 of the samples
+REWRITE_TOKENS = (224, 320, 1024)
+"""Most tokens of a rewrite with what stands around it: an edit needs little to be understood, and many are needed."""
+MIN_REWRITE_BLOCK = 12
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -163,7 +166,8 @@ def _fill_row(shards: Shards, rng: Random, num_places: int, stage: Stage, rewrit
     left = num_places
     while left >= MIN_SAMPLE_TOKENS:
         size = left if rng.random() < 0.5 else max(MIN_SAMPLE_TOKENS, min(left, num_places // 2))
-        rewrite = draw_rewrite(shards, rng, size) if stage == "edit" and rng.random() < rewrite_share else None
+        is_rewrite = stage == "edit" and rng.random() < rewrite_share
+        rewrite = draw_rewrite(shards, rng, min(size, rng.choice(REWRITE_TOKENS))) if is_rewrite else None
         sample = rewrite or draw_sample(shards, rng, size, with_lines=stage == "edit")
         samples.append(sample)
         left -= len(sample.ids)
@@ -183,8 +187,7 @@ def _draw_views(
         rng.shuffle(order)
         for number in order:
             sample = samples[number]
-            blocks = partition(len(sample.ids) - sample.canvas_start, rng)
-            rng.shuffle(blocks)
+            blocks = _partition(sample, rng)
             spent = 0
             for start, size in blocks:
                 if spent >= turn or left < 1:
@@ -197,6 +200,14 @@ def _draw_views(
         if left < 4:
             break
     return taken
+
+
+def _partition(sample: Sample, rng: Random) -> list[tuple[int, int]]:
+    """Blocks in random order; of a rewrite large ones, as the sampler takes them for a draft."""
+    smallest = MIN_REWRITE_BLOCK if sample.old else 1
+    blocks = partition(len(sample.ids) - sample.canvas_start, rng, smallest)
+    rng.shuffle(blocks)
+    return blocks
 
 
 def _block_maker(

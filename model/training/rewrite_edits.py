@@ -51,6 +51,7 @@ def _kind(find: Callable[[Code, Random], Iterator[Place]], weight: float, hint: 
     return _Kind(find, weight, re.compile(hint, re.MULTILINE))
 
 
+# What is done to a line without knowing what it is for comes first: small networks learn nothing else.
 _KINDS: dict[str, _Kind] = {
     "fix": _kind(fix, 4),
     "type-hints": _kind(type_hints, 1, r"\bdef .*(->|: )"),
@@ -59,13 +60,13 @@ _KINDS: dict[str, _Kind] = {
     "rename": _kind(rename, 2, r"\bdef "),
     "default": _kind(default, 1, r"=.*[),]"),
     "parameter": _kind(parameter, 1, r"\bdef \w+\([^)]*,"),
-    "decorator": _kind(decorator, 1, r"^\s*@\w"),
-    "async": _kind(make_async, 1, r"\basync def"),
+    "decorator": _kind(decorator, 6, r"^\s*@\w"),
+    "async": _kind(make_async, 6, r"\basync def"),
     "comprehension": _kind(comprehension, 1, r"(= |return )[\[{][^\]}]*\sfor\s"),
     "loop": _kind(loop, 1, r"= (\[\]|\{\}|\w+\(\))\n\s*for "),
     "guard": _kind(guard, 1, r"^\s*(return|raise|continue)\b"),
     "early-return": _kind(early_return, 1, r"^\s*(return|raise|continue)\b"),
-    "no-else": _kind(no_else, 1, r"^\s*(return|raise|continue|break)\b"),
+    "no-else": _kind(no_else, 6, r"^\s*(return|raise|continue|break)\b"),
     "ternary": _kind(ternary, 1, r"\S if \S.*\belse\b"),
     "if-else": _kind(if_else, 1, r"^\s*else:"),
     "with": _kind(with_statement, 1, r"^\s*with\b"),
@@ -73,13 +74,13 @@ _KINDS: dict[str, _Kind] = {
     "f-string": _kind(f_string, 1, r"\b[fF]['\"]"),
     "format": _kind(format_call, 1, r"['\"]\.format\("),
     "percent": _kind(percent, 1, r"['\"] % "),
-    "idiom": _kind(idiom, 2),
-    "modern-types": _kind(modern_types, 1, r"\b(list|dict|set|tuple|type)\[|\| None"),
+    "idiom": _kind(idiom, 8),
+    "modern-types": _kind(modern_types, 6, r"\b(list|dict|set|tuple|type)\[|\| None"),
     "logging": _kind(logging, 1, r"(?i)log\w*\.(debug|info|warning|error)\("),
-    "debug": _kind(debug, 1, r"\bdef "),
+    "debug": _kind(debug, 6, r"\bdef "),
     "unused-import": _kind(unused_import, 1, r"^\s*(import|from) "),
     "sort-imports": _kind(sort_imports, 1, r"^\s*(import|from) .*\n\s*(import|from) "),
-    "commented-out": _kind(commented_out, 1, r"\bdef "),
+    "commented-out": _kind(commented_out, 6, r"\bdef "),
 }
 KINDS = tuple(_KINDS)
 _WEIGHTS = [kind.weight for kind in _KINDS.values()]
