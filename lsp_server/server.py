@@ -31,6 +31,7 @@ from lsp_server.handlers import (
     notebook,
     rewrite,
     text_sync,
+    watch,
 )
 from lsp_server.handlers.status import StatusReporter
 from lsp_server.log import quiet_libraries, stack_without_values
@@ -61,7 +62,7 @@ class SeedlingServer(LanguageServer):
             converter_factory=default_converter,
             notebook_document_sync=notebook.SYNC,
         )
-        edits = (next_edit, rewrite, code_action, diagnostic)
+        edits = (next_edit, rewrite, watch, code_action, diagnostic)
         for module in (lifecycle, text_sync, notebook, inline_completion, *edits, configuration, commands):
             module.register(self)
 

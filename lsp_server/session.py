@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
+from lsp_server.canvases import Canvases
 from lsp_server.client_profile import ClientProfile
 from lsp_server.context.live import LiveContext, View
 from lsp_server.engine_link import EngineLink
@@ -23,7 +24,6 @@ from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import Position, from_client
 from lsp_server.project_settings import Projects
 from lsp_server.repairs import Repairs
-from lsp_server.running_edits import RunningEdits
 from lsp_server.settings import Settings, parse_settings
 from lsp_server.snapshot import (
     Document,
@@ -77,7 +77,7 @@ class Session:
         self.offers = Offers()
         self.next_edits = NextEdits()
         self.repairs = Repairs()
-        self.rewrites = RunningEdits()
+        self.canvases = Canvases()
         self._user: UserSettings | None = None
         self._projects = Projects()
         self._ignored: frozenset[str] = frozenset()
@@ -113,7 +113,7 @@ class Session:
         self._documents[key] = changed_document
         self.flights.changed(changed_document)
         self.repairs.changed(document.uri)
-        self.rewrites.cut(document.uri, Reason.STALE)
+        self.canvases.cut(document.uri, Reason.STALE)
         is_on = self.settings_for(document.uri).next_edit_enable
         self.next_edits.changed(document, changed_document, is_on=is_on)
         last = changed.changes[-1].start if changed.changes else None
@@ -130,7 +130,7 @@ class Session:
             self.type_along.forget(document.uri)
             self.next_edits.forget(document.uri)
             self.repairs.forget(document.uri)
-            self.rewrites.cut(document.uri, Reason.CLOSED)
+            self.canvases.cut(document.uri, Reason.CLOSED)
             self.trees.forget(document.uri)
             self.context.closed(document.uri)
 
@@ -169,12 +169,14 @@ class Session:
             self.next_edits.begin(arrived.document.uri, ticket)
         return ticket, arrived
 
-    def arrive_for_rewrite(self, uri: str, version: int | None) -> tuple[Ticket, Snapshot | Outcome]:
-        """As `arrive`, for a rewrite: asked for by hand always, and for a selection instead of a cursor."""
+    def arrive_for_canvas(
+        self, uri: str, version: int | None, position: tuple[int, int] = (0, 0)
+    ) -> tuple[Ticket, Snapshot | Outcome]:
+        """As `arrive`, for a rewrite or a watch: asked for by hand always; a rewrite's selection is its own."""
         ticket = self.ticket()
-        arrived = self._look(CompletionRequest(uri=uri, position=(0, 0), trigger_kind=0, version=version))
+        arrived = self._look(CompletionRequest(uri=uri, position=position, trigger_kind=0, version=version))
         if isinstance(arrived, Snapshot):
-            self.rewrites.begin(uri, ticket)
+            self.canvases.begin(uri, ticket)
         return ticket, arrived
 
     def ticket(self) -> Ticket:
@@ -352,7 +354,7 @@ class Session:
         """Ends what still runs and lets the engine go."""
         for key in list(self._running):
             self._cut(key, Reason.CLOSED)
-        self.rewrites.close()
+        self.canvases.close()
         leftovers = list(self._leftovers)
         for task in leftovers:
             task.cancel()

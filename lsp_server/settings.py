@@ -19,7 +19,7 @@ _ADDRESSES = {"url", "baseurl", "endpoint", "host", "port", "socket", "upstream"
 _CREDENTIALS = {"token", "apikey", "password", "secret", "ca", "cacert", "cacerts", "certificate", "tls"}
 _COMMANDS = {"command", "commands", "cmd", "args", "arguments", "executable", "path", "binary", "python", "env"}
 _FORBIDDEN_KEYS = frozenset(_ADDRESSES | _CREDENTIALS | _COMMANDS | {"interpreter", "environment"})
-# What clients put beside our keys and is no setting: an ability of ours (handlers/rewrite_progress.py), or foreign.
+# What clients put beside our keys and is no setting: an ability of ours (handlers/canvas_frames.py), or foreign.
 _FOREIGN_KEYS = frozenset({"preview", "editorInfo", "editorPluginInfo", "editorConfiguration"})
 
 _OWN_ONLY = (

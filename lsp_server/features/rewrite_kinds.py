@@ -223,6 +223,13 @@ def menu_kinds(code: str, listed: Iterable[str] | None) -> list[RewriteKind]:
     return [kind for kind in KINDS if kind.in_menu and (names is None or kind.name in names) and kind.is_for(code)]
 
 
+def offered_kinds(listed: Iterable[str]) -> list[dict[str, str]]:
+    """The `listed` kinds that need no word of the user's, for an editor's own menu; as plain JSON."""
+    names = set(listed)
+    kinds = [kind for kind in KINDS if kind.in_menu and kind.name in names]
+    return [{"kind": kind.name, "title": kind.title, "instruction": kind.instruction} for kind in kinds]
+
+
 def kind_of(instruction: str, listed: Iterable[str]) -> str | None:
     """Which listed kind an instruction asks for, by its name or its words; None if it asks for none of them."""
     words = instruction.strip().rstrip(".!?").strip()

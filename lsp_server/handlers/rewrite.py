@@ -1,9 +1,9 @@
 """The command `seedling.rewrite` and the resolving of rewrite actions: the messages around a rewrite.
 
 `seedling.rewrite {uri, range, instruction, version?, seed?, token?, apply?}` answers `{applied, reason, sentence}` and,
-where something was written, `{uri, version, range, text, confidence, forwards, parses}` with the edit itself: a client
-that shows it first asks with `apply: false`. Retrying is asking with another seed. It may be taken back like any
-request, or in the editor's progress. Left out: menus (code_action.py), the work itself (rewriting.py).
+where something was written, `{uri, version, range, text, confidence, steps, forwards, elapsedMs, parses}` with the edit
+itself: a client that shows it first asks with `apply: false`. Retrying is asking with another seed. It may be taken
+back like any request, or in the editor's progress. Left out: menus (code_action.py), the work itself (rewriting.py).
 """
 
 import json
@@ -16,7 +16,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.applying import Span, apply, range_of, versioned_edit
 from lsp_server.features.rewrite import line_end, position_of
-from lsp_server.handlers.rewrite_progress import RewriteProgress
+from lsp_server.handlers.canvas_frames import CanvasFrames
 from lsp_server.handlers.rewriting import Rewritten, Selection, rewrite
 from lsp_server.outcome import Outcome, Reason, nothing
 from lsp_server.positions import from_client
@@ -42,7 +42,7 @@ def register(server: "SeedlingServer") -> None:
             asked = read_rewrite(arguments[0] if arguments else None)
         except UnreadableParams as error:
             raise JsonRpcInvalidParams(f"{REWRITE} cannot be read: {error}.") from None
-        return _answer(server, asked, *server.session.arrive_for_rewrite(asked.uri, asked.version))
+        return _answer(server, asked, *server.session.arrive_for_canvas(asked.uri, asked.version))
 
 
 async def made(
@@ -53,7 +53,7 @@ async def made(
         asked = read_rewrite({**data, "range": _range_of(data)})
     except UnreadableParams:
         return Reason.STALE
-    ticket, arrived = server.session.arrive_for_rewrite(asked.uri, asked.version)
+    ticket, arrived = server.session.arrive_for_canvas(asked.uri, asked.version)
     written = await _written(server, asked, ticket, arrived)
     if isinstance(written, Outcome):
         return written.reason or Reason.STALE
@@ -86,7 +86,9 @@ async def _answer(
         "range": range_of(document, span_of(written), server.session.client),
         "text": written.text,
         "confidence": written.confidence,
+        "steps": written.steps,
         "forwards": written.forwards,
+        "elapsedMs": written.elapsed_ms,
         "parses": written.parses,
     }
     if not asked.apply:
@@ -102,7 +104,7 @@ async def _written(
     """The rewritten code, logged whatever comes of it."""
     session = server.session
     token = ticket.id if asked.token is None else asked.token
-    progress = RewriteProgress(server, token, lambda: ticket.end(Reason.CANCELLED))
+    frames = CanvasFrames(server, token, "Seedling: rewriting", lambda: ticket.end(Reason.CANCELLED))
     written: Rewritten | Outcome = nothing(Reason.CANCELLED)
     try:
         if isinstance(arrived, Outcome):
@@ -110,10 +112,10 @@ async def _written(
         elif ticket.cut.done():  # a newer request or a change came in one breath with this one
             written = nothing(ticket.cut.result())
         else:
-            written = await rewrite(session, ticket, arrived, _selection(server, asked, arrived), progress)
+            written = await rewrite(session, ticket, arrived, _selection(server, asked, arrived), frames)
     finally:
-        progress.end()
-        session.rewrites.end(asked.uri, ticket)
+        frames.end()
+        session.canvases.end(asked.uri, ticket)
         name = written.name if isinstance(written, Outcome) else "rewritten"
         total_ms = (time.perf_counter() - ticket.arrived_s) * 1000
         log.info("%s %s total_ms=%.1f", ticket.id, name, total_ms)

@@ -17,7 +17,7 @@ from lsp_server.features.rewrite import (
     why_not_rewritten,
 )
 from lsp_server.features.rewrite_menu import rewrite_actions
-from lsp_server.handlers.rewrite_progress import RewriteProgress
+from lsp_server.handlers.canvas_frames import CanvasFrames
 from lsp_server.outcome import Figures, Outcome, Reason, nothing
 from lsp_server.positions import Position, from_client
 from lsp_server.session import Session, Ticket
@@ -31,7 +31,9 @@ class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     text: str
     confidence: float
+    steps: int
     forwards: int
+    elapsed_ms: float
     parses: bool
 
 
@@ -56,7 +58,7 @@ def rewrites(session: Session, document: Document, request: CodeActionRequest) -
 
 
 async def rewrite(
-    session: Session, ticket: Ticket, snapshot: Snapshot, selection: Selection, progress: RewriteProgress
+    session: Session, ticket: Ticket, snapshot: Snapshot, selection: Selection, frames: CanvasFrames
 ) -> Rewritten | Outcome:
     """The rewritten code for a request that has arrived, or the reason for none."""
     document = snapshot.document
@@ -73,15 +75,24 @@ async def rewrite(
     if target is None:
         return nothing(Reason.NOTHING_SELECTED)
     request = rewrite_request(target, snapshot, selection.instruction, selection.seed, context_tokens, ticket.id)
+    frames.asked()
     try:
-        answers = await session.unless_cut(ticket, session.engine.ask(request, progress.show))
+        answers = await session.unless_cut(ticket, session.engine.ask(request, frames.show))
     except EngineTrouble as trouble:
         return nothing(trouble.reason, str(trouble))
     if isinstance(answers, Reason):
         return nothing(answers)
+    elapsed_ms = frames.elapsed_ms
     text = rewritten(target, answers[0])
     if isinstance(text, Reason):
         return nothing(text, figures=Figures(forwards=answers[0].forwards))
-    parses = not breaks_syntax(target, text, document.language)
     done = answers[0]
-    return Rewritten(target=target, text=text, confidence=done.confidence, forwards=done.forwards, parses=parses)
+    return Rewritten(
+        target=target,
+        text=text,
+        confidence=done.confidence,
+        steps=done.steps,
+        forwards=done.forwards,
+        elapsed_ms=elapsed_ms,
+        parses=not breaks_syntax(target, text, document.language),
+    )

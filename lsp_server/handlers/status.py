@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsp_server.features.lasting import lasting_refusal
 from lsp_server.features.quiet import Asked
+from lsp_server.features.rewrite_kinds import offered_kinds
 from lsp_server.handlers.progress import Progress
 from lsp_server.outcome import LASTING, Outcome, Reason, nothing
 from lsp_server.positions import Position
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lsp_server.server import SeedlingServer
 
 _KINDS = {"absent": "Inactive", "loading": "Normal", "ready": "Normal", "failed": "Error"}
+_REPORTED = frozenset({"kind", "busy", "message", "rewrite", "rewriteKinds"})
 # Answers that nobody saw say nothing about how completion is going.
 _UNSEEN = frozenset({Reason.STALE, Reason.SUPERSEDED, Reason.CANCELLED, Reason.CLOSED})
 
@@ -79,7 +81,7 @@ class StatusReporter:
         session = self._server.session
         capabilities = session.engine.state.capabilities
         report = {
-            **{name: value for name, value in self._status().items() if name in ("kind", "busy", "message")},
+            **{name: value for name, value in self._status().items() if name in _REPORTED},
             "model": None if capabilities is None else capabilities.model,
             "device": None if capabilities is None else capabilities.device,
             "languages": [] if capabilities is None else list(capabilities.languages),
@@ -99,6 +101,10 @@ class StatusReporter:
         status = {"busy": state.kind == "loading", "message": state.sentence, "kind": _KINDS[state.kind]}
         if session.settings_for(self._uri or "").next_edit_enable:
             status["nextEdit"] = True  # so that no editor asks at every pause for what is switched off
+        if state.capabilities is not None:
+            # What may be asked in words: so that no editor opens an input box for a model that rewrites nothing.
+            kinds = offered_kinds(state.capabilities.edits_listed if state.capabilities.rewrite == "listed" else ())
+            status |= {"rewrite": state.capabilities.rewrite, "rewriteKinds": kinds}
         refused = self._refusal(self._uri)
         if state.kind != "ready" or refused is None or refused.reason is None or refused.reason not in LASTING:
             return status

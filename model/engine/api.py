@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-API_VERSION = 3
+API_VERSION = 4
 
 StopRule = Literal["eom", "line", "node"]
 DoneReason = Literal["eom", "stop", "length", "deadline", "max_steps", "cancelled"]
@@ -66,7 +66,11 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DenoiseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One canvas to denoise. `boundaries` are offsets into the concatenated draft text (block starts), drafts only."""
+    """One canvas to denoise. `boundaries` are offsets into the concatenated draft text (block starts), drafts only.
+
+    in_blocks: a hole is denoised block by block from masks, also by a checkpoint that writes it better otherwise: for
+    those who want to watch.
+    """
 
     id: str
     prompt: Prompt
@@ -82,6 +86,7 @@ class DenoiseRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: int | None = None
     deadline_ms: float | None = None
     want_progress: bool = False
+    in_blocks: bool = False
 
 
 class ProgressPiece(msgspec.Struct, frozen=True):

@@ -29,10 +29,12 @@ def frames_of(
     *,
     expired: Expired | None = None,
 ) -> Iterator[Frame]:
-    """The frames of a request; cache and policy as in `denoise`. A hole with a guess is always speculated."""
-    guess = guess_of(request)
+    """The frames of a request; cache and policy as in `denoise`. A hole with a guess is always speculated,
+    unless blocks are asked for: they know no guess."""
+    guess = "" if request.in_blocks else guess_of(request)
     is_hole = len(request.canvas) == 1 and isinstance(request.canvas[0], api.Masked)
-    if guess or (is_hole and checkpoint.preset.sampling.completion == "speculate"):
+    speculates = checkpoint.preset.sampling.completion == "speculate" and not request.in_blocks
+    if guess or (is_hole and speculates):
         return speculate(
             checkpoint.network,
             cache,

@@ -80,7 +80,8 @@ async def test_the_selection_is_asked_for_and_only_it_is_replaced(in_process, en
     assert request.prompt.prefix + request.prompt.line == CODE[: CODE.index("    y")]
     assert request.prompt.tail + request.prompt.suffix == CODE[CODE.index("    return y") :]
     assert reply["applied"]
-    assert reply["version"] == 1
+    assert (reply["version"], reply["steps"], reply["forwards"]) == (1, 2, 3)
+    assert reply["elapsedMs"] > 0
     (edit,) = edits(in_process)
     assert edit["documentChanges"][0]["textDocument"] == {"uri": URI, "version": 1}
     (annotation,) = edit["changeAnnotations"].values()
@@ -363,16 +364,17 @@ async def test_a_client_that_wants_it_sees_the_canvas(in_process, engine):
     await begin(in_process, engine, initializationOptions={"seedling": {"preview": True}})
     engine.script = lambda request: Script(text="return 3", progress=(STEP,))
     await ask(in_process, rows(9, 9), apply=False, token="mine")
-    (shown,) = notes(in_process, "seedling/rewriteProgress")
+    (shown,) = notes(in_process, "seedling/canvas")
     masked = {"state": "masked", "text": "", "numTokens": 3, "confidence": 0.0}
     assert (shown["token"], shown["step"], shown["confidence"]) == ("mine", 1, 0.75)
     assert shown["pieces"][1] == masked
-    assert not [note for note in notes(in_process, "$/progress") if "rewrite" in note["token"]]
+    assert shown["elapsedMs"] >= 0
+    assert not [note for note in notes(in_process, "$/progress") if "canvas" in note["token"]]
     assert not [note for note in notes(in_process, "window/logMessage") if "preview" in str(note)]
 
 
 def rewrite_progress(client) -> list[dict[str, Any]]:
-    return [note for note in notes(client, "$/progress") if str(note["token"]).startswith("seedling-rewrite-")]
+    return [note for note in notes(client, "$/progress") if str(note["token"]).startswith("seedling-canvas-")]
 
 
 async def test_others_see_progress_that_can_be_cancelled(in_process, engine):

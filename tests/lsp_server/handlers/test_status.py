@@ -3,6 +3,7 @@
 from typing import Any
 
 from fake_engine import Script
+from msgspec.structs import replace
 
 PLAIN = "file:///w/a.py"
 SECRET = "file:///w/.env"
@@ -161,11 +162,30 @@ async def test_the_report_holds_everything_a_person_needs(in_process, engine):
         "model": "fake",
         "device": "none",
         "languages": ["python"],
+        "rewrite": "none",
+        "rewriteKinds": [],
         "document": {"uri": PLAIN, "reason": None, "sentence": ""},
         "last": {"reason": None, "sentence": ""},
     }
     call = {"command": "seedling.status", "arguments": ["file:///w/never-opened.py"]}
     assert (await in_process.call("workspace/executeCommand", call))["document"]["reason"] == "not_open"
+
+
+async def test_the_status_says_what_may_be_rewritten(in_process, engine):
+    listed = {"rewrite": "listed", "edits_listed": ("docstring", "rename", "unheard-of")}
+    engine.capabilities = replace(engine.capabilities, **listed)
+    await begin(in_process, engine)
+    report = await in_process.call("workspace/executeCommand", {"command": "seedling.status"})
+    docstring = {"kind": "docstring", "title": "Add a docstring", "instruction": "add a docstring"}
+    for status in (report, in_process.statuses()[-1]):
+        assert (status["rewrite"], status["rewriteKinds"]) == ("listed", [docstring])
+
+
+async def test_a_model_that_is_not_there_yet_says_nothing_of_rewriting(in_process, engine):
+    engine.health_status = "loading"
+    await in_process.initialize()
+    await in_process.until(lambda: in_process.statuses())
+    assert "rewrite" not in in_process.statuses()[-1]
 
 
 async def test_the_engine_comes_first(in_process, engine):

@@ -211,6 +211,9 @@ def test_a_checkpoint_may_prefer_to_speculate(checkpoint_folder, job_for, ask):
         assert committed
         assert end.text.startswith(committed)
         assert end.forwards <= end.num_tokens + 1
+        watched = msgspec.structs.replace(request, in_blocks=True, canvas=(api.Masked(max_tokens=12, guess="x"),))
+        begun = next(event for event in run(chosen, job_for, watched) if isinstance(event, api.Progress))
+        assert "masked" in {piece.state for piece in begun.pieces}
         drawn = ask("y = re", canvas=(api.Masked(max_tokens=12),), n=3, temperature=2.0)
         texts = [e.text for e in run(chosen, job_for, drawn) if isinstance(e, api.Done)]
         assert len(set(texts)) == 3

@@ -1,4 +1,5 @@
-"""The edits that are being asked for, at most one a document: a newer one, a keystroke or closing it ends it.
+"""The canvases that are being written by hand (rewrites, watches), at most one a document: a newer one, a keystroke or
+closing the document ends it.
 
 Left out: requests for ghost text (session.py), which live and end by their own rules.
 """
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from lsp_server.session import Ticket
 
 
-class RunningEdits:
+class Canvases:
     """By document. Loop thread only."""
 
     def __init__(self) -> None:
