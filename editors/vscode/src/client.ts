@@ -9,6 +9,7 @@ import { LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/nod
 import type { Answers } from './answers';
 import type { CommandLine } from './findServer';
 import { SELECTOR } from './languages';
+import { resolving } from './resolving';
 import { ghostTextEnabled, serverEnvironment, settingsForServer } from './settings';
 
 export function createClient(
@@ -23,6 +24,7 @@ export function createClient(
     documentSelector: SELECTOR,
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
+    initializationOptions: { seedling: { preview: true } }, // the canvas after each step, for the denoise view
     middleware: {
       provideInlineCompletionItems: async (document, position, context, token, next) => {
         const asked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
@@ -35,6 +37,9 @@ export function createClient(
       },
       sendRequest: (type, param, token, next) => {
         const method = typeof type === 'string' ? type : type.method;
+        if (method === 'codeAction/resolve') {
+          return resolving(param, token, (running) => next(type, param, running));
+        }
         return next(type, method === 'textDocument/inlineCompletion' ? withIndentation(param) : param, token);
       },
       workspace: {

@@ -7,16 +7,24 @@ import { acceptCommands } from './accept';
 import { copyDiagnostics } from './diagnostics';
 import { showStatus } from './menu';
 import type { NextEdits } from './nextEdit';
+import type { Rewrites } from './rewrite';
 import type { Server } from './server';
 import type { StatusItem } from './status';
 import { snooze, toggle, toggleDocument, toggleLanguage } from './switches';
+import type { Watch } from './watch';
+
+export interface Features {
+  readonly nextEdits: NextEdits;
+  readonly rewrites: Rewrites;
+  readonly watch: Watch;
+}
 
 export function registerCommands(
   context: vscode.ExtensionContext,
   server: Server,
   log: vscode.LogOutputChannel,
   status: StatusItem,
-  nextEdits: NextEdits,
+  { nextEdits, rewrites, watch }: Features,
 ): vscode.Disposable[] {
   const editorCommand = (name: string) => async () => void (await vscode.commands.executeCommand(name));
   const commands: Record<string, () => unknown> = {
@@ -28,6 +36,12 @@ export function registerCommands(
     acceptNextEdit: () => nextEdits.accept(),
     dismissNextEdit: () => nextEdits.dismiss(),
     suggestNextEdit: () => nextEdits.suggest(),
+    rewriteSelection: () => rewrites.rewriteSelection(),
+    acceptRewrite: () => rewrites.accept(),
+    rejectRewrite: () => rewrites.reject(),
+    retryRewrite: () => rewrites.retry(),
+    watchModel: () => watch.start(),
+    watchModelInWords: () => watch.start(true),
     toggle,
     toggleLanguage,
     toggleDocument: () => toggleDocument(server),

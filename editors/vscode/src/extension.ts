@@ -5,11 +5,14 @@
 import * as vscode from 'vscode';
 import { mentionOthers } from './coexistence';
 import { registerCommands } from './commands';
+import { DenoiseView } from './denoiseView';
 import { tellFocus } from './focus';
 import { NextEdits } from './nextEdit';
+import { Rewrites } from './rewrite';
 import { Server } from './server';
 import type { State } from './state';
 import { StatusItem } from './status';
+import { Watch } from './watch';
 
 let server: Server | undefined;
 
@@ -28,7 +31,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const running: Server = new Server(context, log, onState, () => void tellFocus(running));
   const nextEdits = new NextEdits(running);
   server = running;
-  context.subscriptions.push(log, status, nextEdits, ...registerCommands(context, running, log, status, nextEdits));
+  const view = new DenoiseView(context.extensionUri);
+  const features = { nextEdits, rewrites: new Rewrites(running, view), watch: new Watch(running, view) };
+  context.subscriptions.push(log, status, ...Object.values(features), view, running.onFrame((frame) => view.show(frame)));
+  context.subscriptions.push(...registerCommands(context, running, log, status, features));
   context.subscriptions.push(
     vscode.workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration('seedling.server')) {

@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 import { State as ClientState } from 'vscode-languageclient/node';
 import { Answers } from './answers';
+import type { Frame } from './canvas';
 import { createClient } from './client';
 import { type CommandLine, findServer } from './findServer';
 import { Installer, openServerSetting } from './install';
@@ -16,6 +17,9 @@ export class Server {
   /** The last answers that VS Code was given; accept.ts finds in them what a person took. */
   readonly answers = new Answers();
   command: CommandLine | undefined;
+  private readonly frames = new vscode.EventEmitter<Frame>();
+  /** A canvas after one of its steps; whose it is, its token says. */
+  readonly onFrame = this.frames.event;
   private client: LanguageClient | undefined;
   private readonly installer: Installer;
   /** Starts and stops happen one after another, in the order they were asked for. */
@@ -136,6 +140,7 @@ export class Server {
         }
       });
       client.onNotification('didChangeStatus', (state: State) => this.onState(state));
+      client.onNotification('seedling/canvas', (frame: Frame) => this.frames.fire(frame));
       await client.start();
     } catch (error) {
       await this.failedToRun(command, error);
