@@ -73,7 +73,7 @@ class ResidentModel:
             yield from self._repairs.run(job, request)
             return
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
-        with self.prefix_cache.lend(prepared.prompt_ids) as cache:
+        with self.prefix_cache.lend(prepared.prompt_ids, job.client) as cache:
             for index in range(request.n):
                 if index:  # the prompt stays, the last alternative's canvas goes
                     cache.truncate(min(len(prepared.prompt_ids), int(cache.lengths_B[0])))

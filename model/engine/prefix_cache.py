@@ -5,7 +5,9 @@ on the tokens up to it alone and may be reused whatever follows; what several pr
 
 Attention wants rows side by side in memory, so a request runs in a *working cache*, a KVCache that stays for the next
 request: only rows that it lacks are copied in, only rows that the tree lacks are copied out. Typing in one place
-therefore copies a handful of rows, however long the prompt is. Left out: paging, joining short edges again.
+therefore copies a handful of rows, however long the prompt is. What is known is known per *salt* (on a box with many
+users, whose token it is): nobody learns from a fast answer what somebody else has sent. Left out: paging, joining
+short edges again.
 
 Shapes: L layers, G key-value heads, N rows of an edge, K features of a head.
 """
@@ -52,7 +54,8 @@ class PrefixCache:
         if max_bytes is None:
             max_bytes = max(MIN_BYTES, NUM_PROMPTS * capacity * row_bytes)
         self._tree = PrefixTree(max_bytes=max_bytes, row_bytes=row_bytes)
-        self._idle: tuple[list[int], KVCache] | None = None  # the last working cache, with the ids of its rows
+        # The last working cache, with the salt and the ids of its rows.
+        self._idle: tuple[str, list[int], KVCache] | None = None
         self.num_prompt_tokens = 0
         self.num_hit_tokens = 0
 
@@ -65,15 +68,16 @@ class PrefixCache:
         return self._tree.num_evicted_tokens
 
     @contextlib.contextmanager
-    def lend(self, prompt_ids: Sequence[int]) -> Iterator[KVCache]:
+    def lend(self, prompt_ids: Sequence[int], salt: str = "") -> Iterator[KVCache]:
         """A cache of batch 1 whose rows are those of the longest known prefix of `prompt_ids` (perhaps none).
 
-        At the end the rows of the prompt are kept, as many as there are by then; those of a canvas behind it are not.
+        salt: only what was lent under the same one is known. At the end the rows of the prompt are kept, as many as
+        there are by then; those of a canvas behind it are not.
         """
         ids = list(prompt_ids)
-        path = self._tree.path(ids)
+        path = self._tree.path(ids, salt)
         lease = path[-1][0] if path else None
-        cache = self._filled(ids, path)
+        cache = self._filled(ids, salt, path)
         self._tree.hold(lease)
         self.num_prompt_tokens += len(ids)
         self.num_hit_tokens += int(cache.lengths_B[0])
@@ -82,18 +86,19 @@ class PrefixCache:
         finally:
             num_rows = min(len(ids), int(cache.lengths_B[0]))
             cache.truncate(num_rows)
-            self._idle = (ids[:num_rows], cache)
+            self._idle = (salt, ids[:num_rows], cache)
             self._tree.release(lease)
-            self._tree.add(ids[:num_rows], lambda start, stop: cache.read(0, start, stop))
+            self._tree.add(ids[:num_rows], lambda start, stop: cache.read(0, start, stop), salt)
 
-    def _filled(self, ids: list[int], path: "list[tuple[Edge, int]]") -> KVCache:
+    def _filled(self, ids: list[int], salt: str, path: "list[tuple[Edge, int]]") -> KVCache:
         """The idle working cache or a new one, with the rows of `path` or more."""
-        held_ids, cache = self._idle or (
+        held_salt, held_ids, cache = self._idle or (
+            salt,
             [],
             KVCache(self._config, capacity=self._capacity, device=self._device, dtype=self._dtype),
         )
         self._idle = None  # whoever is lent a cache meanwhile gets another
-        num_held = common_prefix(held_ids, ids)
+        num_held = common_prefix(held_ids, ids) if held_salt == salt else 0
         cache.truncate(num_held)
         start = 0
         for edge, num_fitting in path:
@@ -105,38 +110,43 @@ class PrefixCache:
 
 
 class Edge:
-    """A run of ids with their rows, below the edge that ends where it begins (None: at the root).
+    """A run of ids with their rows, below the edge that ends where it begins (None: at a root).
 
-    `num_leases` counts the leases on this edge and on everything below it.
+    `siblings` holds it by its first id. `num_leases` counts the leases on this edge and on everything below it.
     """
 
-    __slots__ = ("children", "ids", "k_LGNK", "num_leases", "parent", "v_LGNK")
+    __slots__ = ("children", "ids", "k_LGNK", "num_leases", "parent", "siblings", "v_LGNK")
 
-    def __init__(self, ids: list[int], rows: Rows, parent: "Edge | None", num_leases: int) -> None:
+    def __init__(
+        self, ids: list[int], rows: Rows, parent: "Edge | None", siblings: "dict[int, Edge]", num_leases: int
+    ) -> None:
         self.ids = ids
         self.k_LGNK, self.v_LGNK = rows
         self.parent = parent
+        self.siblings = siblings
         self.children: dict[int, Edge] = {}
         self.num_leases = num_leases
 
 
 class PrefixTree:
-    """Rows by path of ids. Never holds more than `max_bytes`; the edge used least recently goes first, if not held."""
+    """Rows by salt and path of ids. Never holds more than `max_bytes`; the edge used least recently, if not held, goes
+    first.
+    """
 
     def __init__(self, *, max_bytes: int, row_bytes: int) -> None:
         self.size_bytes = 0
         self.num_evicted_tokens = 0
         self._max_bytes = max_bytes
         self._row_bytes = row_bytes
-        self._children: dict[int, Edge] = {}
+        self._roots: dict[str, dict[int, Edge]] = {}  # by salt; as many as there are tokens
         # Least recently used first. A path is touched from its end to its start, so an edge always stands behind all
         # edges below it, and the first one that is not held is a leaf.
         self._order: OrderedDict[Edge, None] = OrderedDict()
 
-    def path(self, ids: Sequence[int]) -> list[tuple[Edge, int]]:
+    def path(self, ids: Sequence[int], salt: str = "") -> list[tuple[Edge, int]]:
         """The edges along `ids`, each with how many of its ids fit (at least one; all but for the last edge)."""
         path: list[tuple[Edge, int]] = []
-        children, start = self._children, 0
+        children, start = self._roots.get(salt, {}), 0
         while start < len(ids) and (edge := children.get(ids[start])) is not None:
             num_fitting = common_prefix(edge.ids, ids[start : start + len(edge.ids)])
             path.append((edge, num_fitting))
@@ -156,12 +166,12 @@ class PrefixTree:
             edge.num_leases -= 1
             edge = edge.parent
 
-    def add(self, ids: Sequence[int], read: Callable[[int, int], Rows]) -> None:
+    def add(self, ids: Sequence[int], read: Callable[[int, int], Rows], salt: str = "") -> None:
         """Keeps the rows of `ids` (copies that `read(start, stop)` gives), as many as fit; the path becomes the newest.
 
         Called for what is known already it copies nothing.
         """
-        path = self.path(ids)
+        path = self.path(ids, salt)
         start = sum(num_fitting for _, num_fitting in path)
         end: Edge | None = None
         if path:
@@ -174,9 +184,10 @@ class PrefixTree:
                 stop = min(start + MAX_EDGE_TOKENS, len(ids))
                 if not self._make_room((stop - start) * self._row_bytes):
                     return
+                siblings = self._roots.setdefault(salt, {}) if end is None else end.children
                 # Born with a lease: the one on `end` moves down with it.
-                edge = Edge(list(ids[start:stop]), read(start, stop), end, num_leases=1)
-                self._children_of(end)[ids[start]] = edge
+                edge = Edge(list(ids[start:stop]), read(start, stop), end, siblings, num_leases=1)
+                siblings[ids[start]] = edge
                 self._order[edge] = None
                 self.size_bytes += len(edge.ids) * self._row_bytes
                 end, start = edge, stop
@@ -195,11 +206,11 @@ class PrefixTree:
         first = (k_LGNK[:, :, :num_first].clone(), v_LGNK[:, :, :num_first].clone())
         # Copies, not views: a view would keep the memory of the half that is evicted.
         edge.k_LGNK, edge.v_LGNK = k_LGNK[:, :, num_first:].clone(), v_LGNK[:, :, num_first:].clone()
-        upper = Edge(edge.ids[:num_first], first, edge.parent, edge.num_leases)
+        upper = Edge(edge.ids[:num_first], first, edge.parent, edge.siblings, edge.num_leases)
         edge.ids = edge.ids[num_first:]
-        self._children_of(edge.parent)[upper.ids[0]] = upper
+        upper.siblings[upper.ids[0]] = upper
         upper.children[edge.ids[0]] = edge
-        edge.parent = upper
+        edge.parent, edge.siblings = upper, upper.children
         self._order[upper] = None
         return upper
 
@@ -211,13 +222,10 @@ class PrefixTree:
                 return False
             assert not oldest.children, "an edge is older than one below it"
             del self._order[oldest]
-            del self._children_of(oldest.parent)[oldest.ids[0]]
+            del oldest.siblings[oldest.ids[0]]
             self.size_bytes -= len(oldest.ids) * self._row_bytes
             self.num_evicted_tokens += len(oldest.ids)
         return True
-
-    def _children_of(self, edge: Edge | None) -> dict[int, Edge]:
-        return self._children if edge is None else edge.children
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

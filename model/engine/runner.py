@@ -48,9 +48,14 @@ class Job:
         request: api.DenoiseRequest | api.RepairRequest,
         loop: asyncio.AbstractEventLoop,
         make_way: Callable[[], None] = _nobody_waits,
+        client: str = "",
     ) -> None:
-        """make_way: called by long jobs between two passes, for those that should not wait for them."""
+        """make_way: called by long jobs between two passes, for those that should not wait for them.
+
+        client: whose request it is, on a box with many users; what is cached of it is not found by others.
+        """
         self.request = request
+        self.client = client
         self.make_way = make_way
         self.events: asyncio.Queue[api.Event | api.RepairEvent | None] = asyncio.Queue()
         self.received_s = time.monotonic()
@@ -132,9 +137,11 @@ class Runner:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, request: api.DenoiseRequest | api.RepairRequest, loop: asyncio.AbstractEventLoop) -> Job:
+    def submit(
+        self, request: api.DenoiseRequest | api.RepairRequest, loop: asyncio.AbstractEventLoop, client: str = ""
+    ) -> Job:
         """Queues a request. Raises QueueFull."""
-        job = Job(request, loop, self._make_way)
+        job = Job(request, loop, self._make_way, client)
         with self._changed:
             if len(self._waiting) >= self._max_waiting:
                 raise QueueFull

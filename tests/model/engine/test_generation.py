@@ -54,6 +54,20 @@ def test_a_typed_character_costs_only_itself(resident, job_for, ask):
     assert after.prompt_tokens - after.cached_tokens <= 2
 
 
+def test_what_one_client_sent_is_not_found_by_another(resident, job_for, ask):
+    request = ask("answer_to_nobody =", prefix="secret = 1\n" * 20, canvas=(api.Masked(max_tokens=4),))
+
+    def as_client(name: str) -> api.Done:
+        job = job_for(request)
+        job.client = name
+        return done(list(resident.run(job)))
+
+    first, foreign, again = as_client("ann"), as_client("ben"), as_client("ann")
+    assert foreign.cached_tokens == first.cached_tokens == 0
+    assert again.cached_tokens == again.prompt_tokens
+    assert first.text == foreign.text == again.text
+
+
 def test_cached_rows_do_not_change_the_text(checkpoint_folder, resident, job_for, ask):
     fresh = load_resident(
         checkpoint_folder, device="cpu", dtype_name="float32", num_threads=1, report=lambda progress, sentence: None

@@ -233,7 +233,8 @@ def check_tree(tree: PrefixTree, num_in_use: int) -> None:
     assert tree.size_bytes == sum(len(edge.ids) for edge in edges) * ROW_BYTES <= 60 * ROW_BYTES
     assert sum(edge.num_leases for edge in edges if edge.parent is None) <= num_in_use
     for edge in edges:
-        assert tree._children_of(edge.parent)[edge.ids[0]] is edge
+        assert edge.siblings[edge.ids[0]] is edge
+            assert edge.parent is None or edge.siblings is edge.parent.children
         assert edge.k_LGNK.shape[2] == edge.v_LGNK.shape[2] == len(edge.ids) > 0
         assert edge.num_leases >= sum(child.num_leases for child in edge.children.values())
         assert all(place[child] < place[edge] for child in edge.children.values())
@@ -244,3 +245,27 @@ def check_tree(tree: PrefixTree, num_in_use: int) -> None:
 )
 def test_common_prefix(a, b, common):
     assert common_prefix(a, b) == common
+
+
+def salted(cache: PrefixCache, ids: list[int], salt: str) -> int:
+    with cache.lend(ids, salt) as lent:
+        return fill(lent, ids)
+
+
+def test_another_salt_finds_nothing_and_the_own_one_everything(cache):
+    prompt = list(range(150))
+    assert salted(cache, prompt, "ann") == 0
+    assert salted(cache, prompt, "ben") == 0, "neither in the tree nor in the working cache"
+    assert salted(cache, prompt, "ann") == salted(cache, prompt, "ben") == 150
+    assert run(cache, prompt) == 0
+    assert cache.size_bytes == 3 * 150 * ROW_BYTES
+    assert salted(cache, [*prompt[:70], 999], "ann") == 70  # an edge is cut, in one tree only
+    assert salted(cache, prompt, "ben") == 150
+
+
+def test_all_salts_share_one_bound():
+    cache = make(max_tokens=200)
+    for number in range(20):
+        assert salted(cache, list(range(100)), f"user {number % 5}") == 0, "five users do not fit: the oldest went"
+        assert cache.size_bytes <= 200 * ROW_BYTES
+    assert salted(cache, list(range(100)), "user 4") == 100
