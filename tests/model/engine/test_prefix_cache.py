@@ -234,7 +234,7 @@ def check_tree(tree: PrefixTree, num_in_use: int) -> None:
     assert sum(edge.num_leases for edge in edges if edge.parent is None) <= num_in_use
     for edge in edges:
         assert edge.siblings[edge.ids[0]] is edge
-            assert edge.parent is None or edge.siblings is edge.parent.children
+        assert edge.parent is None or edge.siblings is edge.parent.children
         assert edge.k_LGNK.shape[2] == edge.v_LGNK.shape[2] == len(edge.ids) > 0
         assert edge.num_leases >= sum(child.num_leases for child in edge.children.values())
         assert all(place[child] < place[edge] for child in edge.children.values())
