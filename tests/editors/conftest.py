@@ -77,7 +77,7 @@ def openings() -> tuple[str, ...]:
     return ("for i in range(", "import o", "def __init__(", "if __name__ == ", "class Point(", "with open(")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wait_for() -> WaitFor:
     """The one way to wait: until a condition holds."""
     return poll

@@ -12,14 +12,36 @@ if vim.fn.has('nvim-0.11') == 0 then
 end
 
 vim.lsp.config('seedling', {
+  -- A canvas that is being written is drawn (denoise.lua): the server may send what it looks like.
+  init_options = { seedling = { preview = true } },
   -- What Neovim 0.11 does not say of itself, this plugin can do. Without it the server answers plain completions.
   capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
   handlers = {
     didChangeStatus = function(_, params)
       require('seedling.status').set(params)
     end,
+    ['seedling/canvas'] = function(_, frame)
+      require('seedling.canvas').take(frame)
+    end,
   },
 })
+
+if not vim.lsp.handlers['workspace/diagnostic/refresh'] then
+  -- Neovim 0.11 pulls diagnostics after a change only: hints, which come in the pause behind it, would never be seen.
+  vim.lsp.config('seedling', {
+    capabilities = { workspace = { diagnostics = { refreshSupport = true } } },
+    handlers = {
+      ['workspace/diagnostic/refresh'] = function(_, _, context)
+        local client = vim.lsp.get_client_by_id(context.client_id)
+        for buffer in pairs(client and client.attached_buffers or {}) do
+          local params = { textDocument = vim.lsp.util.make_text_document_params(buffer), identifier = 'seedling' }
+          client:request('textDocument/diagnostic', params, nil, buffer)
+        end
+        return vim.NIL
+      end,
+    },
+  })
+end
 
 local group = vim.api.nvim_create_augroup('seedling', {})
 
@@ -74,6 +96,9 @@ on('LspDetach', 'take ghost text away', function(event)
   if client_of(event) then
     require('seedling.suggest').unwatch(event.buf)
     require('seedling.next_edit').unwatch(event.buf)
+    if package.loaded['seedling.canvas'] then
+      require('seedling.canvas').server_gone(event.data.client_id)
+    end
   end
 end)
 
@@ -109,11 +134,23 @@ for _, name in ipairs({ 'accept', 'dismiss', 'suggest' }) do
   })
 end
 
+for _, name in ipairs({ 'accept', 'reject', 'retry' }) do
+  local run = ('<Cmd>lua require("seedling").%s_rewrite()<CR>'):format(name)
+  vim.keymap.set('n', ('<Plug>(seedling-%s-rewrite)'):format(name), run, { desc = ('Seedling: %s rewrite'):format(name) })
+end
+vim.keymap.set({ 'n', 'x' }, '<Plug>(seedling-rewrite)', '<Cmd>lua require("seedling").rewrite()<CR>', {
+  desc = 'Seedling: rewrite the selection',
+})
+vim.keymap.set({ 'n', 'i' }, '<Plug>(seedling-watch)', '<Cmd>lua require("seedling").watch()<CR>', {
+  desc = 'Seedling: watch a completion being written',
+})
+
 vim.api.nvim_create_user_command('Seedling', function(command)
-  require('seedling.command').run(command.fargs)
+  require('seedling.command').run(command.fargs, command.range > 0 and { command.line1, command.line2 } or nil)
 end, {
   nargs = '*',
-  desc = 'Seedling: status, toggle, snooze, trigger, restart, log, health',
+  range = true,
+  desc = 'Seedling: status, toggle, snooze, trigger, rewrite, watch, restart, log, health',
   complete = function(typed, line)
     return require('seedling.command').complete(typed, line)
   end,

@@ -176,6 +176,18 @@ def start(sandbox) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait(20)
 
 
+@pytest.fixture(scope="session")
+def attach(wait_for) -> Callable[[Path], Neovim]:
+    """The remote control of a Neovim that has just been started, when it answers."""
+
+    def attach(path: Path) -> Neovim:
+        neovim = Neovim(path)
+        wait_for("Neovim", lambda: neovim.lua("true"))
+        return neovim
+
+    return attach
+
+
 @pytest.fixture(params=["0.12", "0.11"])
 def any_nvim(request: pytest.FixtureRequest) -> Path:
     """Each Neovim version that Seedling supports in turn."""

@@ -5,9 +5,10 @@
 SCRIPT is a JSON object, read when a message comes: `items` (for inline completion: `insertText`, and how many
 characters of the line it replaces before and behind the cursor), `alternatives` (more items where asked by hand),
 `wait_s` before that answer, `commands` (command → result), `encoding`, `edits` (the next edit: `text` for the first
-`old` of the document as it was last sent), `status` (more of it). Every message goes to TOLD, a JSON
-object a line, and `answered` with the id of each question for ghost text when its answer has been sent. It stands in
-for the real server where a test needs to know the answer beforehand. Left out: changes of a part of a document.
+`old` of the document as it was last sent), `status` (more of it), `frames` (of a canvas, sent before the answer of
+`seedling.rewrite` or `seedling.watch`, for which `wait_s` counts too). Every message goes to TOLD, a JSON object a
+line, and `answered` with the id of each question for ghost text when its answer has been sent. It stands in for the
+real server where a test needs to know the answer beforehand. Left out: changes of a part of a document.
 """
 
 import json
@@ -75,10 +76,26 @@ def next_edit(request: dict[str, Any]) -> None:
     send({"id": request["id"], "result": {"edits": found[:1]}})
 
 
+def canvas(request: dict[str, Any], now: dict[str, Any]) -> None:
+    asked = request["params"]["arguments"][0]
+    for frame in now.get("frames", []):
+        send({"method": "seedling/canvas", "params": {"token": asked["token"], **frame}})
+    end = time.monotonic() + now.get("wait_s", 0)
+    while time.monotonic() < end and request["id"] not in cancelled:
+        time.sleep(0.01)
+    if request["id"] in cancelled:
+        send({"id": request["id"], "error": {"code": -32800, "message": "cancelled"}})
+    else:
+        same = {"uri": asked["uri"], "version": asked["version"]}
+        send({"id": request["id"], "result": same | now["commands"][request["params"]["command"]]})
+
+
 def command(request: dict[str, Any], now: dict[str, Any]) -> None:
     results = now.get("commands", {})
     name = request["params"]["command"]
-    if name in results or name == "seedling.accepted":
+    if name in ("seedling.rewrite", "seedling.watch"):
+        threading.Thread(target=canvas, args=(request, now), daemon=True).start()
+    elif name in results or name == "seedling.accepted":
         send({"id": request["id"], "result": results.get(name)})
     else:
         send({"id": request["id"], "error": {"code": -32601, "message": f"there is no command {name}"}})

@@ -62,12 +62,15 @@ end
 ---@param command string
 ---@param arguments any[]
 ---@param on_answer? fun(result: any, sentence?: string) `sentence`: why there is no result.
+---@return integer? id Of the request; nil where the server does not listen any more.
 function M.execute(client, command, arguments, on_answer)
-  client:request('workspace/executeCommand', { command = command, arguments = arguments }, function(err, result)
+  local params = { command = command, arguments = arguments }
+  local _, id = client:request('workspace/executeCommand', params, function(err, result)
     if on_answer then
       on_answer(without_nulls(result), err and (err.message or vim.inspect(err)))
     end
   end)
+  return id
 end
 
 --- What the server says about a document and itself (the command seedling.status).

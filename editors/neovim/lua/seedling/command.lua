@@ -151,9 +151,20 @@ local function log()
   vim.cmd.normal({ 'G', bang = true })
 end
 
+---@param how? string
+local function watch(how)
+  if how and how ~= 'plain' then
+    complain(('there is no :Seedling watch %s; there is plain'):format(how))
+  else
+    require('seedling.watch').start(how == 'plain')
+  end
+end
+
 ---@class seedling.Subcommand
----@field run fun(argument?: string)
+---@field run fun(argument?: string, rows?: [integer, integer])
 ---@field arguments? string[] What is offered for its argument; nil where it takes none.
+---@field takes_words? boolean Whether all that follows is its argument.
+---@field takes_rows? boolean
 
 ---@type table<string, seedling.Subcommand>
 local subcommands = {
@@ -173,6 +184,14 @@ local subcommands = {
       vim.schedule(require('seedling.suggest').trigger)
     end,
   },
+  rewrite = {
+    run = function(instruction, rows)
+      require('seedling.ask_rewrite').start(instruction, rows)
+    end,
+    takes_words = true,
+    takes_rows = true,
+  },
+  watch = { run = watch, arguments = { 'plain' } },
   restart = { run = restart },
   log = { run = log },
   health = {
@@ -183,12 +202,17 @@ local subcommands = {
 }
 
 ---@param words string[]
-function M.run(words)
+---@param rows? [integer, integer] From 1.
+function M.run(words, rows)
   local name = words[1] or 'status'
   local subcommand = subcommands[name]
   if not subcommand then
     local known = table.concat(vim.fn.sort(vim.tbl_keys(subcommands)), ', ')
     complain(('there is no :Seedling %s; there are %s'):format(name, known))
+  elseif rows and not subcommand.takes_rows then
+    complain((':Seedling %s takes no range'):format(name))
+  elseif subcommand.takes_words then
+    subcommand.run(words[2] and table.concat(words, ' ', 2), rows)
   elseif #words > (subcommand.arguments and 2 or 1) then
     complain((':Seedling %s takes %s'):format(name, subcommand.arguments and 'one argument' or 'no argument'))
   else

@@ -16,6 +16,14 @@ function M.define_highlights()
   vim.api.nvim_set_hl(0, 'SeedlingGhost', { default = true, link = is_known and 'ComplHint' or 'NonText' })
   vim.api.nvim_set_hl(0, 'SeedlingEditOld', { default = true, link = 'DiffDelete' })
   vim.api.nvim_set_hl(0, 'SeedlingEditNew', { default = true, link = 'DiffAdd' })
+  local sure = { 'DiagnosticError', 'DiagnosticWarn', 'DiagnosticHint', 'DiagnosticInfo', 'DiagnosticOk' }
+  for level, group in ipairs(sure) do
+    vim.api.nvim_set_hl(0, 'SeedlingSure' .. level, { default = true, link = group })
+  end
+  vim.api.nvim_set_hl(0, 'SeedlingDoubt', { default = true, underline = true })
+  vim.api.nvim_set_hl(0, 'SeedlingCorrected', { default = true, link = 'DiffText' })
+  vim.api.nvim_set_hl(0, 'SeedlingMask', { default = true, link = 'NonText' })
+  vim.api.nvim_set_hl(0, 'SeedlingLocked', { default = true, link = 'Comment' })
   vim.api.nvim_set_hl(0, 'SeedlingHint', { default = true, link = is_known and 'ComplHintMore' or 'MoreMsg' })
 end
 

@@ -70,6 +70,36 @@ function M.edit_visible()
   return require('seedling.next_edit').visible()
 end
 
+--- Rewrites what is selected, or the statement at the cursor.
+---@param instruction? string Asked for where there is none.
+function M.rewrite(instruction)
+  require('seedling.ask_rewrite').start(instruction)
+end
+
+--- Applies the rewrite that is shown. false where there is none.
+---@return boolean accepted
+function M.accept_rewrite()
+  return require('seedling.rewrite').accept()
+end
+
+--- Ends the rewrite that is written or shown; nothing is changed. false where there is none.
+---@return boolean rejected
+function M.reject_rewrite()
+  return require('seedling.rewrite').reject()
+end
+
+--- Tries the rewrite that is shown again, with another seed. false where there is none.
+---@return boolean asked
+function M.retry_rewrite()
+  return require('seedling.rewrite').retry()
+end
+
+--- Shows how the completion at the cursor is written; inserts nothing.
+---@param is_plain? boolean As lines of words, for screen readers.
+function M.watch(is_plain)
+  require('seedling.watch').start(is_plain == true)
+end
+
 --- One line for people: what the server is doing, and why the current buffer gets no ghost text.
 ---@return string
 function M.status()

@@ -26,7 +26,7 @@ end
 
 ---@param text string
 ---@return string[]
-local function characters(text)
+function M.characters(text)
   local starts, found = vim.str_utf_pos(text), {}
   for i, start in ipairs(starts) do
     found[i] = text:sub(start, (starts[i + 1] or #text + 1) - 1)
@@ -45,8 +45,8 @@ end
 ---@return integer num_used Bytes of `replaced` that were found in `text`, from its start.
 function M.insertions(text, replaced)
   local segments, offset = {}, 0
-  local wanted, next_wanted = characters(replaced), 1
-  for _, character in ipairs(characters(text)) do
+  local wanted, next_wanted = M.characters(replaced), 1
+  for _, character in ipairs(M.characters(text)) do
     if character == wanted[next_wanted] then
       next_wanted = next_wanted + 1
       offset = offset + #character
