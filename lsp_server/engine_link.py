@@ -189,6 +189,8 @@ class EngineLink:
         except EngineUnavailable as error:
             log.warning("%s: %s", error.reason, error.sentence)
             self._lose()
+        except Exception as error:  # whoever asks has waited long enough: it learns that, and nothing of this
+            log.error("asking the engine how it is failed: %s", stack_without_values(error))
 
     def _lose(self) -> None:
         if self.state.kind == "ready":

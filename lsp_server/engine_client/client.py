@@ -94,6 +94,8 @@ class EngineClient:
             raise EngineUnavailable(
                 "not_running", "The engine is not running; the next completion starts it."
             ) from None
+        except httpx.DecodingError:  # another server's, compressed in a way that is none
+            raise EngineUnavailable("foreign_answer", _FOREIGN.sentence) from None
         return decode_health(response.content, connection.endpoint)
 
     def denoise(self, request: api.DenoiseRequest) -> AsyncGenerator[api.Event, None]:
@@ -146,7 +148,7 @@ class EngineClient:
         import httpx
 
         if self._connection is not None:
-            with contextlib.suppress(httpx.TransportError):
+            with contextlib.suppress(httpx.RequestError):
                 await self._connection.http.post(
                     "/v1/cancel", content=msgspec.json.encode(api.CancelRequest(id=request_id)), timeout=5.0
                 )
@@ -171,6 +173,8 @@ class EngineClient:
                 if is_last:
                     break
                 continue
+            except httpx.DecodingError:
+                raise EngineUnavailable("foreign_answer", _FOREIGN.sentence) from None
             if response.status_code != 200:
                 raise EngineUnavailable("not_running", _error_of(response.content).sentence)
             return response.content

@@ -141,7 +141,7 @@ async def _drain(endpoint: Endpoint) -> None:
     async with open_http(endpoint) as http:
         try:
             await http.post("/v1/drain", json={"reason": "upgrade"})
-        except httpx.TransportError:
+        except httpx.RequestError:
             return  # it is gone already, which is what was wanted
 
 

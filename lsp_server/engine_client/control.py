@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from lsp_server.engine_client.connect import OnProgress, ReachOptions, package_version, reach
-from lsp_server.engine_client.endpoint import decode_health, local_endpoint, open_http_blocking
+from lsp_server.engine_client.endpoint import UNREADABLE, decode_health, local_endpoint, open_http_blocking
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.launch import check_extras, engine_command
 from lsp_server.engine_client.paths import engine_paths
@@ -52,6 +52,8 @@ def status() -> EngineStatus:
                 health = decode_health(http.get("/health").content, endpoint)
             except httpx.TransportError:
                 health = None  # a socket whose engine was killed; the next engine removes it
+            except httpx.DecodingError:
+                health = decode_health(UNREADABLE, endpoint)
     return EngineStatus(model=paths.model, socket=paths.socket, log=paths.log, health=health)
 
 
@@ -65,7 +67,7 @@ def prompt_tokens() -> PromptTokens | None:
     with open_http_blocking(endpoint) as http:
         try:
             lines = http.get("/metrics").text.splitlines()
-        except httpx.TransportError:
+        except httpx.RequestError:
             return None
     try:
         figures = dict(line.rsplit(" ", 1) for line in lines if line.startswith(_PROMPTS))
@@ -86,7 +88,7 @@ def stop() -> bool:
     with open_http_blocking(endpoint) as http:
         try:
             http.post("/v1/drain", json={"reason": "stop"})
-        except httpx.TransportError:
+        except httpx.RequestError:
             return True
     until_s = time.monotonic() + STOP_TIMEOUT_S
     while time.monotonic() < until_s:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 120.0
+# In place of a body that cannot be decompressed: only another server sends one.
+UNREADABLE = b""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -110,6 +112,8 @@ async def read_health(endpoint: Endpoint) -> Health | None:
             response = await http.get("/health", timeout=5.0)
         except httpx.TransportError:
             return None
+        except httpx.DecodingError:
+            return decode_health(UNREADABLE, endpoint)
         return decode_health(response.content, endpoint)
 
 

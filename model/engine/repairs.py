@@ -14,6 +14,7 @@ import msgspec
 from model.checkpoints.load import Checkpoint
 from model.diffusion.sampler import denoise_to_end
 from model.engine import api
+from model.engine.line_ends import LineEnds
 from model.engine.prompting import LineEncoder, prepare, prompt_around
 from model.engine.runner import BadRequest, Job
 from model.engine.stopping import answer_text
@@ -40,6 +41,8 @@ class Repairs:
     def run(self, job: Job, request: api.RepairRequest) -> Iterator[api.RepairEvent]:
         """The findings, the surest first, and the end. Raises BadRequest with a sentence before the first one."""
         self._check(request)
+        ends = LineEnds(request.text)
+        request = msgspec.structs.replace(request, text=ends.text)
         reader = self._reader(job, request.snippets)
         try:
             found, reason = self._found(request, reader)
@@ -47,9 +50,9 @@ class Repairs:
             raise BadRequest("bad_request", f"The request cannot be tokenized: {error}.") from None
         for finding in sorted(found, key=lambda finding: -finding.confidence):
             yield api.Finding(
-                start=finding.start,
-                end=finding.end,
-                text=finding.text,
+                start=ends.offset(finding.start),
+                end=ends.offset(finding.end),
+                text=ends.written(finding.text),
                 confidence=finding.confidence,
                 kind=finding.kind,
             )

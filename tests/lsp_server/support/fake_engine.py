@@ -58,6 +58,7 @@ class FakeEngine:
         self.progress = 1.0
         self.api_version = api.API_VERSION
         self.health_body: bytes | None = None
+        self.encoding: bytes | None = None  # how all answers say that they are compressed, which they are not
         self.capabilities = capabilities(model="fake")
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -102,7 +103,13 @@ class FakeEngine:
             "/v1/repair": self._repair,
             "/v1/cancel": self._cancel,
         }
-        await routes[scope["path"]](receive, send)
+
+        async def encoded(message) -> None:
+            if message["type"] == "http.response.start" and self.encoding is not None:
+                message = {**message, "headers": [*message["headers"], (b"content-encoding", self.encoding)]}
+            await send(message)
+
+        await routes[scope["path"]](receive, encoded)
 
     async def _health(self, receive, send) -> None:
         health = api.Health(

@@ -7,7 +7,7 @@ import pytest
 
 from model.engine import api
 from model.engine.generation import ResidentModel
-from model.engine.repairs import Repairs
+from model.engine.repairs import Repairs, draft_request
 from model.engine.runner import BadRequest, Job, Runner
 from model.mending.ranking import Calibration
 from model.mending.study import FEATURES
@@ -101,6 +101,34 @@ def test_without_a_calibration_named_rows_go_to_the_sampler(resident, job_for) -
     assert len(found) <= 1
     with pytest.raises(BadRequest, match="no calibration"):
         list(plain.run(job_for(asked()), asked()))
+
+
+@pytest.mark.parametrize("rows", [{"first_row": 1, "last_row": 1}, {"first_row": 0, "last_row": 2}, {}])
+def test_other_line_ends_change_nothing_and_stay(repairs, job_for, rows) -> None:
+    text = BAD.replace("\n", "\r\n")
+    [finding], _ = run(repairs, asked(text, **rows), job_for)
+    assert applied(text, finding) == GOOD.replace("\n", "\r\n")
+
+
+def test_the_sampler_never_sees_other_line_ends(resident, job_for, monkeypatch) -> None:
+    """Without a calibration rows are a draft: the same one, and the same repair, whatever ends the lines."""
+    drafts: list[api.DenoiseRequest] = []
+
+    def remembered(*texts: str) -> api.DenoiseRequest:
+        drafts.append(draft_request(*texts))
+        return drafts[-1]
+
+    monkeypatch.setattr("model.engine.repairs.draft_request", remembered)
+    monkeypatch.setattr("model.engine.repairs.answer_text", lambda *_, **__: "if x:\n        return 1")
+    plain = Repairs(resident._checkpoint, resident._encoder, None)
+    repaired = []
+    for line_end in ("\n", "\r\n"):
+        text = BAD.replace("\n", line_end)
+        [finding], _ = run(plain, asked(text, first_row=1, last_row=2), job_for)
+        repaired.append(applied(text, finding))
+    assert drafts[0] == drafts[1]
+    assert repaired[1] == repaired[0].replace("\n", "\r\n")
+    assert "if x:\n        return 1\n    return None" in repaired[0]
 
 
 def test_a_model_that_was_not_trained_to_edit_repairs_nothing(resident, job_for) -> None:
