@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-API_VERSION = 4
+API_VERSION = 5
 
 StopRule = Literal["eom", "line", "node"]
 DoneReason = Literal["eom", "stop", "length", "deadline", "max_steps", "cancelled"]
@@ -69,7 +69,7 @@ class DenoiseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One canvas to denoise. `boundaries` are offsets into the concatenated draft text (block starts), drafts only.
 
     in_blocks: a hole is denoised block by block from masks, also by a checkpoint that writes it better otherwise: for
-    those who want to watch.
+    those who want to watch. logprobs: None, or how many of the likeliest tokens to name beside each of the answer's.
     """
 
     id: str
@@ -87,6 +87,7 @@ class DenoiseRequest(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: float | None = None
     want_progress: bool = False
     in_blocks: bool = False
+    logprobs: int | None = None
 
 
 class ProgressPiece(msgspec.Struct, frozen=True):
@@ -114,10 +115,20 @@ class Committed(msgspec.Struct, tag="committed", tag_field="event", frozen=True,
     index: int = 0
 
 
+class TokenScore(msgspec.Struct, frozen=True, kw_only=True):
+    """A token's text (several tokens' where a character is cut) and its log-probability behind all that stands before
+    it; `top`: the likeliest at its place."""
+
+    text: str
+    logprob: float
+    top: dict[str, float] = {}
+
+
 class Done(msgspec.Struct, tag="done", tag_field="event", frozen=True, kw_only=True):
     """The end of one alternative. `text` replaces the whole canvas; `confidence` = geometric mean token probability.
 
-    `steps` counts denoising steps, `forwards` all passes of the network including prefill (NFE).
+    `steps` counts denoising steps, `forwards` all passes of the network including prefill (NFE). tokens: where the
+    request asks for their log-probabilities; together they are the text.
     """
 
     text: str
@@ -132,6 +143,7 @@ class Done(msgspec.Struct, tag="done", tag_field="event", frozen=True, kw_only=T
     device: str
     engine_ms: float
     index: int = 0
+    tokens: tuple[TokenScore, ...] = ()
 
 
 class Error(msgspec.Struct, tag="error", tag_field="event", frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.repairs import Repairs
 from model.engine.runner import Job
+from model.engine.scoring import token_scores
 from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
 from model.engine.writing import frames_of
 from model.mending.ranking import Calibration, load_calibration
@@ -104,7 +105,8 @@ class ResidentModel:
             self._checkpoint, cache, request, prepared, policy, self._encoder, stop, expired=job.expired
         ):
             if frame.result is not None:
-                yield self._last_event(job, frame.result, stop, typed, index)
+                last = self._last_event(job, frame.result, stop, typed, index)
+                yield self._with_scores(last, frame.result, request, prepared, cache)
                 return
             if request.want_progress:
                 yield self._progress(frame, len(typed), index)
@@ -137,6 +139,23 @@ class ResidentModel:
             engine_ms=(time.monotonic() - job.received_s) * 1000,
             index=index,
         )
+
+    def _with_scores(
+        self, last: api.Event, result: Result, request: api.DenoiseRequest, prepared: Prepared, cache: KVCache
+    ) -> api.Event:
+        """The last event with the log-probabilities of its tokens, where they are asked for."""
+        if request.logprobs is None or not isinstance(last, api.Done):
+            return last
+        tokens = token_scores(
+            self._checkpoint,
+            cache,
+            prepared.prompt_ids,
+            result.ids,
+            text=last.text,
+            taken_back=prepared.taken_back,
+            num_top=request.logprobs,
+        )
+        return msgspec.structs.replace(last, tokens=tokens)
 
     def _progress(self, frame: Frame, num_typed: int, index: int) -> api.Progress:
         token_bytes = self._checkpoint.tokenizer.token_bytes
