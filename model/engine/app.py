@@ -1,5 +1,5 @@
 """The engine as an ASGI app: /v1/denoise and /v1/repair (NDJSON), /v1/cancel, /v1/capabilities, /v1/attach, /v1/drain,
-/health and /metrics.
+/health, /ready and /metrics.
 
 Source: model/engine/api.py (the border) and starlette. Unknown JSON fields are ignored; every error is one sentence in
 `{"event": "error", "code", "sentence"}`. A closed stream cancels its request. Left out: other tools' protocols, and
@@ -8,6 +8,7 @@ everything about processes (command.py, lifecycle.py).
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
@@ -18,18 +19,19 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from model.engine import api
-from model.engine.guard import Guard, GuardSettings, too_large
+from model.engine.guard import Guard, GuardSettings, client_of, too_large
 from model.engine.lifecycle import Lifecycle
-from model.engine.metrics import CONTENT_TYPE, Metrics
+from model.engine.metrics import CONTENT_TYPE, Metrics, kind_of
 from model.engine.runner import Job, QueueFull, Runner
 
 BODY_TIMEOUT_S = 10.0
 MAX_ALTERNATIVES = 8
 HEARTBEAT_S = 30.0
+RETRY_AFTER_S = {"queue_full": 1, "loading": 5, "draining": 5}  # by error code
 
+log = logging.getLogger("seedling.engine")
 
 T = TypeVar("T")
 Asked = TypeVar("Asked", api.DenoiseRequest, api.RepairRequest)
@@ -54,12 +56,13 @@ class _Refused(Exception):
         self.error = api.Error(code=code, sentence=sentence)
 
 
-def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: GuardSettings) -> ASGIApp:
+def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: GuardSettings) -> Guard:
     """The app over a runner; it neither starts nor stops the runner."""
-    routes = _Routes(runner, lifecycle, info, guard.max_body_bytes)
+    routes = _Routes(runner, lifecycle, info, guard)
     app = Starlette(
         routes=[
             Route("/health", routes.health, methods=["GET"]),
+            Route("/ready", routes.ready, methods=["GET"]),
             Route("/metrics", routes.metrics, methods=["GET"]),
             Route("/v1/capabilities", routes.capabilities, methods=["GET"]),
             Route("/v1/attach", routes.attach, methods=["GET"]),
@@ -74,11 +77,12 @@ def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: Guar
 
 
 class _Routes:
-    def __init__(self, runner: Runner, lifecycle: Lifecycle, info: EngineInfo, max_body_bytes: int) -> None:
+    def __init__(self, runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: GuardSettings) -> None:
         self._runner = runner
         self._lifecycle = lifecycle
         self._info = info
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = guard.max_body_bytes
+        self._is_shared = guard.is_shared
         self._metrics = Metrics(runner)
 
     async def health(self, request: Request) -> Response:
@@ -97,6 +101,12 @@ class _Routes:
                 uptime_s=life.uptime_s,
             )
         )
+
+    async def ready(self, request: Request) -> Response:
+        """For what decides where requests go: not while the engine loads or drains. /health says that it lives."""
+        if self._lifecycle.status != "ready":
+            raise self._not_ready()
+        return _json({"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:
         return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})
@@ -123,14 +133,16 @@ class _Routes:
         except _Refused as refused:
             self._metrics.count_refused(refused.error.code)
             raise
-        return StreamingResponse(self._events(job), media_type="application/x-ndjson")
+        return StreamingResponse(self._events(job, client_of(request)), media_type="application/x-ndjson")
 
     async def cancel(self, request: Request) -> Response:
         """Always 200: a request that is unknown has ended."""
         asked = await self._decode(request, api.CancelRequest)
-        return _json({"cancelled": self._runner.cancel(asked.id)})
+        return _json({"cancelled": self._runner.cancel(_own_id(request, asked.id))})
 
     async def drain(self, request: Request) -> Response:
+        if self._is_shared:
+            raise _Refused(403, "not_allowed", "This engine is shared: only who runs it ends it (by SIGTERM).")
         self._lifecycle.drain((await self._decode(request, _DrainRequest)).reason)
         return _json({"draining": True})
 
@@ -152,12 +164,13 @@ class _Routes:
     async def _submit(self, request: Request, shape: type[Asked]) -> Job:
         asked = await self._decode(request, shape)
         self._check(asked)
+        asked = msgspec.structs.replace(asked, id=_own_id(request, asked.id))
         try:
-            return self._runner.submit(asked, asyncio.get_running_loop())
+            return self._runner.submit(asked, asyncio.get_running_loop(), client_of(request))
         except QueueFull:
             raise _Refused(429, "queue_full", "The engine has too many requests waiting: try again later.") from None
 
-    async def _events(self, job: Job) -> AsyncIterator[bytes]:
+    async def _events(self, job: Job, client: str) -> AsyncIterator[bytes]:
         life = self._lifecycle
         life.num_active += 1
         outcome = "left"
@@ -179,7 +192,10 @@ class _Routes:
         finally:
             # Also when the client closed the stream: this is what cancels then.
             self._runner.forget(job)
-            self._metrics.count_end(outcome, time.monotonic() - job.received_s)
+            seconds = time.monotonic() - job.received_s
+            self._metrics.count_end(kind_of(job.request), outcome, seconds)
+            if client:
+                _log_end(client, kind_of(job.request), outcome, seconds)
             life.num_active -= 1
             life.touch()
 
@@ -265,10 +281,25 @@ def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 
+def _own_id(request: Request, request_id: str) -> str:
+    """Requests are cancelled by their id, each client's its own ones."""
+    client = client_of(request)
+    return f"{client} {request_id}" if client else request_id
+
+
+def _log_end(client: str, kind: str, outcome: str, seconds: float) -> None:
+    fields = {"client": client, "kind": kind, "outcome": outcome, "ms": round(seconds * 1000, 1)}
+    log.info("%s: %s of %s, %.1f ms", outcome, kind, client, seconds * 1000, extra={"fields": fields})
+
+
 async def _answer_refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, _Refused)
-    close = {"connection": "close"} if error.status in (408, 413) else None  # the rest of the body was not read
-    return Response(api.encode_event(error.error), error.status, headers=close, media_type="application/json")
+    headers: dict[str, str] = {}
+    if error.status in (408, 413):
+        headers["connection"] = "close"  # the rest of the body was not read
+    if (retry_after_s := RETRY_AFTER_S.get(error.error.code)) is not None:
+        headers["retry-after"] = str(retry_after_s)
+    return Response(api.encode_event(error.error), error.status, headers=headers, media_type="application/json")
 
 
 async def _answer_unknown(request: Request, error: Exception) -> Response:

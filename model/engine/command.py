@@ -1,36 +1,51 @@
 """`python -m model.engine serve`: one engine process from its lock to its end.
 
 Source: the project's process rules; the order is: private folder, lock (the loser exits 0), socket, then everything
-slow, so that a client's first `/health` is answered while the model loads. Left out: finding a place to listen (the
-client names it), starting in the background (lsp_server/engine_client/launch.py), listening beyond loopback.
+slow, so that a client's first `/health` is answered while the model loads. With --listen others may come in
+(listening.py): the port is the lock then, and such an engine does not end for want of clients. Left out: finding a
+place to listen (the client names it), starting in the background (lsp_server/engine_client/launch.py).
 """
 
 import argparse
 import asyncio
+import contextlib
 import faulthandler
 import logging
-import logging.handlers
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from model.engine.init_process import leave_process_one
 from model.engine.lock import UnsafeFolder, bind_loopback, bind_unix, check_private, take_lock
+from model.engine.logs import log_to
+from model.engine.tokens import TokenFileError, Tokens, single_token
 
 if TYPE_CHECKING:
     import uvicorn
 
     from model.engine.lifecycle import Lifecycle
+    from model.engine.listening import Address, Door
 
 IDLE_S = 600.0
-MAX_CONNECTIONS = 256
-LOG_BYTES = 1_000_000
-NUM_OLD_LOGS = 2
+MAX_OPEN_FILES = 8192
 
 log = logging.getLogger("seedling.engine")
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where this engine listens, and under which names, with which token. `door` where others may come in."""
+
+    listener: socket.socket
+    hosts: frozenset[str] = frozenset()
+    tokens: Tokens | None = None
+    door: "Door | None" = None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.tcp is not None and options.endpoint_file is None:
         parser.error("--tcp needs --endpoint-file")
+    leave_process_one()
     try:
         return serve(options)
     except (UnsafeFolder, OSError) as error:
@@ -51,33 +67,67 @@ def serve(options: argparse.Namespace) -> int:
     """Runs until idle, drained or stopped by a signal."""
     os.umask(0o077)
     _quiet_libraries()
+    _allow_many_connections()
     faulthandler.enable()
-    place: Path = options.socket or options.endpoint_file
-    check_private(place.parent)
-    lock = take_lock(options.lock or place.with_suffix(".lock"))
+    with contextlib.ExitStack() as stack:
+        place = _open_door(options) if options.listen is not None else stack.enter_context(_own_place(options))
+        if isinstance(place, str):
+            print(place, file=sys.stderr)
+            return 0 if options.listen is None else 1
+        log_to(options.log, options.log_format)
+        asyncio.run(_serve(options, place))
+    return 0
+
+
+@contextlib.contextmanager
+def _own_place(options: argparse.Namespace) -> Iterator[_Place | str]:
+    """For one user: the place that the options name, or a sentence when another engine has it."""
+    where: Path = options.socket or options.endpoint_file
+    check_private(where.parent)
+    lock = take_lock(options.lock or where.with_suffix(".lock"))
     if lock is None:
-        print("Another engine holds the lock.", file=sys.stderr)
-        return 0
-    token = None
+        yield "Another engine holds the lock."
+        return
     if options.socket is not None:
-        listener, hosts = bind_unix(options.socket), frozenset({"seedling", "localhost"})
+        listener, tokens = bind_unix(options.socket), None
+        hosts = frozenset({"seedling", "localhost"})
     else:
         host, port = options.tcp
         listener, token = bind_loopback(host, port, options.endpoint_file)
-        port = listener.getsockname()[1]
+        port, tokens = listener.getsockname()[1], single_token(token)
         hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"})
     try:
-        _log_to(options.log)
-        asyncio.run(_serve(options, listener, hosts, token))
-        return 0
+        yield _Place(listener, hosts, tokens)
     finally:
         # Before the lock goes with the process: nobody can have put another one there.
-        place.unlink(missing_ok=True)
+        where.unlink(missing_ok=True)
 
 
-async def _serve(
-    options: argparse.Namespace, listener: socket.socket, hosts: frozenset[str], token: str | None
-) -> None:
+def _open_door(options: argparse.Namespace) -> _Place | str:
+    """For others: the port that the options name, or a sentence why not."""
+    from model.engine.limits import Limits
+    from model.engine.listening import Access, Door, ListenError
+
+    access = Access(
+        cert=options.tls_cert,
+        key=options.tls_key,
+        token_file=options.token_file,
+        is_behind_proxy=options.behind_proxy,
+        names=tuple(options.name),
+        limits=Limits(
+            max_running=options.max_running,
+            max_requests_per_minute=options.max_requests_per_minute,
+            max_bytes_per_minute=options.max_mb_per_minute * 2**20,
+        ),
+    )
+    try:
+        door = Door(options.listen, access)
+    except (ListenError, TokenFileError) as error:
+        return str(error)
+    return _Place(door.listener, door=door)
+
+
+async def _serve(options: argparse.Namespace, place: _Place) -> None:
     import importlib.metadata
 
     import uvicorn  # here and below: the socket is bound already, a client can wait on it
@@ -85,6 +135,7 @@ async def _serve(
     from model.engine.app import EngineInfo, make_app
     from model.engine.compiling import BackgroundCompile
     from model.engine.guard import GuardSettings
+    from model.engine.http_protocol import BoundedHttp
     from model.engine.lifecycle import Lifecycle
     from model.engine.runner import Resident, Runner
 
@@ -108,13 +159,14 @@ async def _serve(
         version = importlib.metadata.version("seedling-lsp")
     except importlib.metadata.PackageNotFoundError:
         version = "0"
-    life = Lifecycle(idle_s=options.idle_s, stop=end, socket_path=options.socket)
+    idle_s = options.idle_s if options.idle_s is not None else IDLE_S if place.door is None else float("inf")
+    life = Lifecycle(idle_s=idle_s, stop=end, socket_path=options.socket)
     runner = Runner(load, on_loading=life.set_loading, on_ready=life.set_ready, on_failed=life.set_failed)
     app = make_app(
         runner,
         life,
         EngineInfo(version=version, model=options.model.name, device=options.device),
-        GuardSettings(hosts=hosts, token=token),
+        GuardSettings(hosts=place.hosts, tokens=place.tokens) if place.door is None else place.door.guard,
     )
     config = uvicorn.Config(
         app,
@@ -122,18 +174,28 @@ async def _serve(
         access_log=False,
         server_header=False,
         lifespan="off",
+        http=BoundedHttp,
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=65536,
     )
+    config.load()
+    config.ssl = None if place.door is None else place.door.tls
     server = _make_server(config, life)
     log.info("listening, process %d, version %s", os.getpid(), version)
     runner.start()
     watching = asyncio.get_running_loop().create_task(life.watch())
+    if (door := place.door) is not None:
+
+        def renew() -> None:
+            if door.renew():
+                app.settings = door.guard
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[place.listener])
     finally:
         watching.cancel()
         compiling.stop()
@@ -161,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
     place = serve_parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--socket", type=Path, help="path of the Unix socket to listen on")
     place.add_argument("--tcp", type=_loopback, metavar="HOST:PORT", help="loopback address (port 0: any)")
+    place.add_argument("--listen", type=_address, metavar="HOST:PORT", help="an address for others, with their tokens")
     serve_parser.add_argument("--endpoint-file", type=Path, help="with --tcp: where address and token are written")
     serve_parser.add_argument("--lock", type=Path, help="lock file (default: beside the socket)")
     serve_parser.add_argument("--model", type=Path, required=True, help="checkpoint folder")
@@ -174,8 +237,45 @@ def _parser() -> argparse.ArgumentParser:
         help="never compile the layers (also: SEEDLING_EAGER=1)",
     )
     serve_parser.add_argument("--log", type=Path, help="log file (default: standard error)")
-    serve_parser.add_argument("--idle-s", type=float, default=IDLE_S, help="end after so long without clients")
+    serve_parser.add_argument("--log-format", default="text", choices=("text", "json"), help="json: an object a line")
+    serve_parser.add_argument("--idle-s", type=float, help=f"end after so long without clients ({IDLE_S:.0f})")
+    _add_access(serve_parser)
     return parser
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    from model.engine.limits import Limits
+
+    limits = Limits()
+    others = parser.add_argument_group("with --listen", "which never ends for want of clients unless told to")
+    others.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate with its chain")
+    others.add_argument("--tls-key", type=Path, metavar="PEM", help="the certificate's key")
+    others.add_argument("--token-file", type=Path, metavar="FILE", help="lines NAME TOKEN, readable by its owner alone")
+    others.add_argument("--behind-proxy", action="store_true", help="listen without TLS: a proxy in front does that")
+    others.add_argument(
+        "--name", action="append", default=[], metavar="HOST", help="a host name of it (default: the certificate's)"
+    )
+    for name, value, what in (
+        ("--max-running", limits.max_running, "requests of a token at a time"),
+        ("--max-requests-per-minute", limits.max_requests_per_minute, "requests of a token in a minute"),
+        ("--max-mb-per-minute", limits.max_bytes_per_minute // 2**20, "MiB that a token may send in a minute"),
+    ):
+        others.add_argument(name, type=_positive, default=value, metavar="N", help=f"{what} ({value})")
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def _address(text: str) -> "Address":
+    from model.engine.listening import read_address
+
+    try:
+        return read_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _loopback(text: str) -> tuple[str, int]:
@@ -202,19 +302,14 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 
-def _log_to(path: Path | None) -> None:
-    """Rotating, readable by the user alone (by the umask); without a path to standard error."""
-    handler: logging.Handler = logging.StreamHandler()
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=NUM_OLD_LOGS)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # A traceback's message may quote code; uvicorn and asyncio print them in full.
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").addFilter(_without_traceback)
+def _allow_many_connections() -> None:
+    """Each connection is an open file, of which a shell often allows 1,024 where the system allows many more."""
+    if sys.platform == "win32":
+        return
+    import resource
 
-
-def _without_traceback(record: logging.LogRecord) -> bool:
-    record.exc_info = None
-    return True
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

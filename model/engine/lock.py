@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-BACKLOG = 64
+BACKLOG = 1024
 
 
 class UnsafeFolder(Exception):

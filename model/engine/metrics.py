@@ -6,6 +6,7 @@ figures of the process and of Python, which say more about the machine than an o
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,8 +17,17 @@ from model.engine import api
 from model.engine.runner import Runner
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+Kind = Literal["complete", "rewrite", "fix", "mend"]
+
 # With the bars of a keystroke (60 and 150 ms) as borders.
 SECONDS = (0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def kind_of(request: api.DenoiseRequest | api.RepairRequest) -> Kind:
+    """What a request is for, as far as it shows at the border: a next edit asks as a completion does."""
+    if isinstance(request, api.RepairRequest):
+        return "mend" if request.first_row is None else "fix"
+    return "complete" if request.prompt.instruction is None else "rewrite"
 
 
 class Metrics:
@@ -27,13 +37,14 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "seedling_requests",
-            "Requests by how they ended: a reason of the border, an error code, or left (nobody read the answer).",
-            ["outcome"],
+            "Requests by kind and end: a reason of the border, an error code, or left (nobody read the answer).",
+            ["kind", "outcome"],
             registry=self._registry,
         )
         self._seconds = Histogram(
             "seedling_request_seconds",
             "Time from a request's arrival to its last event.",
+            ["kind"],
             buckets=SECONDS,
             registry=self._registry,
         )
@@ -50,14 +61,14 @@ class Metrics:
         """Passes of a request that delivers no tokens."""
         self._forwards.inc(num)
 
-    def count_end(self, outcome: str, seconds: float) -> None:
+    def count_end(self, kind: Kind, outcome: str, seconds: float) -> None:
         """The end of a request that was queued."""
-        self._requests.labels(outcome).inc()
-        self._seconds.observe(seconds)
+        self._requests.labels(kind, outcome).inc()
+        self._seconds.labels(kind).observe(seconds)
 
     def count_refused(self, code: str) -> None:
-        """A request that never was queued."""
-        self._requests.labels(code).inc()
+        """A request that never was queued, so that it has no kind."""
+        self._requests.labels("", code).inc()
 
     def text(self) -> bytes:
         """Everything, of the type CONTENT_TYPE."""

@@ -15,8 +15,10 @@ from model.engine import api
 from model.engine.app import EngineInfo, make_app
 from model.engine.guard import GuardSettings
 from model.engine.lifecycle import Lifecycle
+from model.engine.limits import Limits
 from model.engine.lock import bind_unix
 from model.engine.runner import Runner
+from model.engine.tokens import Tokens, single_token
 
 SETTINGS = GuardSettings(hosts=frozenset({"seedling"}), max_body_bytes=100_000)
 SHORT = (api.Masked(max_tokens=4),)
@@ -120,10 +122,10 @@ async def test_metrics_count_what_was_asked_and_delivered(engine, ask, until):
     def grown(name: str) -> float:
         return after[name] - before.get(name, 0)
 
-    assert grown(f"seedling_requests_total outcome={done.reason}") == 2
-    assert grown("seedling_requests_total outcome=wrong_model") == 1
-    assert grown("seedling_requests_total outcome=bad_request") == 1
-    assert grown("seedling_request_seconds_count") == 3
+    assert grown(f"seedling_requests_total kind=complete outcome={done.reason}") == 2
+    assert grown("seedling_requests_total kind=complete outcome=wrong_model") == 1
+    assert grown("seedling_requests_total kind= outcome=bad_request") == 1
+    assert grown("seedling_request_seconds_count kind=complete") == 3
     assert grown("seedling_prompt_tokens_total") == 2 * done.prompt_tokens
     assert grown("seedling_prefix_cache_hit_tokens_total") == done.cached_tokens + done.prompt_tokens
     assert grown("seedling_forwards_total") >= done.forwards + again.forwards
@@ -213,10 +215,11 @@ async def test_web_pages_and_rebound_names_are_refused(engine, headers, status, 
             assert not any(name.startswith("access-control") for name in answer.headers)
 
 
-async def test_with_a_token_only_health_is_open(resident):
-    engine = Engine(resident, GuardSettings(hosts=frozenset({"seedling"}), token="right"))
+async def test_with_a_token_only_the_probes_are_open(resident):
+    engine = Engine(resident, GuardSettings(hosts=frozenset({"seedling"}), tokens=single_token("right")))
     async with engine.http() as http:
         assert (await http.get("/health")).status_code == 200
+        assert error_of(await http.get("/ready")).code == "loading"
         for value in (None, "Bearer wrong", "right", "Bearer "):
             headers = {} if value is None else {"Authorization": value}
             answer = await http.post("/v1/drain", headers=headers, json={})
@@ -226,6 +229,58 @@ async def test_with_a_token_only_health_is_open(resident):
         assert engine.life.status == "loading"
         assert (await http.post("/v1/drain", headers={"Authorization": "Bearer right"}, json={})).status_code == 200
         assert engine.life.status == "draining"
+
+
+ANN, BEN = {"Authorization": f"Bearer {'a' * 24}"}, {"api-key": "b" * 24}
+
+
+@pytest.fixture
+def shared(resident):
+    """An engine of two users, not yet loaded."""
+    pairs = tuple((name, single_token(token * 24).pairs[0][1]) for name, token in (("ann", "a"), ("ben", "b")))
+    settings = GuardSettings(frozenset({"seedling"}), Tokens(pairs), limits=Limits(), is_shared=True)
+    engine = Engine(resident, settings)
+    yield engine
+    engine.runner.stop()
+
+
+async def test_users_of_one_engine_find_only_their_own_prompts(shared, ask):
+    shared.runner.start()
+    body = msgspec.json.encode(ask("nobody_wrote_this_before =", canvas=SHORT))
+
+    async def cached_tokens(headers) -> int:
+        async with shared.http(headers=headers) as http:
+            answer = await http.post("/v1/denoise", content=body)
+        return api.decode_event(answer.content.splitlines()[-1]).cached_tokens
+
+    assert [await cached_tokens(ANN), await cached_tokens(BEN)] == [0, 0]
+    assert await cached_tokens(ANN) == await cached_tokens(BEN) > 0
+
+
+async def test_users_of_one_engine_neither_cancel_others_nor_end_it(shared, ask):
+    body = msgspec.json.encode(ask(id="7", canvas=SHORT))
+    async with shared.http(headers=ANN) as ann, shared.http(headers=BEN) as ben:
+        waiting = asyncio.ensure_future(ann.post("/v1/denoise", content=body))
+        while shared.life.num_active < 1:
+            await asyncio.sleep(0)
+        assert (await ben.post("/v1/cancel", json={"id": "7"})).json() == {"cancelled": False}
+        assert (await ann.post("/v1/cancel", json={"id": "7"})).json() == {"cancelled": True}
+        for http in (ann, ben):
+            assert error_of(await http.post("/v1/drain", json={})).code == "not_allowed"
+        assert shared.life.status == "loading"
+        shared.runner.start()
+        assert api.decode_event((await waiting).content.splitlines()[-1]).reason == "cancelled"
+
+
+async def test_readiness_ends_with_draining_and_says_when_to_come_again(engine, ask):
+    async with engine.http() as http:
+        assert (await http.get("/ready")).json() == {"status": "ready"}
+        engine.life.drain("signal")
+        not_ready, health = await http.get("/ready"), await http.get("/health")
+        refused = await http.post("/v1/denoise", content=msgspec.json.encode(ask()))
+    assert (not_ready.status_code, health.status_code) == (503, 200)
+    assert int(not_ready.headers["retry-after"]) == int(refused.headers["retry-after"]) > 0
+    assert error_of(refused).code == "draining"
 
 
 async def test_an_unknown_path_or_method_is_a_sentence(engine):

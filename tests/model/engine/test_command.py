@@ -160,7 +160,7 @@ def test_loopback_tcp_wants_its_token(start, runtime):
     [
         (["--tcp", "0.0.0.0:80", "--endpoint-file", "x", "--model", "m"], 2, "loopback only"),
         (["--tcp", "127.0.0.1:0", "--model", "m"], 2, "--tcp needs --endpoint-file"),
-        (["--model", "m"], 2, "one of the arguments --socket --tcp is required"),
+        (["--model", "m"], 2, "one of the arguments --socket --tcp --listen is required"),
         (["--socket", "{open}/e.sock", "--model", "m"], 1, "mode 0700"),
         (["--socket", "{long}/e.sock", "--model", "m"], 1, "cannot listen"),
     ],
