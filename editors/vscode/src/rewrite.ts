@@ -76,7 +76,7 @@ export class Rewrites implements vscode.Disposable {
     pick.onDidChangeValue(fill);
     try {
       return await new Promise<string | undefined>((resolve) => {
-        pick.onDidAccept(() => resolve(pick.selectedItems[0]?.instruction));
+        pick.onDidAccept(() => resolve(pick.selectedItems[0]?.instruction ?? (pick.value.trim() || undefined)));
         pick.onDidHide(() => resolve(undefined));
         pick.show();
       });

@@ -20,7 +20,8 @@ export interface Choice {
   readonly label: string;
   readonly description?: string;
   readonly alwaysShow?: boolean;
-  readonly instruction: string;
+  /** Undefined: what stands in the box when Enter comes. The list follows the box with a delay. */
+  readonly instruction?: string;
 }
 
 export interface Rewritten {
@@ -47,7 +48,7 @@ export const NO_REWRITES = 'The model in use does not rewrite code.';
  * instruction instead. From a list: what the model can do first; words stand last, for the kinds that need one (rename).
  */
 export function choices(abilities: Abilities, history: readonly string[], typed: string): Choice[] {
-  const inWords = typed === '' ? [] : [{ label: typed, description: 'in these words', alwaysShow: true, instruction: typed }];
+  const inWords = typed === '' ? [] : [{ label: typed, description: 'in these words', alwaysShow: true }];
   if (abilities.rewrite === 'listed') {
     const kinds = abilities.rewriteKinds ?? [];
     return [...kinds.map(({ title, instruction }) => ({ label: title, instruction })), ...inWords];

@@ -13,7 +13,8 @@ test('in words: what is typed first, then what was asked before', () => {
 test('from a list: what the model can do, then what is typed', () => {
   const rewriteKinds = [{ kind: 'docstring', title: 'Add a docstring', instruction: 'add a docstring' }];
   const chosen = choices({ rewrite: 'listed', rewriteKinds }, ['b'], 'rename n to m');
-  assert.deepEqual(chosen.map(({ instruction }) => instruction), ['add a docstring', 'rename n to m']);
+  assert.deepEqual(chosen.map(({ instruction }) => instruction), ['add a docstring', undefined]);
+  assert.equal(chosen[1]?.label, 'rename n to m');
   assert.deepEqual(choices({ rewrite: 'listed' }, [], ''), []);
 });
 test('the history holds each instruction once, the newest first, and not too many', () => {
