@@ -2,8 +2,8 @@
 /health, /ready and /metrics.
 
 Source: model/engine/api.py (the border) and starlette. Unknown JSON fields are ignored; every error is one sentence in
-`{"event": "error", "code", "sentence"}`. A closed stream cancels its request. Left out: other tools' protocols, and
-everything about processes (command.py, lifecycle.py).
+`{"event": "error", "code", "sentence"}`. A closed stream cancels its request. Left out: other tools' protocols
+(protocols/), for which this is the door, and everything about processes (command.py, lifecycle.py).
 """
 
 import asyncio
@@ -11,11 +11,12 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TypeVar, cast
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -24,10 +25,14 @@ from model.engine import api
 from model.engine.guard import Guard, GuardSettings, client_of, too_large
 from model.engine.lifecycle import Lifecycle
 from model.engine.metrics import CONTENT_TYPE, Metrics, kind_of
+from model.engine.protocols.errors import encode_error
+from model.engine.protocols.routes import ProtocolRoutes
+from model.engine.refusal import Refused
 from model.engine.runner import Job, QueueFull, Runner
 
 BODY_TIMEOUT_S = 10.0
 MAX_ALTERNATIVES = 8
+MAX_LOGPROBS = 20
 HEARTBEAT_S = 30.0
 RETRY_AFTER_S = {"queue_full": 1, "loading": 5, "draining": 5}  # by error code
 
@@ -49,13 +54,6 @@ class _DrainRequest(msgspec.Struct, frozen=True):
     reason: str = "stop"
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.error = api.Error(code=code, sentence=sentence)
-
-
 def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: GuardSettings) -> Guard:
     """The app over a runner; it neither starts nor stops the runner."""
     routes = _Routes(runner, lifecycle, info, guard)
@@ -70,8 +68,9 @@ def make_app(runner: Runner, lifecycle: Lifecycle, info: EngineInfo, guard: Guar
             Route("/v1/repair", routes.repair, methods=["POST"]),
             Route("/v1/cancel", routes.cancel, methods=["POST"]),
             Route("/v1/drain", routes.drain, methods=["POST"]),
+            *ProtocolRoutes(routes, info.version).routes(),
         ],
-        exception_handlers={_Refused: _answer_refused, 404: _answer_unknown, 405: _answer_unknown},
+        exception_handlers={Refused: _answer_refused, 404: _answer_unknown, 405: _answer_unknown},
     )
     return Guard(app, guard)
 
@@ -112,10 +111,14 @@ class _Routes:
         return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})
 
     async def capabilities(self, request: Request) -> Response:
+        return _json(self.known())
+
+    def known(self) -> api.Capabilities:
+        """What the model can do, once it is loaded; refuses before that."""
         known = self._runner.capabilities
         if known is None:
             raise self._not_ready()
-        return _json(known)
+        return known
 
     async def attach(self, request: Request) -> Response:
         """Open as long as a client is connected; says so when the engine closes (lifecycle.py)."""
@@ -130,20 +133,24 @@ class _Routes:
     async def _stream(self, request: Request, shape: type[Asked]) -> Response:
         try:
             job = await self._submit(request, shape)
-        except _Refused as refused:
+        except Refused as refused:
             self._metrics.count_refused(refused.error.code)
             raise
-        return StreamingResponse(self._events(job, client_of(request)), media_type="application/x-ndjson")
+        return StreamingResponse(self._lines(job, client_of(request)), media_type="application/x-ndjson")
 
     async def cancel(self, request: Request) -> Response:
         """Always 200: a request that is unknown has ended."""
-        asked = await self._decode(request, api.CancelRequest)
-        return _json({"cancelled": self._runner.cancel(_own_id(request, asked.id))})
+        asked = await self.decode(request, api.CancelRequest)
+        return _json({"cancelled": self.end(request, asked.id)})
+
+    def end(self, request: Request, request_id: str) -> bool:
+        """Cancels requests of this client; False when there are none."""
+        return self._runner.cancel(_own_id(request, request_id))
 
     async def drain(self, request: Request) -> Response:
         if self._is_shared:
-            raise _Refused(403, "not_allowed", "This engine is shared: only who runs it ends it (by SIGTERM).")
-        self._lifecycle.drain((await self._decode(request, _DrainRequest)).reason)
+            raise Refused(403, "not_allowed", "This engine is shared: only who runs it ends it (by SIGTERM).")
+        self._lifecycle.drain((await self.decode(request, _DrainRequest)).reason)
         return _json({"draining": True})
 
     async def _attached(self) -> AsyncIterator[bytes]:
@@ -162,15 +169,31 @@ class _Routes:
             life.touch()
 
     async def _submit(self, request: Request, shape: type[Asked]) -> Job:
-        asked = await self._decode(request, shape)
+        return self._queue(request, await self.decode(request, shape))
+
+    def ask(self, request: Request, asked: api.DenoiseRequest) -> AsyncGenerator[api.Event, None]:
+        """The events of another protocol's request."""
+        try:
+            job = self._queue(request, asked)
+        except Refused as refused:
+            self._metrics.count_refused(refused.error.code)
+            raise
+        return cast("AsyncGenerator[api.Event, None]", self._events(job, client_of(request)))
+
+    def _queue(self, request: Request, asked: api.DenoiseRequest | api.RepairRequest) -> Job:
         self._check(asked)
         asked = msgspec.structs.replace(asked, id=_own_id(request, asked.id))
         try:
             return self._runner.submit(asked, asyncio.get_running_loop(), client_of(request))
         except QueueFull:
-            raise _Refused(429, "queue_full", "The engine has too many requests waiting: try again later.") from None
+            raise Refused(429, "queue_full", "The engine has too many requests waiting: try again later.") from None
 
-    async def _events(self, job: Job, client: str) -> AsyncIterator[bytes]:
+    async def _lines(self, job: Job, client: str) -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(self._events(job, client)) as events:
+            async for event in events:
+                yield api.encode_event(event)
+
+    async def _events(self, job: Job, client: str) -> AsyncGenerator[api.Event | api.RepairEvent, None]:
         life = self._lifecycle
         life.num_active += 1
         outcome = "left"
@@ -185,7 +208,7 @@ class _Routes:
                 if isinstance(event, api.Repaired):
                     self._metrics.count_forwards(event.forwards)
                     outcome = event.reason
-                yield api.encode_event(event)
+                yield event
                 if isinstance(event, api.Error):
                     outcome = event.code
                     return
@@ -214,18 +237,19 @@ class _Routes:
         finally:
             getting.cancel()
 
-    async def _decode(self, request: Request, shape: type[T]) -> T:
+    async def decode(self, request: Request, shape: type[T]) -> T:
+        """The body, within its bounds; refuses what does not fit."""
         try:
             body = await asyncio.wait_for(self._body(request), BODY_TIMEOUT_S)
             return msgspec.json.decode(body, type=shape)
         except TimeoutError:
-            raise _Refused(408, "timeout", "The request did not arrive in time.") from None
+            raise Refused(408, "timeout", "The request did not arrive in time.") from None
         except ClientDisconnect:
-            raise _Refused(400, "bad_request", "The request broke off.") from None
+            raise Refused(400, "bad_request", "The request broke off.") from None
         except msgspec.ValidationError as error:
-            raise _Refused(400, "bad_request", f"The request does not fit the border: {error}.") from None
+            raise Refused(400, "bad_request", f"The request does not fit the border: {error}.") from None
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise _Refused(400, "bad_request", "The request is not valid JSON.") from None
+            raise Refused(400, "bad_request", "The request is not valid JSON.") from None
 
     async def _body(self, request: Request) -> bytes:
         # Read here and not by `request.body()`: a chunked body has no length the guard could have checked.
@@ -234,7 +258,7 @@ class _Routes:
         async for chunk in request.stream():
             size_bytes += len(chunk)
             if size_bytes > self._max_body_bytes:
-                raise _Refused(413, "too_large", too_large(self._max_body_bytes).sentence)
+                raise Refused(413, "too_large", too_large(self._max_body_bytes).sentence)
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -243,17 +267,17 @@ class _Routes:
         if status in ("draining", "failed"):
             raise self._not_ready()
         if asked.api != api.API_VERSION:
-            raise _Refused(
+            raise Refused(
                 400, "bad_api", f"The engine speaks version {api.API_VERSION} of the border, not {asked.api}."
             )
         sentence = _what_is_wrong(asked)
         if sentence is not None:
-            raise _Refused(400, "bad_request", sentence)
+            raise Refused(400, "bad_request", sentence)
 
-    def _not_ready(self) -> _Refused:
+    def _not_ready(self) -> Refused:
         life = self._lifecycle
         code = "loading" if life.status == "ready" else life.status
-        return _Refused(503, code, life.sentence or "The model is being loaded.")
+        return Refused(503, code, life.sentence or "The model is being loaded.")
 
 
 def _what_is_wrong(asked: api.DenoiseRequest | api.RepairRequest) -> str | None:
@@ -274,6 +298,7 @@ def _what_is_wrong(asked: api.DenoiseRequest | api.RepairRequest) -> str | None:
         checks.append(("temperature", asked.temperature, 0 <= asked.temperature <= 10))
         checks.append(("top_p", asked.top_p, 0 < asked.top_p <= 1))
         checks.append(("max_steps", asked.max_steps, asked.max_steps is None or asked.max_steps >= 1))
+        checks.append(("logprobs", asked.logprobs, asked.logprobs is None or 0 <= asked.logprobs <= MAX_LOGPROBS))
     return next((f"{name} is out of range: {value}." for name, value, fits in checks if not fits), None)
 
 
@@ -293,17 +318,18 @@ def _log_end(client: str, kind: str, outcome: str, seconds: float) -> None:
 
 
 async def _answer_refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, _Refused)
+    assert isinstance(error, Refused)
     headers: dict[str, str] = {}
     if error.status in (408, 413):
         headers["connection"] = "close"  # the rest of the body was not read
     if (retry_after_s := RETRY_AFTER_S.get(error.error.code)) is not None:
         headers["retry-after"] = str(retry_after_s)
-    return Response(api.encode_event(error.error), error.status, headers=headers, media_type="application/json")
+    body = encode_error(request.url.path, error.status, error.error)
+    return Response(body, error.status, headers=headers, media_type="application/json")
 
 
 async def _answer_unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
     sentence = f"The engine has no {request.method} {request.url.path}."
-    return Response(
-        api.encode_event(api.Error(code="unknown_path", sentence=sentence)), 404, media_type="application/json"
-    )
+    body = encode_error(request.url.path, error.status_code, api.Error(code="unknown_path", sentence=sentence))
+    return Response(body, error.status_code, headers=error.headers, media_type="application/json")

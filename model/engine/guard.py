@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model.engine import api
 from model.engine.limits import Allowance, Limits, Refusal
+from model.engine.protocols.errors import encode_error
 from model.engine.tokens import Tokens
 
 MAX_BODY_BYTES = 4 * 2**20
@@ -80,7 +81,8 @@ class Guard:
             if refused.status in (401, 429):
                 log.warning("refused: %s (%s)", refused.error.code, scope.get(_CLIENT) or _address(scope))
             was_read = await _discard(receive)
-            await send_error(send, refused.status, refused.error, refused.retry_after_s, close=not was_read)
+            body = encode_error(scope["path"], refused.status, refused.error)
+            await send_error(send, refused.status, body, refused.retry_after_s, close=not was_read)
             return
         try:
             await self._app(scope, receive if limits is None else self._counted(client or "", receive), send)
@@ -169,10 +171,9 @@ def too_large(max_body_bytes: int) -> api.Error:
 
 
 async def send_error(
-    send: Send, status: int, error: api.Error, retry_after_s: float | None = None, *, close: bool = True
+    send: Send, status: int, body: bytes, retry_after_s: float | None = None, *, close: bool = True
 ) -> None:
     """One complete JSON answer."""
-    body = api.encode_event(error)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if close:
         headers.append((b"connection", b"close"))

@@ -7,6 +7,7 @@ change nothing), `user`, and conversations.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -86,7 +87,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] = "assistant"
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     index: int
     finish_reason: Literal["stop", "length"] | None
@@ -136,15 +137,15 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
 
 
-class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+class OpenAIErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     type: str
     code: str
     param: str | None = None
 
 
-class ErrorAnswer(msgspec.Struct, frozen=True):
-    error: ErrorBody
+class OpenAIError(msgspec.Struct, frozen=True):
+    error: OpenAIErrorBody
 
 
 def check(asked: CompletionRequest) -> None:
@@ -183,27 +184,26 @@ def best_of(written: Sequence[Written], num: int) -> list[Written]:
     return sorted(written, key=_confidence, reverse=True)[:num]
 
 
-def choice_of(written: Written, index: int, *, echoed: str = "", with_message: bool = False) -> Choice:
-    """A finished alternative."""
+def choice_of(written: Written, index: int, *, echoed: str = "", is_chatty: bool = False) -> Choice:
+    """A finished alternative; is_chatty: its text also where clients of Mistral's protocol look for it."""
     text = echoed + written.text
     return Choice(
         text=text,
         index=index,
         finish_reason=written.finish_reason,
-        logprobs=_logprobs_of(written, 0, len(written.text)),
-        message=Message(content=text) if with_message else msgspec.UNSET,
+        logprobs=_logprobs_of(written),
+        message=Message(content=text) if is_chatty else msgspec.UNSET,
     )
 
 
-def chunk_of(written: Written, piece: str, index: int, *, with_delta: bool = False) -> Choice:
+def chunk_of(written: Written, piece: str, index: int, *, is_chatty: bool = False) -> Choice:
     """A piece of an alternative; log-probabilities come with the last one, since only then its tokens are known."""
-    is_last = written.done is not None
     return Choice(
         text=piece,
         index=index,
-        finish_reason=written.finish_reason if is_last else None,
-        logprobs=_logprobs_of(written, 0, len(written.text)) if is_last else None,
-        delta=Message(content=piece) if with_delta else msgspec.UNSET,
+        finish_reason=written.finish_reason if written.is_over else None,
+        logprobs=_logprobs_of(written) if written.is_over else None,
+        delta=Message(content=piece) if is_chatty else msgspec.UNSET,
     )
 
 
@@ -225,9 +225,9 @@ def models_of(known: api.Capabilities, created: int) -> ModelList:
     return ModelList(data=(Model(id=known.model, created=created, meta=ModelMeta(n_ctx_train=known.context_tokens)),))
 
 
-def error_answer(status: int, error: api.Error) -> ErrorAnswer:
+def error_answer(status: int, error: api.Error) -> OpenAIError:
     """The border's error as openai-python and its like expect it."""
-    return ErrorAnswer(ErrorBody(message=error.sentence, type=_error_type(status), code=error.code))
+    return OpenAIError(OpenAIErrorBody(message=error.sentence, type=_error_type(status), code=error.code))
 
 
 def server_sent(value: Any) -> bytes:
@@ -247,20 +247,16 @@ def _confidence(written: Written) -> float:
     return written.done.confidence if written.done is not None else 0.0
 
 
-def _logprobs_of(written: Written, start: int, end: int) -> Logprobs | None:
-    """Those of the tokens that begin in characters start..end of the text."""
+def _logprobs_of(written: Written) -> Logprobs | None:
+    """Those of the tokens that begin inside the text: a stop string may have cut the rest off."""
     tokens = () if written.done is None else written.done.tokens
-    if not tokens:
+    offsets = list(accumulate((len(token.text) for token in tokens), initial=0))
+    kept = [token for token, offset in zip(tokens, offsets, strict=False) if offset < len(written.text)]
+    if not kept:
         return None
-    offsets: list[int] = []
-    position = 0
-    for token in tokens:
-        offsets.append(position)
-        position += len(token.text)
-    kept = [i for i, offset in enumerate(offsets) if start <= offset < end]
     return Logprobs(
-        tokens=tuple(tokens[i].text for i in kept),
-        token_logprobs=tuple(tokens[i].logprob for i in kept),
-        top_logprobs=tuple(tokens[i].top for i in kept) if any(token.top for token in tokens) else None,
-        text_offset=tuple(offsets[i] for i in kept),
+        tokens=tuple(token.text for token in kept),
+        token_logprobs=tuple(token.logprob for token in kept),
+        top_logprobs=tuple(token.top for token in kept) if any(token.top for token in kept) else None,
+        text_offset=tuple(offsets[: len(kept)]),
     )

@@ -13,12 +13,15 @@ FinishReason = Literal["stop", "length"]
 
 
 class Written:
-    """text: what was given away so far. done: the engine's last event. stopped_by: the stop string, if one came."""
+    """text: what was given away so far. done: the engine's last event. stopped_by: the stop string, if one came.
+    is_over: nothing comes any more.
+    """
 
     def __init__(self, stop_strings: Sequence[str] = ()) -> None:
         self.text = ""
         self.done: api.Done | None = None
         self.stopped_by = ""
+        self.is_over = False
         self._stop_strings = tuple(stop for stop in stop_strings if stop)
         self._seen = ""
         self._end: int | None = None
@@ -30,13 +33,16 @@ class Written:
 
     @property
     def finish_reason(self) -> FinishReason:
-        """`length` also where time has run out: the text would have gone on."""
-        cut_short = self.done is not None and self.done.reason in ("length", "deadline", "max_steps")
+        """`length` also where time has run out, or nothing was to be written: the text would have gone on."""
+        cut_short = self.done is None or self.done.reason in ("length", "deadline", "max_steps")
         return "length" if cut_short and not self.is_cut else "stop"
 
-    @property
-    def is_out_of_time(self) -> bool:
-        return self.done is not None and self.done.reason == "deadline" and not self.is_cut
+    @classmethod
+    def unbegun(cls) -> "Written":
+        """Of a request for no tokens."""
+        written = cls()
+        written.is_over = True
+        return written
 
     def add(self, committed: str) -> str:
         """The next piece to give away (perhaps empty)."""
@@ -48,7 +54,7 @@ class Written:
 
     def finish(self, done: api.Done) -> str:
         """The last piece: what the whole text has beyond what was given away."""
-        self.done = done
+        self.done, self.is_over = done, True
         if not self.is_cut:
             # What was given away stays so; the whole text begins with it (but for blanks, which were held back).
             self._seen = done.text if done.text.startswith(self.text) else self.text

@@ -285,8 +285,9 @@ async def test_readiness_ends_with_draining_and_says_when_to_come_again(engine, 
 
 async def test_an_unknown_path_or_method_is_a_sentence(engine):
     async with engine.http() as http:
-        for answer in (await http.get("/v2/denoise"), await http.get("/v1/denoise")):
-            assert answer.status_code == 404
+        for answer, status in ((await http.get("/v2/denoise"), 404), (await http.get("/v1/denoise"), 405)):
+            assert answer.status_code == status
+            assert answer.headers.get("allow") == (None if status == 404 else "POST")
             assert error_of(answer).code == "unknown_path"
 
 

@@ -68,7 +68,7 @@ def test_why_a_text_ended(reason, finish_reason):
     written = Written()
     written.finish(done("a", reason))
     assert written.finish_reason == finish_reason
-    assert written.is_out_of_time == (reason == "deadline")
+    assert written.is_over
 
 
 def test_a_cut_text_stopped_whatever_the_engine_says():
@@ -76,3 +76,8 @@ def test_a_cut_text_stopped_whatever_the_engine_says():
     written.add("ab")
     written.finish(done("abc", "cancelled"))
     assert (written.text, written.finish_reason) == ("a", "stop")
+
+
+def test_a_text_of_no_tokens_is_over_before_it_begins():
+    written = Written.unbegun()
+    assert (written.text, written.is_over, written.finish_reason) == ("", True, "length")
