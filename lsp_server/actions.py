@@ -17,8 +17,10 @@ REWRITE_KIND = "refactor.rewrite.seedling"
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the editor's menu.
 
-    data: plain JSON with `kind` (who resolves it: `fix`, `mend`, `rewrite`), `uri` and `version`; None for a command.
-    diagnostics: those of the request that it answers, as the client sent them. command: what runs instead of an edit.
+    data: plain JSON with `kind` (who resolves it: `fix`, `find`, `mend`, `rewrite`), `uri` and `version`; None for a
+    command. diagnostics: those of the request that it answers, as the client sent them. command: what runs instead of
+    an edit. is_slow: its edit takes a while, so it is never resolved (editors resolve what is only looked at) but
+    applied by a command.
     """
 
     title: str
@@ -26,6 +28,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any] | None = None
     diagnostics: tuple[Mapping[str, Any], ...] = ()
     command: tuple[str, tuple[Any, ...]] | None = None
+    is_slow: bool = False
 
 
 def is_wanted(kind: str, only: tuple[str, ...] | None) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 from lsp_server.dismissed import Dismissed
 from lsp_server.features.fix import Repair
 from lsp_server.features.mend import moved
+from lsp_server.fix_searches import FixSearches
 from lsp_server.outcome import Reason
 from lsp_server.snapshot import Document
 
@@ -31,6 +32,7 @@ class Repairs:
 
     def __init__(self) -> None:
         self.dismissed = Dismissed()
+        self.searches = FixSearches()
         self._running: dict[tuple[What, str], Ticket] = {}
         self._mended: dict[str, _Mended] = {}
 
@@ -50,11 +52,13 @@ class Repairs:
     def changed(self, uri: str) -> None:
         """What is being looked for in the older version is of no use."""
         self._cut("fix", uri, Reason.STALE)
+        self.searches.forget(uri)
         self._cut("mend", uri, Reason.STALE)
 
     def forget(self, uri: str) -> None:
         """A document was closed or is another one now."""
         self._cut("fix", uri, Reason.CLOSED)
+        self.searches.forget(uri)
         self._cut("mend", uri, Reason.CLOSED)
         self._mended.pop(uri, None)
 

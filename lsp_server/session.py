@@ -355,6 +355,7 @@ class Session:
         for key in list(self._running):
             self._cut(key, Reason.CLOSED)
         self.canvases.close()
+        await self.repairs.searches.close()
         leftovers = list(self._leftovers)
         for task in leftovers:
             task.cancel()

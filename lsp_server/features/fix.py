@@ -149,6 +149,22 @@ def fix_actions(
     )
 
 
+def late_action(document: Document, rows: Rows, diagnostics: Sequence[Mapping[str, Any]]) -> Action:
+    """The menu's entry for what is still being looked for: choosing it waits for the surest fix and applies that."""
+    data = {"kind": "find", "uri": document.uri, "version": document.version, "rows": [rows.first, rows.last]}
+    data["by_parser"] = rows.by_parser
+    title = "Seedling: apply the surest fix (still looking)"
+    return Action(title=title, kind=FIX_KIND, data=data, diagnostics=tuple(diagnostics), is_slow=True)
+
+
+def rows_in(data: Mapping[str, Any], num_rows: int) -> Rows | None:
+    """The rows of a `late_action`'s data; None where they are none of a document with so many."""
+    match data.get("rows"), data.get("by_parser"):
+        case [[int() as first, int() as last], bool() as by_parser] if 0 <= first <= last < num_rows:
+            return Rows(first, last, by_parser)
+    return None
+
+
 def data_of(kind: str, document: Document, source: str, repair: Repair) -> dict:
     """What is needed to make the edit later, as plain JSON. Lines and columns are ours, not the client's."""
     span = span_of(source, repair)

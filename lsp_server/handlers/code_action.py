@@ -20,7 +20,7 @@ from lsp_server.actions import FIX_KIND, REWRITE_KIND, Action, is_wanted
 from lsp_server.applying import Span, apply, versioned_edit
 from lsp_server.client_profile import ClientProfile
 from lsp_server.handlers import diagnostic, rewrite
-from lsp_server.handlers.fixing import fixes
+from lsp_server.handlers.fixing import fixes, surest
 from lsp_server.handlers.rewriting import rewrites
 from lsp_server.outcome import Reason
 from lsp_server.positions import Position, without_end
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 APPLY = "seedling.applyAction"
 CONTENT_MODIFIED = -32801
+# Whoever typed on, closed the document or asked for something newer knows why nothing comes.
+_NO_NEWS = frozenset({Reason.STALE, Reason.CLOSED, Reason.SUPERSEDED, Reason.CANCELLED})
 _LLM_GENERATED = 1
 
 log = logging.getLogger("seedling.actions")
@@ -110,7 +112,7 @@ def to_wire(action: Action, client: ClientProfile) -> dict[str, Any]:
         return {**shown, "command": {"title": action.title, "command": name, "arguments": list(arguments)}}
     if client.action_tags:
         shown["tags"] = [_LLM_GENERATED]
-    if client.resolves_edits:
+    if client.resolves_edits and not action.is_slow:
         return {**shown, "data": action.data}
     command = {"title": action.title, "command": APPLY, "arguments": [action.data, action.title]}
     return {**shown, "command": command}
@@ -131,6 +133,9 @@ async def _applied(server: "SeedlingServer", data: Mapping[str, Any], title: str
     log.info("apply %s", "applied" if reason is None else reason.slug)
     if reason is None:
         return {"applied": True, "reason": None, "sentence": ""}
+    if data.get("kind") == "find" and reason not in _NO_NEWS:
+        # Chosen before anybody knew that there is none: editors do not show what a command answers.
+        server.window_show_message(types.ShowMessageParams(types.MessageType.Info, f"Seedling: {reason.value}"))
     return {"applied": False, "reason": reason.slug, "sentence": reason.value}
 
 
@@ -145,6 +150,9 @@ async def _made(
         return Reason.STALE
     if data.get("kind") in ("fix", "mend"):
         return _repaired(server.session, document, data, title)
+    if data.get("kind") == "find":
+        found = await surest(server.session, document, data)
+        return found if isinstance(found, Reason) else _repaired(server.session, document, *found)
     if data.get("kind") == "rewrite":
         return await rewrite.made(server, document, data, title)
     return Reason.STALE

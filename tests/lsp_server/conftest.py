@@ -63,6 +63,7 @@ async def in_process(engine, environment, monkeypatch):
         if name.startswith(("SEEDLING_", "XDG_")):
             monkeypatch.setenv(name, value)
     monkeypatch.setattr("lsp_server.handlers.lifecycle.log_to_file", lambda: None)  # pytest's log is the log
+    monkeypatch.setattr("lsp_server.handlers.fixing.MENU_PATIENCE_S", 60.0)  # a busy machine must not decide
     from in_process import InProcess
 
     client = InProcess()

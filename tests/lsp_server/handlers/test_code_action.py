@@ -280,6 +280,7 @@ async def test_nothing_of_other_files_is_sent(client, engine, tmp_path):
 
 async def test_a_hung_engine_is_given_up_at_the_deadline(client, engine, monkeypatch):
     monkeypatch.setattr("lsp_server.engine_link.GRACE_MS", 1.0)
+    monkeypatch.setattr("lsp_server.handlers.fixing.DEADLINE_MS", 1.0)
     engine.repair_script = lambda request: Script(keep=True)
     await begin(client, TEXT, invokedDeadlineMs=20)
     with contextlib.suppress(AssertionError):
