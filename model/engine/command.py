@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from model.engine.init_process import leave_process_one
+from model.engine.lifecycle import DRAIN_TIMEOUT_S
 from model.engine.lock import UnsafeFolder, bind_loopback, bind_unix, check_private, take_lock
 from model.engine.logs import log_to
 from model.engine.tokens import TokenFileError, Tokens, single_token
@@ -153,6 +154,7 @@ async def _serve(options: argparse.Namespace, place: _Place) -> None:
         return resident
 
     def end() -> None:
+        runner.stop(timeout_s=0.0)  # what still runs after the time for draining ends as cancelled, not as broken off
         server.should_exit = True
 
     try:
@@ -160,7 +162,7 @@ async def _serve(options: argparse.Namespace, place: _Place) -> None:
     except importlib.metadata.PackageNotFoundError:
         version = "0"
     idle_s = options.idle_s if options.idle_s is not None else IDLE_S if place.door is None else float("inf")
-    life = Lifecycle(idle_s=idle_s, stop=end, socket_path=options.socket)
+    life = Lifecycle(idle_s=idle_s, stop=end, socket_path=options.socket, drain_timeout_s=options.drain_s)
     runner = Runner(load, on_loading=life.set_loading, on_ready=life.set_ready, on_failed=life.set_failed)
     app = make_app(
         runner,
@@ -239,6 +241,12 @@ def _parser() -> argparse.ArgumentParser:
     serve_parser.add_argument("--log", type=Path, help="log file (default: standard error)")
     serve_parser.add_argument("--log-format", default="text", choices=("text", "json"), help="json: an object a line")
     serve_parser.add_argument("--idle-s", type=float, help=f"end after so long without clients ({IDLE_S:.0f})")
+    serve_parser.add_argument(
+        "--drain-s",
+        type=float,
+        default=DRAIN_TIMEOUT_S,
+        help=f"how long the end waits for requests ({DRAIN_TIMEOUT_S:.0f})",
+    )
     _add_access(serve_parser)
     return parser
 

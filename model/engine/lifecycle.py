@@ -23,7 +23,14 @@ DRAIN_TIMEOUT_S = 15.0
 class Lifecycle:
     """`stop` is called once, at the very end. `socket_path` is watched: an engine that nobody can reach must end."""
 
-    def __init__(self, *, idle_s: float, stop: Callable[[], None], socket_path: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        idle_s: float,
+        stop: Callable[[], None],
+        socket_path: Path | None = None,
+        drain_timeout_s: float = DRAIN_TIMEOUT_S,
+    ) -> None:
         self.status: Status = "loading"
         self.progress = 0.0
         self.sentence = "The model is being loaded."
@@ -33,6 +40,7 @@ class Lifecycle:
         self.closing_reason = ""
         self._idle_s = idle_s
         self._stop = stop
+        self._drain_timeout_s = drain_timeout_s
         self._socket_path = socket_path
         self._socket_inode = socket_path.stat().st_ino if socket_path else None
         self._started_s = self._quiet_since_s = time.monotonic()
@@ -59,7 +67,7 @@ class Lifecycle:
             self.status = "failed"
 
     def drain(self, reason: str) -> None:
-        """Takes no new request; ends when the running ones have ended (at the latest after DRAIN_TIMEOUT_S)."""
+        """Takes no new request; ends when the running ones have ended (at the latest after `drain_timeout_s`)."""
         if self.status != "draining":
             self.status = "draining"
             self.sentence = "The engine is finishing its last requests."
@@ -80,7 +88,7 @@ class Lifecycle:
             if self.num_attached or self.num_active:
                 self._quiet_since_s = now_s
             if self.status == "draining":
-                if not self.num_active or now_s - self._draining_since_s > DRAIN_TIMEOUT_S:
+                if not self.num_active or now_s - self._draining_since_s > self._drain_timeout_s:
                     break
             elif self.status == "failed" and now_s - self._failed_at_s > FAILED_LINGER_S:
                 self.drain("failed")

@@ -8,6 +8,7 @@ engine answers. Left out: Unix sockets and the loopback port of a single user (l
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Iterable
@@ -104,7 +105,8 @@ def bind(address: Address) -> socket.socket:
         listener = socket.create_server(where[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         shown = f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
-        raise ListenError(f"The engine cannot listen on {shown} ({error.strerror}).") from None
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ListenError(f"The engine cannot listen on {shown} ({why}).") from None
     listener.setblocking(False)
     # Connections inherit these.
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]

@@ -50,9 +50,8 @@ async def test_draining_waits_for_running_requests(ended, until):
     await watching
 
 
-async def test_draining_does_not_wait_for_ever(ended, until, monkeypatch):
-    monkeypatch.setattr(lifecycle, "DRAIN_TIMEOUT_S", 0.05)
-    life = Lifecycle(idle_s=60, stop=ended)
+async def test_draining_does_not_wait_for_ever(ended, until):
+    life = Lifecycle(idle_s=60, stop=ended, drain_timeout_s=0.05)
     life.num_active = 1
     life.drain("stop")
     watching = asyncio.ensure_future(life.watch())
