@@ -221,13 +221,27 @@ def make_init(sandbox) -> Callable[..., tuple[Path, Path, Path]]:
 
 
 @pytest.fixture
-def editor(sandbox, any_nvim, start, make_init, make_editor, wait_for) -> Editor:
-    init, script, told = make_init(INIT)
-    path = sandbox.folder / "nvim.sock"
-    start(any_nvim, "--headless", "-n", "-u", init, "--listen", path, "shapes.py")
-    editor = make_editor(path, script, told)
-    wait_for("Neovim and the scripted server", editor.attached, 60)
-    return editor
+def start_editor(sandbox, start, make_init, make_editor, wait_for) -> Callable[[Path], Editor]:
+    def start_editor(program: Path) -> Editor:
+        init, script, told = make_init(INIT)
+        path = sandbox.folder / "nvim.sock"
+        start(program, "--headless", "-n", "-u", init, "--listen", path, "shapes.py")
+        editor = make_editor(path, script, told)
+        wait_for("Neovim and the scripted server", editor.attached, 60)
+        return editor
+
+    return start_editor
+
+
+@pytest.fixture
+def editor(any_nvim, start_editor) -> Editor:
+    return start_editor(any_nvim)
+
+
+@pytest.fixture
+def nvim_012_editor(nvim_program, start_editor) -> Editor:
+    """As `editor`, for what does not depend on Neovim's version."""
+    return start_editor(nvim_program)
 
 
 class Terminal:
