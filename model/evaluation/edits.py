@@ -4,13 +4,14 @@ Held-out code is made old as in training (edit_places.py); the old code is the d
 in the prompt, and the engine's own path writes. Every number stands beside its floor, the old code unchanged. A kind
 works if at least one answer in four is exactly the text as it stands, over enough places, and if the answers are nearer
 to it than the old code was (lower end of the 95 % interval); --list writes those kinds into the checkpoint's preset,
-which is what an engine offers. Source: this project's own protocol. Left out: other wordings, other right answers.
+which is what an engine offers. With --through-server the question goes the editors' way (through_server.py). Source:
+this project's own protocol. Left out: other wordings, other right answers.
 """
 
 import argparse
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,11 @@ from model.lines import lines_of
 
 if TYPE_CHECKING:
     from model.evaluation.decode import Decoder
+    from model.evaluation.edit_data import EditTask
     from model.evaluation.edit_places import EditPlace
+
+Rewrite = Callable[["EditPlace"], tuple[str, int]]
+"""What becomes of the old code at a place, and the passes that took (0: it was left as it is)."""
 
 NUM_PLACES = 40
 SEED = 0
@@ -63,11 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser, what_data=None)
     parser.add_argument("--shards", type=Path, required=True, help="token shards with held-out text")
     parser.add_argument("--force-edits", action="store_true", help="edit with weights that were not trained to edit")
+    parser.add_argument("--through-server", action="store_true", help="ask a language server, as an editor does")
     parser.add_argument("--list", action="store_true", help="write the kinds that work into the model's preset.json")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints a table, a line a kind; 0 = done. Raises EvalError with a sentence."""
+    if args.list and args.through_server:
+        raise EvalError("--list writes what the engine itself does well: leave --through-server out")
     checkpoint = editing(load_model(args), force=args.force_edits)
 
     from model.evaluation.decode import Decoder
@@ -75,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     from model.evaluation.heldout_places import heldout_documents
     from model.training.rewrite_edits import KINDS
 
-    preset = msgspec.structs.replace(checkpoint.preset, rewrite="listed")
+    # Free, so that each kind is asked for, whatever is listed so far.
+    preset = msgspec.structs.replace(checkpoint.preset, rewrite="free")
     decoder = Decoder(replace(checkpoint, preset=preset))
     documents = list(heldout_documents(args.shards))
     num = args.limit or NUM_PLACES
@@ -88,36 +97,53 @@ def run(args: argparse.Namespace) -> int:
     ]
     if not places:
         raise EvalError(f"the held-out text of {args.shards} has no place for any edit")
-    scores = score_places(decoder, places)
+    if args.through_server:
+        from model.evaluation.through_server import served
+
+        with served(args, preset) as server:
+            scores = score_places(lambda place: server.rewritten(task_of(place)), places)
+    else:
+        scores = score_places(by_decoder(decoder), places)
     listed = tuple(kind for kind, score in scores.items() if score.works)
     if args.list:
         write_list(args.model, listed)
-    return report(table_of(scores), result_of(scores, preset.name), args)
+    way = "server" if args.through_server else "engine"
+    return report(table_of(scores), result_of(scores, preset.name) | {"way": way}, args)
 
 
-def score_places(decoder: "Decoder", places: Sequence["EditPlace"]) -> dict[str, KindScore]:
+def score_places(rewrite: Rewrite, places: Sequence["EditPlace"]) -> dict[str, KindScore]:
     """The scores of each kind there is, in the order of the places."""
-    answers = [rewritten(decoder, place) for place in watched(places, "edits")]
+    answers = [rewrite(place) for place in watched(places, "edits")]
     kinds = list(dict.fromkeys(place.kind for place in places))
     return {kind: _score([(p, *a) for p, a in zip(places, answers, strict=True) if p.kind == kind]) for kind in kinds}
 
 
-def rewritten(decoder: "Decoder", place: "EditPlace") -> tuple[str, int]:
-    """What the old code becomes and the passes that took; an edit that does not fit the context changes nothing (0)."""
+def by_decoder(decoder: "Decoder") -> Rewrite:
+    """The engine's own path without an engine; what does not fit the context stays as it is."""
     from model.engine.runner import BadRequest
 
-    try:
-        answer = decoder.rewrite(place.place, place.old, place.instruction)
-    except BadRequest as error:
-        if error.code != "too_long":
-            raise
-        return place.old, 0
-    return answer.text, answer.forwards
+    def rewrite(place: "EditPlace") -> tuple[str, int]:
+        try:
+            answer = decoder.rewrite(place.place, place.old, place.instruction)
+        except BadRequest as error:
+            if error.code != "too_long":
+                raise
+            return place.old, 0
+        return answer.text, answer.forwards
+
+    return rewrite
+
+
+def task_of(place: "EditPlace") -> "EditTask":
+    """A place as a language server is asked about it."""
+    from model.evaluation.edit_data import EditTask
+
+    return EditTask(name=place.kind, place=place.place, old=place.old, instruction=place.instruction, tests="")
 
 
 def _score(rows: Sequence[tuple["EditPlace", str, int]]) -> KindScore:
     from model.evaluation.metrics import edit_similarity, paired_bootstrap
-    from model.evaluation.parsing import parses
+    from model.syntax.python import parses
 
     exact = share([answer == place.place.gold for place, answer, _ in rows])
     similarities = [edit_similarity(answer, place.place.gold) for place, answer, _ in rows]

@@ -12,8 +12,8 @@ from model.evaluation.decode import Answer, Decoder, Place
 from model.evaluation.edit_places import EditPlace
 from model.evaluation.edits import (
     MIN_PLACES,
+    by_decoder,
     keeps_lines,
-    rewritten,
     score_places,
     table_of,
     wilson_low,
@@ -43,7 +43,7 @@ def places(kind: str, num: int) -> list[EditPlace]:
 
 def test_answers_are_scored_by_kind(checkpoint) -> None:
     answers = [GOLD, OLD, "def f(:\n", GOLD]
-    scores = score_places(Scripted(checkpoint, answers), [*places("idiom", 3), *places("fix", 1)])
+    scores = score_places(by_decoder(Scripted(checkpoint, answers)), [*places("idiom", 3), *places("fix", 1)])
     assert list(scores) == ["idiom", "fix"]
     idiom = scores["idiom"]
     assert (idiom.num, idiom.exact, idiom.unchanged) == pytest.approx((3, 1 / 3, 1 / 3))
@@ -60,7 +60,8 @@ def test_a_kind_works_if_it_is_often_right_over_enough_places(checkpoint) -> Non
     right, wrong, worse = [GOLD] * num, [OLD] * num, ["pass\n"] * num
 
     def works(answers: list[str]) -> bool:
-        return score_places(Scripted(checkpoint, answers), places("idiom", len(answers)))["idiom"].works
+        rewrite = by_decoder(Scripted(checkpoint, answers))
+        return score_places(rewrite, places("idiom", len(answers)))["idiom"].works
 
     assert works(right)
     assert not works(right[1:])
@@ -70,9 +71,8 @@ def test_a_kind_works_if_it_is_often_right_over_enough_places(checkpoint) -> Non
 
 
 def test_the_table_names_what_works(checkpoint) -> None:
-    scores = score_places(
-        Scripted(checkpoint, [GOLD] * MIN_PLACES + [OLD]), [*places("idiom", MIN_PLACES), *places("fix", 1)]
-    )
+    rewrite = by_decoder(Scripted(checkpoint, [GOLD] * MIN_PLACES + [OLD]))
+    scores = score_places(rewrite, [*places("idiom", MIN_PLACES), *places("fix", 1)])
     rows = table_of(scores)
     assert ("kinds that work", "idiom") in rows
     assert any(label == "  idiom" and value.endswith(f"{MIN_PLACES}, works") for label, value in rows)
@@ -92,15 +92,14 @@ def test_the_interval_of_a_share() -> None:
 
 def test_an_edit_that_does_not_fit_changes_nothing(checkpoint) -> None:
     preset = msgspec.structs.replace(checkpoint.preset, rewrite="listed")
-    decoder = Decoder(_with(checkpoint, preset))
+    rewrite = by_decoder(Decoder(_with(checkpoint, preset)))
     old = "value = other\n" * 60
-    assert rewritten(decoder, EditPlace("fix", Place("f.py", "", "", "x\n"), old, "fix this")) == (old, 0)
+    assert rewrite(EditPlace("fix", Place("f.py", "", "", "x\n"), old, "fix this")) == (old, 0)
 
 
 def test_an_edit_goes_the_engine_s_way(checkpoint) -> None:
     preset = msgspec.structs.replace(checkpoint.preset, rewrite="listed")
-    decoder = Decoder(_with(checkpoint, preset))
-    answer, forwards = rewritten(decoder, places("idiom", 1)[0])
+    answer, forwards = by_decoder(Decoder(_with(checkpoint, preset)))(places("idiom", 1)[0])
     assert forwards >= 1
     assert isinstance(answer, str)
 
@@ -137,6 +136,12 @@ def test_the_command(checkpoint_folder, shards_folder, tmp_path, capsys) -> None
     assert result["works"] == []  # one place a kind is too few, and the weights are random
     assert load_preset(folder).rewrite == "none"
     assert "kinds that work" in out
+
+
+def test_the_list_is_not_made_through_a_server(checkpoint_folder, shards_folder, capsys) -> None:
+    words = ["eval", "edits", "--shards", str(shards_folder), "--model", str(checkpoint_folder), "--list"]
+    assert cli.main([*words, "--through-server"]) == 2
+    assert "leave --through-server out" in capsys.readouterr().err
 
 
 def test_weights_without_edits_are_refused(checkpoint_folder, shards_folder, tmp_path, capsys) -> None:

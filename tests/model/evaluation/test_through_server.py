@@ -10,8 +10,13 @@ from model.checkpoints.load import Checkpoint, save_checkpoint
 from model.evaluation.decode import Decoder, Place
 from model.evaluation.edit import by_decoder, packed, rewriting
 from model.evaluation.edit_data import EditTask
+from model.evaluation.edit_places import EditPlace
+from model.evaluation.edits import task_of
+from model.evaluation.fix import by_mender, mender_of
 from model.evaluation.options import load_model
 from model.evaluation.through_server import ServedModel, served
+from model.mending.ranking import Calibration, save_calibration
+from model.mending.study import FEATURES
 
 BEFORE = "import os\n\n\ndef alpha(beta):\n"
 OLD = "    gamma = beta + 1\n    return gamma\n"
@@ -66,6 +71,37 @@ def test_what_does_not_fit_stays_as_it_is_both_ways(server: ServedModel, args: a
 def test_a_model_that_repairs_nothing_leaves_the_place_as_it_is(server: ServedModel) -> None:
     place = Place(path="toy/file.py", before=BEFORE + "    ", after="\n" + AFTER, gold="return (1)")
     assert server.repaired(place, "return (1") == ("return (1", 0)
+
+
+FAULTS = [
+    ("if beta", "if beta:"),
+    ("for x in range(beta)", "for x in range(beta):"),
+    ("while 'ä𝄞' in beta", "while 'ä𝄞' in beta:"),
+    ("return beta", "return beta"),
+]
+
+
+def test_both_ways_give_the_same_fix(args: argparse.Namespace, tmp_path, checkpoint) -> None:
+    """With a calibration by which every feature counts a little, so that the numbers of the network decide."""
+    for path in args.model.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    weights = dict.fromkeys(FEATURES, 0.01) | {"mended": 1.0, "colon, broken": 5.0, "size": -0.1}
+    likes_colons = {"fix_threshold": 1.0, "mend_threshold": None, "doubt_threshold": 1e9}
+    save_calibration(tmp_path, Calibration(weights=weights, **likes_colons))
+    asked = argparse.Namespace(**{**vars(args), "model": tmp_path})
+    mender = mender_of(packed(load_model(asked)), asked)
+    assert mender is not None
+    direct = by_mender(mender)
+    with served(asked, checkpoint.preset) as server:
+        for draft, right in FAULTS:
+            body = "" if draft.startswith("return") else "\n        return 1"
+            place = Place(path="toy/file.py", before=BEFORE + "    ", after=body + AFTER, gold=right)
+            assert (direct(place, draft)[0], server.repaired(place, draft)[0]) == (right, right)
+
+
+def test_a_kind_of_edit_is_asked_for_as_a_task(server: ServedModel, args: argparse.Namespace) -> None:
+    place = EditPlace("idiom", TASKS[0].place, OLD, "add type hints")
+    assert server.rewritten(task_of(place)) == server.rewritten(TASKS[0])
 
 
 def test_a_selection_of_nothing_is_refused(server: ServedModel) -> None:
