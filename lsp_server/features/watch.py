@@ -31,7 +31,7 @@ def watched(done: api.Done) -> str | Reason:
     """The text that was written, as far as it came, or why there is none to show."""
     if done.reason == "cancelled":
         return Reason.CANCELLED
-    if not done.text.strip():
+    text = done.text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
         return Reason.DEADLINE if done.reason == "deadline" else Reason.EMPTY_ANSWER
-    is_unsafe = isinstance(refuse_unsafe_text(Draft(done.text), _AROUND), Reason)
-    return Reason.UNSAFE_TEXT if is_unsafe else done.text
+    return Reason.UNSAFE_TEXT if isinstance(refuse_unsafe_text(Draft(text), _AROUND), Reason) else text

@@ -1,10 +1,12 @@
-"""Rewrites in any session at all: documents change, close and are asked about again while the engine thinks.
+"""Rewrites and watches in any session: documents change, close and are asked about again while the engine thinks.
 
 The oracle is the client's own model of its documents (session_oracle.py). What is answered is for the version that was
 asked about, which is still the newest; its range covers what was selected, lies on characters, and its text is one that
-the engine gave for just this question. Everything else has a reason, and each request has one answer at the end.
+the engine gave for just this question. Everything else has a reason, and each request has one answer at the end. One
+canvas a document is written at a time, and nothing of it is shown once its request is answered.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -61,6 +63,7 @@ class Rewrite(NamedTuple):
     document: Document | None
     start: int
     end: int
+    is_watch: bool = False
 
 
 class Rewrites(Oracle):
@@ -70,8 +73,19 @@ class Rewrites(Oracle):
         assert READY.capabilities is not None
         self.engine = self.server.session.engine = Engine()
         self.engine.state = replace(READY, capabilities=replace(READY.capabilities, rewrite="free"))
+        session = self.server.session
+        session.client = replace(session.client, options={"preview": True})
         self.rewrites: dict[int, Rewrite] = {}
         self.said: dict[str, set[str]] = {"a.py": set(), "b.py": set()}
+
+    def write(self, data: bytes) -> None:
+        message = json.loads(data.partition(b"\r\n\r\n")[2])
+        if message.get("method") == "seedling/canvas":
+            token = message["params"]["token"]
+            assert token in self.rewrites, "a frame of a canvas that nobody asked for"
+            assert token not in self.answers, "a frame behind the answer"
+            event("frame")
+        super().write(data)
 
     @rule(name=NAME, text=TEXT)
     def write_all(self, name: str, text: str) -> None:
@@ -100,12 +114,32 @@ class Rewrites(Oracle):
         self.rewrites[msg_id] = Rewrite(name, document, start, end)
         ends = {side: position_of(text, at, self.encoding) for side, at in (("start", start), ("end", end))}
         argument = {"uri": self.uri(name, which), "range": ends, "instruction": "x", "seed": seed, "apply": False}
+        argument["token"] = msg_id
         self.request("workspace/executeCommand", {"command": "seedling.rewrite", "arguments": [argument]}, msg_id)
 
     @rule(name=NAME, first=WHICH, second=WHICH, seed=st.integers(0, 2), answer=st.sampled_from(ANSWERS))
     def rewrite_code_at_once(self, name: str, first: int, second: int, seed: int, answer: str) -> None:
         self.write_all(name, CODE)
         self.rewrite(name, first, second, seed, seed)
+        if self.engine.questions:
+            self.engine_answers(len(self.engine.questions) - 1, answer, "eom", keeps=True)
+
+    @rule(name=NAME, place=WHICH, which=WHICH, version=st.integers(0, 5))
+    def watch(self, name: str, place: int, which: int, version: int) -> None:
+        document = self.documents.get(name)
+        text = "" if document is None else document.text
+        at = places_of(text)[place % len(places_of(text))]
+        msg_id = next(self.ids)
+        self.rewrites[msg_id] = Rewrite(name, document, at, at, is_watch=True)
+        argument: dict[str, Any] = {"uri": self.uri(name, which), "position": position_of(text, at, self.encoding)}
+        argument |= {"token": msg_id} | ({} if document is None or version else {"version": document.version})
+        self.request("workspace/executeCommand", {"command": "seedling.watch", "arguments": [argument]}, msg_id)
+
+    @rule(name=NAME, place=WHICH, answer=st.sampled_from(ANSWERS), changes=st.booleans())
+    def watch_to_its_end(self, name: str, place: int, answer: str, changes: bool) -> None:
+        self.watch(name, place, place, 1)
+        if changes:
+            self.type_somewhere(name, place, "z")
         if self.engine.questions:
             self.engine_answers(len(self.engine.questions) - 1, answer, "eom", keeps=True)
 
@@ -123,7 +157,7 @@ class Rewrites(Oracle):
             piece.text if isinstance(piece, api.Locked) and keeps else new
             for piece in request.canvas
             if not isinstance(piece, api.Masked)
-        ]
+        ] or [new]
         self.said[request.prompt.path.rpartition("/")[2]].add(unified(new).strip("\n"))
         done = api.Done(
             text="".join(pieces), reason=reason, confidence=0.9, model="m", device="none", engine_ms=1.0, **FIGURES
@@ -137,6 +171,12 @@ class Rewrites(Oracle):
         _, waiting = self.engine.questions[which % len(self.engine.questions)]
         waiting.set_exception(EngineTrouble(Reason.ENGINE_ERROR, "As told."))
         self.pass_time(0.001)
+
+    @invariant()
+    def one_canvas_a_document(self) -> None:
+        if hasattr(self, "server"):
+            paths = [request.prompt.path for request, _ in self.engine.questions]
+            assert len(paths) == len(set(paths))
 
     @invariant()
     def answers_fit(self) -> None:
@@ -165,6 +205,11 @@ class Rewrites(Oracle):
         assert document is not None
         assert self.documents.get(rewrite.name) == document, "what is answered is for the newest version"
         assert result["version"] == document.version
+        if rewrite.is_watch:
+            assert result["position"] == position_of(document.text, rewrite.start, self.encoding)
+            assert result["text"].strip("\n") in self.said[rewrite.name]
+            event("watched")
+            return
         start, end = (offset_of(document.text, result["range"][side], self.encoding) for side in ("start", "end"))
         assert not document.text[rewrite.start : start].strip()
         assert not document.text[end : rewrite.end].strip()
