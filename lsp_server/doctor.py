@@ -62,7 +62,7 @@ def check_settings() -> Check:
         return Check("settings", "problem", str(user.path), " ".join(user.sentences))
     if user.stamp is None:
         return Check("settings", "ok", f"no file of yours; it would be {user.path}")
-    own = {"engine": user.engine, "model": user.model}
+    own = {"engine": user.engine.url, "model": user.model}
     names = [*user.values, *(name for name, value in own.items() if value)]
     return Check("settings", "ok", f"{user.path} sets {', '.join(names) or 'nothing'}")
 

@@ -1,8 +1,9 @@
 """The user's own settings file: `settings.toml` in the user's config folder. It may set anything.
 
 It holds for every editor, takes the same keys as the editors send (camelCase or snake_case, flat or in a table
-`[seedling]`), and two that nobody else may set: `engine` and `model`, which mean what the environment variables
-SEEDLING_ENGINE and SEEDLING_MODEL mean; those win. Left out: writing it.
+`[seedling]`), and some that nobody else may set: `model`, and `engine` with what belongs to it (a table `[engine]`,
+whose `url` may stand alone as `engine`). They mean what the environment variables SEEDLING_MODEL, SEEDLING_ENGINE,
+SEEDLING_ENGINE_CA, … mean; those win. Left out: writing it.
 """
 
 import os
@@ -10,7 +11,7 @@ import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,7 +19,31 @@ from lsp_server.settings import is_forbidden, read_values, section_of
 from lsp_server.toml_file import Stamp, read_toml
 
 FILE_NAME = "settings.toml"
-OWN_KEYS = ("engine", "model")
+
+
+class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine that the user did not leave to us to start; `url` None: our own."""
+
+    url: str | None = None
+    """unix:/path, or https://host:port of an engine on another machine."""
+    fallback: Literal["none", "local"] = "none"
+    """What answers while that engine cannot be reached: nothing, or an engine of our own."""
+    ca: str | None = None
+    """File of the certificate authorities to trust, instead of the system's."""
+    proxy: str | None = None
+    """HTTP proxy on the way there; `none`: also where the environment names one."""
+    token_file: str | None = None
+    """File that holds the token and is readable by its owner alone."""
+
+
+_ENGINE_FIELDS = {field.name: field.type for field in msgspec.structs.fields(EngineChoice)}
+# Keys of the file by what they set; `engine` alone is the URL.
+_ENGINE_KEYS = {"engine": "url"} | {
+    f"engine.{spelling}": name
+    for name in _ENGINE_FIELDS
+    for spelling in (name, name.partition("_")[0] + "".join(word.title() for word in name.split("_")[1:]))
+}
+OWN_KEYS = {"model": str} | {key: _ENGINE_FIELDS[name] for key, name in _ENGINE_KEYS.items()}
 
 
 class UserSettings(msgspec.Struct, frozen=True):
@@ -27,7 +52,7 @@ class UserSettings(msgspec.Struct, frozen=True):
     path: Path
     stamp: Stamp | None = None
     values: Mapping[str, Any] = {}
-    engine: str | None = None
+    engine: EngineChoice = EngineChoice()
     model: str | None = None
     sentences: tuple[str, ...] = ()
 
@@ -43,24 +68,25 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
     """The user's file as it is now. Never raises."""
     path = user_settings_path() if path is None else path
     file = read_toml(path)
-    read = read_values(
-        section_of(file.table), f"The setting {{key}} in {path}", refuse=_refuse, more=dict.fromkeys(OWN_KEYS, str)
-    )
+    read = read_values(section_of(file.table), f"The setting {{key}} in {path}", refuse=_refuse, more=OWN_KEYS)
     values = dict(read.values)
-    own = {name: values.pop(name, None) or None for name in OWN_KEYS}
+    own = {name: value for name in OWN_KEYS if (value := values.pop(name, None))}
     sentences = [*([file.sentence] if file.sentence else []), *read.remarks.values()]
-    if any(own.values()) and file.stamp is not None and _is_open_to_others(path):
+    if own and file.stamp is not None and _is_open_to_others(path):
         sentences.append(
             f"engine and model in {path} are ignored: other users may write that file (chmod 600 mends it)."
         )
-        own = dict.fromkeys(OWN_KEYS)
-    return UserSettings(path, file.stamp, values, own["engine"], own["model"], tuple(sentences))
+        own = {}
+    model = own.pop("model", None)
+    engine = EngineChoice(**{_ENGINE_KEYS[key]: value for key, value in own.items()})
+    return UserSettings(path, file.stamp, values, engine, model, tuple(sentences))
 
 
 def _refuse(key: str) -> str | None:
     if key in OWN_KEYS or not is_forbidden(key):
         return None
-    return "is not a setting and ignored: an engine is named by `engine`, a checkpoint folder by `model`."
+    keys = ", ".join(f"`engine.{name}`" for name in _ENGINE_FIELDS)
+    return f"is not a setting and ignored: an engine is named by `engine` or {keys}; a checkpoint folder by `model`."
 
 
 def _is_open_to_others(path: Path) -> bool:
@@ -78,10 +104,22 @@ def chosen_model() -> str | None:
     return os.environ.get("SEEDLING_MODEL") or read_user_settings().model
 
 
-def chosen_engine() -> str | None:
-    """The running engine that the user has chosen: SEEDLING_ENGINE, else `engine` of the file.
+def chosen_engine() -> EngineChoice:
+    """The engine that the user has chosen: SEEDLING_ENGINE and its companions, else what the file says.
 
-    A model in the environment asks for an engine of its own, so the file's engine does not count beside it.
+    A model in the environment asks for an engine of its own, so the file's engine does not count beside it. The file's
+    token is for the file's engine alone.
     """
+    file = read_user_settings().engine
     named = os.environ.get("SEEDLING_ENGINE")
-    return named or (None if os.environ.get("SEEDLING_MODEL") else read_user_settings().engine)
+    if named and named != file.url:
+        file = msgspec.structs.replace(file, url=named, token_file=None)
+    elif not named and os.environ.get("SEEDLING_MODEL"):
+        return EngineChoice()
+    changes: dict[str, Any] = {}
+    for name in ("ca", "proxy", "token_file"):
+        if value := os.environ.get(f"SEEDLING_ENGINE_{name.upper()}"):
+            changes[name] = value
+    if fallback := os.environ.get("SEEDLING_ENGINE_FALLBACK"):
+        changes["fallback"] = "local" if fallback == "local" else "none"
+    return msgspec.structs.replace(file, **changes)

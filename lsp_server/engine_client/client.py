@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from lsp_server.engine_client.crashes import CrashRecord, fingerprint
-from lsp_server.engine_client.endpoint import Endpoint, decode_health, open_http
-from lsp_server.engine_client.errors import EngineUnavailable
+from lsp_server.engine_client.endpoint import Endpoint, health_in, open_http
+from lsp_server.engine_client.errors import EngineUnavailable, Reason
 from model.engine import api
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 MAX_LINE_BYTES = 2**18  # an event; the longest honest ones hold a canvas of some kilobytes
+SILENCE_S = 90.0  # three times the engine's heartbeat
 ATTACH_VERDICT_S = 2.0  # how long a broken request waits to learn whether the engine ended on purpose
 
 
@@ -96,7 +97,7 @@ class EngineClient:
             ) from None
         except httpx.DecodingError:  # another server's, compressed in a way that is none
             raise EngineUnavailable("foreign_answer", _FOREIGN.sentence) from None
-        return decode_health(response.content, connection.endpoint)
+        return health_in(response, connection.endpoint)
 
     def denoise(self, request: api.DenoiseRequest) -> AsyncGenerator[api.Event, None]:
         """The events of one request, ending with `n` done events or one error event. Closing the iterator cancels.
@@ -176,7 +177,8 @@ class EngineClient:
             except httpx.DecodingError:
                 raise EngineUnavailable("foreign_answer", _FOREIGN.sentence) from None
             if response.status_code != 200:
-                raise EngineUnavailable("not_running", _error_of(response.content).sentence)
+                error = _error_of(response.content)
+                raise EngineUnavailable(_UNAVAILABLE.get(error.code, "not_running"), error.sentence)
             return response.content
         raise EngineUnavailable("crashed", f"The engine went away while it answered; its log is {self._log}.")
 
@@ -196,7 +198,8 @@ class EngineClient:
             return self._connection
 
     def _attach(self, connection: _Connection) -> None:
-        connection.attached = asyncio.get_running_loop().create_task(_stay_attached(connection.http))
+        staying = _stay_attached(connection.http, SILENCE_S if connection.endpoint.is_remote else None)
+        connection.attached = asyncio.get_running_loop().create_task(staying)
 
     async def _judge(self, connection: _Connection) -> None:
         """Decides once per engine process whether it crashed or ended on purpose, and notes a crash."""
@@ -217,6 +220,7 @@ class EngineClient:
             await connection.close()
 
 
+_UNAVAILABLE: dict[str, Reason] = {"wrong_token": "bad_token", "foreign_answer": "foreign_answer"}
 _FOREIGN = api.Error(code="foreign_answer", sentence="What answers at the engine's address is not a Seedling engine.")
 
 
@@ -277,13 +281,16 @@ async def _json_lines(response: "httpx.Response") -> AsyncIterator[bytes]:
         yield rest
 
 
-async def _stay_attached(http: "httpx.AsyncClient") -> bool:
-    """Holds the attach stream. True when the engine announced its end, False when the stream just broke."""
+async def _stay_attached(http: "httpx.AsyncClient", silence_s: float | None) -> bool:
+    """Holds the attach stream. True when the engine announced its end, False when the stream just broke.
+
+    silence_s: after so long without a sign the engine has vanished; a Unix socket tells that by itself.
+    """
     import httpx
 
     announced = False
     try:
-        async with http.stream("GET", "/v1/attach", timeout=httpx.Timeout(None, connect=2.0)) as response:
+        async with http.stream("GET", "/v1/attach", timeout=httpx.Timeout(silence_s, connect=5.0)) as response:
             async for line in _json_lines(response):
                 announced = announced or b'"closing"' in line
     except (httpx.TransportError, httpx.DecodingError, _OverlongLine):

@@ -12,19 +12,24 @@ from collections.abc import Callable
 import msgspec
 
 from lsp_server.engine_client.client import EngineClient
+from lsp_server.engine_client.crashes import CrashRecord
 from lsp_server.engine_client.endpoint import (
     Endpoint,
     endpoint_from_environment,
     local_endpoint,
     open_http,
     read_health,
+    remote_health,
 )
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.launch import last_error_line, launch
 from lsp_server.engine_client.paths import EnginePaths, engine_paths
+from lsp_server.engine_client.remote import offline
+from lsp_server.user_settings import chosen_engine
 from model.engine.api import API_VERSION, Health
 
 POLL_S = 0.05
+REMOTE_POLL_S = 1.0
 ANSWER_TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 900.0
 
@@ -61,10 +66,25 @@ async def connect(*, launch: bool = True, on_progress: OnProgress | None = None)
 
 async def connect_with(options: ReachOptions, on_progress: OnProgress | None = None) -> EngineClient:
     """`connect` with every knob; for tests and the command line."""
-    remote = endpoint_from_environment()
-    if remote is not None:
-        endpoint = await _reach_given(remote, options, on_progress)
-        return await EngineClient.open(endpoint, lambda: _reach_given(remote, options, on_progress), log=None)
+    given = endpoint_from_environment()
+    if given is None:
+        return await connect_own(options, on_progress)
+    reach_it = _reach_remote if given.is_remote else _reach_given
+    endpoint = await reach_it(given, on_progress)
+    # What cannot be started must not be given up for having been away: the link tries it again, ever more rarely.
+    crashes = CrashRecord(is_started_by_us=not given.is_remote)
+    return await EngineClient.open(endpoint, lambda: reach_it(given, on_progress), log=None, crashes=crashes)
+
+
+def stands_in_for_remote() -> bool:
+    """Whether the user wants an engine of our own while the one on another machine cannot be reached."""
+    choice = chosen_engine()
+    return choice.fallback == "local" and bool(choice.url)
+
+
+async def connect_own(options: ReachOptions | None = None, on_progress: OnProgress | None = None) -> EngineClient:
+    """A client of an engine of our own, whatever other engine the user may have named."""
+    options = options or ReachOptions(own_version=package_version())
     paths = engine_paths()
     endpoint = await reach(paths, options, on_progress)
     return await EngineClient.open(endpoint, lambda: reach(paths, options, on_progress), log=paths.log)
@@ -111,19 +131,38 @@ async def reach(paths: EnginePaths, options: ReachOptions, on_progress: OnProgre
         await asyncio.sleep(POLL_S)
 
 
-async def _reach_given(endpoint: Endpoint, options: ReachOptions, on_progress: OnProgress | None) -> Endpoint:
+async def _reach_given(endpoint: Endpoint, on_progress: OnProgress | None) -> Endpoint:
     load_until_s = time.monotonic() + LOAD_TIMEOUT_S
     while time.monotonic() < load_until_s:
         health = await read_health(endpoint)
         if health is None or health.status == "draining":
             raise EngineUnavailable("not_running", "No engine answers at the address in SEEDLING_ENGINE.")
-        _check(health)
-        if health.status == "ready":
+        if _is_ready(health, on_progress):
             return endpoint
-        if on_progress is not None:
-            on_progress(health)
         await asyncio.sleep(POLL_S)
     raise EngineUnavailable("model_failed", "The engine named in SEEDLING_ENGINE did not finish loading its model.")
+
+
+async def _reach_remote(endpoint: Endpoint, on_progress: OnProgress | None) -> Endpoint:
+    load_until_s = time.monotonic() + LOAD_TIMEOUT_S
+    async with open_http(endpoint) as http:
+        while time.monotonic() < load_until_s:
+            health = await remote_health(http, endpoint)
+            if health.status in ("draining", "failed"):
+                raise offline(str(endpoint.url), health.sentence.rstrip(".") or "it is ending")
+            if _is_ready(health, on_progress):
+                return endpoint
+            await asyncio.sleep(REMOTE_POLL_S)
+    raise offline(str(endpoint.url), "it did not finish loading its model")
+
+
+def _is_ready(health: Health, on_progress: OnProgress | None) -> bool:
+    _check(health)
+    if health.status == "ready":
+        return True
+    if on_progress is not None:
+        on_progress(health)
+    return False
 
 
 def _check(health: Health) -> None:

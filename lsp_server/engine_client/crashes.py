@@ -27,10 +27,14 @@ def fingerprint(request: DenoiseRequest | RepairRequest) -> bytes:
 
 
 class CrashRecord:
-    """The crashes one client has seen. `now` returns seconds (monotonic)."""
+    """The crashes one client has seen. `now` returns seconds (monotonic).
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    is_started_by_us: an engine that is not is asked again whenever somebody wants.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, is_started_by_us: bool = True) -> None:
         self._now = now
+        self._is_started_by_us = is_started_by_us
         self._crashes_s: list[float] = []
         self._running_at_crash: dict[bytes, int] = {}
 
@@ -51,6 +55,8 @@ class CrashRecord:
 
     def delay_s(self, log: Path) -> float:
         """How long to wait from now before a start. Raises EngineUnavailable when the engine stays down."""
+        if not self._is_started_by_us:
+            return 0.0
         now = self._now()
         self._crashes_s = [t for t in self._crashes_s if now - t < WINDOW_S + RESTART_DELAYS_S[-1]]
         recent = [t for t in self._crashes_s if now - t < WINDOW_S]

@@ -11,7 +11,9 @@ Reason = Literal[
     "crashed",  # the engine died and the request was not answered
     "stays_down",  # three crashes in two minutes
     "foreign_answer",  # something answers on the socket that is not our engine
-    "bad_address",  # SEEDLING_ENGINE cannot be understood
+    "bad_address",  # SEEDLING_ENGINE, or what belongs to it, cannot be understood
+    "offline",  # the engine on another machine cannot be reached now
+    "bad_token",  # it does not accept the token
     "closed",  # this client was closed
 ]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lsp_server.settings import Settings, parse_settings
-from lsp_server.user_settings import chosen_engine, chosen_model, read_user_settings, user_settings_path
+from lsp_server.user_settings import EngineChoice, chosen_engine, chosen_model, read_user_settings, user_settings_path
 
 
 @pytest.fixture
@@ -44,13 +44,43 @@ def test_both_spellings_flat_or_in_a_table(path: Path, body: str) -> None:
 def test_it_may_name_an_engine_and_a_model_and_the_environment_wins(path: Path, monkeypatch) -> None:
     path.write_text("engine = 'unix:/run/e.sock'\nmodel = '/models/one'\nenabled = false\n")
     read = read_user_settings(path)
-    assert (read.engine, read.model, read.sentences) == ("unix:/run/e.sock", "/models/one", ())
+    assert (read.engine.url, read.model, read.sentences) == ("unix:/run/e.sock", "/models/one", ())
     assert settings(path) == Settings(enabled=False)
-    assert (chosen_engine(), chosen_model()) == ("unix:/run/e.sock", "/models/one")
+    assert (chosen_engine().url, chosen_model()) == ("unix:/run/e.sock", "/models/one")
     monkeypatch.setenv("SEEDLING_MODEL", "/models/two")
-    assert (chosen_engine(), chosen_model()) == (None, "/models/two")  # another model is another engine
+    assert (chosen_engine().url, chosen_model()) == (None, "/models/two")  # another model is another engine
     monkeypatch.setenv("SEEDLING_ENGINE", "unix:/run/f.sock")
-    assert chosen_engine() == "unix:/run/f.sock"
+    assert chosen_engine().url == "unix:/run/f.sock"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[engine]\nurl = 'https://box:8443'\nfallback = 'local'\nca = '/ca.pem'\ntoken_file = '/token'",
+        "engine.url = 'https://box:8443'\nengine.fallback = 'local'\nengine.ca = '/ca.pem'\nengine.tokenFile = '/token'",
+        "[seedling.engine]\nurl = 'https://box:8443'\nfallback = 'local'\nca = '/ca.pem'\ntokenFile = '/token'",
+    ],
+)
+def test_an_engine_on_another_machine_is_a_table(path: Path, monkeypatch, body: str) -> None:
+    path.write_text(body)
+    assert read_user_settings(path).sentences == ()
+    chosen = EngineChoice(url="https://box:8443", fallback="local", ca="/ca.pem", token_file="/token")
+    assert chosen_engine() == chosen
+    monkeypatch.setenv("SEEDLING_ENGINE_CA", "/other.pem")
+    monkeypatch.setenv("SEEDLING_ENGINE_FALLBACK", "none")
+    assert chosen_engine() == EngineChoice(url="https://box:8443", ca="/other.pem", token_file="/token")
+    monkeypatch.setenv("SEEDLING_ENGINE", "https://elsewhere:8443")
+    assert chosen_engine().token_file is None, "a token is for its own engine alone"
+    monkeypatch.setenv("SEEDLING_ENGINE_TOKEN_FILE", "/tokens/elsewhere")
+    assert chosen_engine().token_file == "/tokens/elsewhere"
+
+
+def test_wrong_values_of_an_engine_are_named(path: Path) -> None:
+    path.write_text("[engine]\nurl = 'https://box:8443'\nfallback = 'remote'\ntoken = 'x'\n")
+    read = read_user_settings(path)
+    assert read.engine == EngineChoice(url="https://box:8443")
+    assert len(read.sentences) == 2
+    assert any("engine.token_file" in sentence for sentence in read.sentences)
 
 
 def test_the_engines_paths_follow_it(path: Path, monkeypatch) -> None:
@@ -86,7 +116,7 @@ def test_a_file_that_others_may_write_names_no_engine(path: Path) -> None:
     path.write_text("engine = 'unix:/run/e.sock'\nmanual_only = true")
     path.chmod(0o666)
     read = read_user_settings(path)
-    assert (read.engine, len(read.sentences)) == (None, 1)
+    assert (read.engine, len(read.sentences)) == (EngineChoice(), 1)
     assert "chmod" in read.sentences[0]
     assert dict(read.values) == {"manual_only": True}
 
