@@ -5,6 +5,7 @@ spends something that never comes back (a mask, an edit, an insert, room before 
 Left out: which masks are written (unmasking.py), reading the network (reading.py), blocks and commits (run.py).
 """
 
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -16,8 +17,6 @@ from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.diffusion.unmasking import frontier_of, rows_to_unmask
 from model.tokenizer import DEL, EOM, INS, MASK
 
-OWN_MAX = 0.1
-"""A visible token is edited only if its own probability is below this."""
 MAX_INSERT = 16
 
 MoveKind = Literal["unmask", "substitute", "delete", "insert", "remask", "end"]
@@ -63,6 +62,7 @@ def _edits(
 ) -> Move | None:
     """Fills in the edits that labels ask for left of the frontier; gives the first draft row that wants the end."""
     end: Move | None = None
+    edited = _edited(block, asks, reading, policy, frontier)
     for m, ask in enumerate(asks):
         index = ask.index
         if index >= frontier:
@@ -71,11 +71,10 @@ def _edits(
         if row.state == MASKED:
             continue
         label, p, own = reading.label[m], reading.p[m], reading.own[m]
-        if label == row.token or p <= policy.tau_edit:
-            if row.state == DRAFT and own < policy.tau_remask and row.edits_left > 0:
+        if m not in edited:
+            is_unsure = label == row.token or p <= policy.tau_edit
+            if is_unsure and row.state == DRAFT and own < policy.tau_remask and row.edits_left > 0:
                 moves[index] = Move("remask", index, removed=row.token, p=own)
-        elif own >= OWN_MAX:
-            continue
         elif label == INS:
             moves[index] = Move("insert", index, count=1, p=p)
         elif row.edits_left <= 0:
@@ -87,6 +86,25 @@ def _edits(
         else:
             moves[index] = Move("substitute", index, token=label, removed=row.token, p=p)
     return end
+
+
+def _edited(block: Block, asks: list[Ask], reading: Reading, policy: Policy, frontier: int) -> set[int]:
+    """The asks whose label replaces what stands there: the sure ones, and those that they carry along, row by row."""
+
+    def wants_change(m: int, least: float, own_max: float) -> bool:
+        row = block.rows[asks[m].index]
+        is_change = row.state != MASKED and reading.label[m] != row.token
+        return is_change and reading.p[m] > least and reading.own[m] < own_max
+
+    inside = [m for m, ask in enumerate(asks) if ask.index < frontier]
+    edited = {m for m in inside if wants_change(m, policy.tau_edit, policy.own_max)}
+    if policy.tau_carry is not None:
+        for towards in (inside, inside[::-1]):
+            for before, m in pairwise(towards):
+                is_beside = abs(asks[m].index - asks[before].index) == 1
+                if before in edited and is_beside and wants_change(m, policy.tau_carry, 1.0):
+                    edited.add(m)
+    return edited
 
 
 def _grant_inserts(block: Block, moves: list[Move | None], room: int) -> None:

@@ -18,7 +18,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes count tokens, thresholds are probabilities.
 
     tau_mask: a masked row is unmasked when its best token has p above it (above 1 = exactly one token a step).
-    tau_edit: a visible row is edited when another label has p above it (and its own token is nearly ruled out).
+    tau_edit, own_max: a visible row is edited when another label has p above the one and its own token below the
+    other.
+    tau_carry: beside an edited row, a row whose best label is a change is edited too from this p on, so that what
+    belongs together does not fall apart; None = never.
     tau_remask: a visible row whose own token has p below it, and no better label, becomes a mask again.
     edits: which edits the checkpoint was trained for; with "none" visible rows are never read again.
     first_block, block: rows of the first masked block and of every other block, at most 64.
@@ -35,6 +38,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     tau_mask: float = 0.3
     tau_edit: float = 0.9
+    own_max: float = 0.1
+    tau_carry: float | None = None
     tau_remask: float = 0.02
     edits: Edits = "none"
     first_block: int = 16

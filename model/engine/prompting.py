@@ -27,6 +27,8 @@ JUMP_COST = 4
 """A jump drops at most one part in so many of what fits."""
 NEAR_STEPS = (8, 4, 2)
 EDIT_STEPS = 8
+CARRIED = 0.4
+"""An edit that was asked for carries along what stands beside it, from this share of its threshold on."""
 DEFAULT_MAX_TOKENS = {"line": 64, "node": 128, "eom": 256}
 MAX_CACHED_LINES = 20_000
 
@@ -103,6 +105,9 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
         seed=request.seed,
     )
     prompt = request.prompt
+    if prompt.instruction is not None:
+        tau = sampling.tau_rewrite
+        policy = msgspec.structs.replace(policy, tau_edit=tau, own_max=1.0, tau_carry=CARRIED * tau)
     return Prepared(ids, taken_back, canvas, policy, prompt.prefix + prompt.line, prompt.tail + prompt.suffix)
 
 

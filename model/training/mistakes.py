@@ -16,6 +16,7 @@ from model.training.canvas_slips import CanvasSlips
 from model.training.samples import Sample
 
 ALIKE_SHARE = 0.5  # of the drafts that are not the model's own; the others are mutated versions
+PARTLY_SHARE = 0.35  # of the old code: some of its edits made already, as between two steps of the sampler
 REWRITE_DRAFT_SHARE = 0.8  # the sampler always starts from the old code
 _SWAPS = (
     (b"==", b"!="),
@@ -93,7 +94,8 @@ def mistake_sources(sample: Sample, table: SlipTable, *, own: bool) -> MistakeSo
     def draft(start: int, clean: Sequence[int], rng: Random) -> list[int] | None:
         if old_index:
             end = min(start + len(clean), len(old_index) - 1)
-            return list(sample.old[old_index[start] : old_index[end]])
+            old = sample.old[old_index[start] : old_index[end]]
+            return list(old) if rng.random() >= PARTLY_SHARE else partly_edited(old, clean, rng)
         if rng.random() >= ALIKE_SHARE:
             return None
         return _alike_draft(start, clean, starts, sample.lines, line_sets)
@@ -106,6 +108,17 @@ def mistake_sources(sample: Sample, table: SlipTable, *, own: bool) -> MistakeSo
         own=own,
         draft_share=REWRITE_DRAFT_SHARE if sample.old else DRAFT_SHARE,
     )
+
+
+def partly_edited(old: Sequence[int], new: Sequence[int], rng: Random) -> list[int]:
+    """The old tokens with a random share of the single edits made that lead to the new ones."""
+    share = rng.random()
+    tokens: list[int] = []
+    for _, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        for k in range(max(i2 - i1, j2 - j1)):
+            source = new[j1:j2] if rng.random() < share else old[i1:i2]
+            tokens += source[k : k + 1]
+    return tokens
 
 
 def _aligned(new: Sequence[int], old: Sequence[int]) -> list[int]:

@@ -1,5 +1,6 @@
 import random
 
+import msgspec
 import pytest
 import torch
 
@@ -313,3 +314,23 @@ def test_apply_equals_the_canvas_update_reference():
         assert [row.state for row in block.rows] == want.states_BM[0, :length].tolist()
         assert [row.ins_left for row in block.rows] == want.extras["ins_left"][0, :length].tolist()
     assert seen == set(KIND)
+
+
+def test_an_edit_carries_along_what_stands_beside_it():
+    wants = {
+        0: edit(t("z"), 0.3, 0.3),
+        2: edit(DEL),
+        3: edit(DEL, 0.3, 0.3),
+        4: edit(t("y"), 0.1, 0.1),
+        5: edit(DEL, 0.3),
+    }
+    for tau_carry, text in ((None, "abdef"), (0.2, "abef")):
+        block = block_of("abcdef")
+        step(block, wants, policy=msgspec.structs.replace(EDITS, tau_remask=0.0, tau_carry=tau_carry))
+        assert text_of(block) == text  # row 0 and row 5 want a change too, but nothing beside them is edited
+
+
+def test_an_own_token_may_be_likelier_where_the_policy_says_so():
+    block = block_of("ab")
+    step(block, {0: edit(t("z"), 0.45, 0.4)}, policy=msgspec.structs.replace(EDITS, tau_edit=0.4, own_max=1.0))
+    assert text_of(block) == "zb"

@@ -6,7 +6,7 @@ import pytest
 
 from model.prompts import document_ids
 from model.tokenizer import EOM, Tokenizer, tokenizer_json
-from model.training.mistakes import SlipTable, mistake_sources
+from model.training.mistakes import SlipTable, mistake_sources, partly_edited
 from model.training.samples import Sample
 
 
@@ -99,3 +99,13 @@ def test_neighbours_are_text(tokenizer):
     _, sources = sources_of(tokenizer, "abc")
     rng = Random(0)
     assert {tokenizer.decode([sources.neighbour(rng)]) for _ in range(50)} == {"a", "b", "c"}
+
+
+def test_partly_edited_code_lies_between_old_and_new():
+    old, new = [1, 2, 3, 4, 5, 6], [1, 9, 3, 6, 7, 8]
+    found = {tuple(partly_edited(old, new, Random(seed))) for seed in range(200)}
+    assert tuple(old) in found
+    assert tuple(new) in found
+    assert (1, 9, 3, 4, 5, 6) in found  # one edit made, the others not
+    assert (1, 2, 3, 5, 6, 7) in found
+    assert all(tokens[0] == 1 and 3 in tokens and set(tokens) <= {*old, *new} for tokens in found)
