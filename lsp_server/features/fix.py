@@ -17,6 +17,7 @@ from lsp_server.applying import Span
 from lsp_server.engine_link import EngineState
 from lsp_server.features.rewrite import position_of
 from lsp_server.outcome import Reason
+from lsp_server.printable import printable
 from lsp_server.shaping.draft import Draft, Surroundings
 from lsp_server.shaping.unsafe_text import refuse_unsafe_text
 from lsp_server.snapshot import Document
@@ -76,7 +77,11 @@ def usable(
             reason = Reason.UNSAFE_TEXT
             continue
         first, last = (bisect_right(offsets, place) - 1 for place in (finding.start, finding.end))
-        if rows is not None and not (rows.first <= first and last <= rows.last):
+        # What nobody named stays in its line, whatever an engine says: a hint could not show the rest.
+        is_inside = (
+            first == last and "\n" not in finding.text if rows is None else rows.first <= first and last <= rows.last
+        )
+        if not is_inside:
             continue
         after = num_errors(source[: finding.start] + finding.text + source[finding.end :], language)
         if after > before or (rows is not None and rows.by_parser and after == before):
@@ -121,7 +126,7 @@ def sentence_of(repair: Repair) -> str:
 
 
 def _shortened(text: str) -> str:
-    flat = " ".join(text.replace("`", "'").split()) or "↵" * text.count("\n") or "␣" * len(text)
+    flat = " ".join(printable(text).replace("`", "'").split()) or "↵" * text.count("\n") or "␣" * len(text)
     return flat if len(flat) <= MAX_SHOWN_CHARS else f"{flat[: MAX_SHOWN_CHARS - 1]}…"
 
 

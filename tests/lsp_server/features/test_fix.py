@@ -52,6 +52,19 @@ def test_the_surest_comes_first_and_there_are_two_at_most():
     assert usable(source, "python", Rows(0, 0), []) is Reason.NOTHING_TO_FIX
 
 
+@pytest.mark.parametrize(("old", "new"), [("1\ny", "2\nz"), ("1\n", ""), ("1", "1\nz = 3")])
+def test_what_nobody_named_stays_in_its_line(old, new):
+    source = "x = 1\ny = 2\n"
+    assert usable(source, "python", None, [found(source, old, new)]) is Reason.UNSOUND_FIX
+    assert usable(source, "python", Rows(0, 1), [found(source, old, new)]) != Reason.UNSOUND_FIX
+
+
+def test_what_cannot_be_seen_is_shown_in_a_title():
+    source = "x = 'a\u202eb'\n"
+    (repair,) = usable(source, "python", None, [found(source, "'a\u202eb'", "'c'")])
+    assert sentence_of(repair) == "`'a\\u202eb'` → `'c'`"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
