@@ -4,6 +4,7 @@
 server and engine are in test_first_run.py and test_real_server.py.
 """
 
+import io
 import itertools
 import json
 import socket
@@ -17,6 +18,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 ROOT = Path(__file__).parents[3]
 PLUGIN = ROOT / "editors" / "neovim"
@@ -244,6 +247,29 @@ def nvim_012_editor(nvim_program, start_editor) -> Editor:
     return start_editor(nvim_program)
 
 
+# Without the fonts that rich would load from elsewhere.
+SVG = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"><style>
+.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px; \
+line-height: {line_height}px; }}
+{styles}
+</style><defs><clipPath id="{unique_id}-clip-terminal"><rect width="{terminal_width}" height="{terminal_height}"/>\
+</clipPath>{lines}</defs>{chrome}<g transform="translate({terminal_x}, {terminal_y})" \
+clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g></svg>
+"""
+
+
+def picture(coloured: list[str]) -> str:
+    """A screen as an SVG, without the rows below the text."""
+    rows = [Text.from_ansi(row) for row in coloured]
+    while rows and rows[-1].plain.strip() in ("", "~"):
+        rows.pop()
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    for row in rows:
+        console.print(row, no_wrap=True, crop=True)
+    return console.export_svg(title="", code_format=SVG, unique_id="s")
+
+
 class Terminal:
     """A Neovim in tmux: keys as a keyboard sends them, and the screen."""
 
@@ -276,9 +302,11 @@ class Terminal:
         return [line.rstrip() for line in shown.splitlines()]
 
     def keep(self, name: str, artifacts: Path) -> None:
-        """Leaves the screen for people to look at."""
+        """Leaves the screen for people to look at: as text, and as a picture for the documents (docs/images)."""
         (artifacts / f"{name}.txt").write_text("\n".join(self.screen()))
-        (artifacts / f"{name}.ansi").write_text("\n".join(self.screen(colours=True)))
+        coloured = self.screen(colours=True)
+        (artifacts / f"{name}.ansi").write_text("\n".join(coloured))
+        (artifacts / f"{name}.svg").write_text(picture(coloured))
 
     def end(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], env=self._env, capture_output=True, check=False)
