@@ -80,12 +80,15 @@ function pageOf(webview: vscode.Webview, media: vscode.Uri): string {
 <p><label>Step <input id="step" type="range" min="1" max="1" value="1"></label></p>
 <p id="ending" role="status"></p>
 <p id="legend" aria-label="Legend">
-<span>░ to be written</span>
-<span>draft, doubtful to sure: <span class="draft level1">one</span> <span class="draft level2">two</span>
-<span class="draft level3">three</span> <span class="draft level4">four</span> <span class="draft level5">five</span></span>
+<span class="masked">░ masked</span>
+<span class="draft level1">doubtful</span>
+<span class="draft level2">so-so</span>
+<span class="draft level3">likely</span>
+<span class="draft level4">probable</span>
+<span class="draft level5">sure</span>
 <span class="draft level5 corrected">corrected</span>
 <span class="committed">final</span>
-<span class="locked">was there</span>
+<span class="locked">locked</span>
 </p>
 <script nonce="${nonce}" src="${uri('denoise.js')}"></script>
 </body>

@@ -1,6 +1,6 @@
 /**
  * The denoise view in words: a read-only document with one line a step, for screen readers and whoever prefers text.
- * The cursor stays at its end, so that the newest line is the one that is read.
+ * The end is read out as a notification.
  */
 import * as vscode from 'vscode';
 import type { Step } from './canvas';
@@ -22,11 +22,9 @@ export class DenoiseSteps implements Viewer {
   begin(run: Run): void {
     this.lines = [run.title];
     this.write();
-    void vscode.window.showTextDocument(this.uri, {
-      viewColumn: vscode.ViewColumn.Beside,
-      preserveFocus: true,
-      preview: false,
-    });
+    const options = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true, preview: false };
+    // VS Code forgets what is told of a document while that is being opened: the first steps are told again.
+    void vscode.window.showTextDocument(this.uri, options).then(() => this.write());
   }
 
   show(step: Step): void {

@@ -88,7 +88,7 @@ export class Preview implements vscode.Disposable {
     // VS Code checks the version once more, against what it holds by then.
     if (document.isClosed || document.version !== version || !(await vscode.workspace.applyEdit(edit))) {
       void vscode.window.showWarningMessage(
-        'Seedling: the document has changed since it was asked about, so nothing was applied. Reject the rewrite and ask again.',
+        'Seedling: not applied, the document has changed meanwhile. Reject the rewrite and ask again.',
       );
       return;
     }

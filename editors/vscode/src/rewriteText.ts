@@ -62,7 +62,7 @@ export function remembered(history: readonly string[], instruction: string): str
   return [instruction, ...history.filter((earlier) => earlier !== instruction)].slice(0, MAX_HISTORY);
 }
 
-/** The title of the preview: what was asked, how sure the model is, and what is wrong with it. */
+/** The title of the preview: what is wrong with it, how sure the model is, what was asked. Tabs cut off the end. */
 export function titleOf(instruction: string, { confidence, parses }: Rewritten, attempt: number): string {
   const asked = instruction.length > MAX_TITLE ? `${instruction.slice(0, MAX_TITLE - 1)}…` : instruction;
   const notes = [
@@ -70,7 +70,7 @@ export function titleOf(instruction: string, { confidence, parses }: Rewritten, 
     ...(confidence === undefined ? [] : [`${Math.round(confidence * 100)} % sure`]),
     ...(attempt > 1 ? [`attempt ${attempt}`] : []),
   ];
-  return `Rewrite: ${asked}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+  return `Rewrite${notes.length === 0 ? '' : ` (${notes.join(', ')})`}: ${asked}`;
 }
 
 /** A text with characters start to end (UTF-16 units) replaced; the new ones get the text's line ends. */

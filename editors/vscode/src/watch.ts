@@ -61,7 +61,7 @@ function runOf(document: vscode.TextDocument, cursor: vscode.Position) {
   const line = document.lineAt(cursor.line);
   return {
     title: `${document.uri.path.split('/').at(-1)}, line ${cursor.line + 1}`,
-    before: document.getText(new vscode.Range(new vscode.Position(first, 0), cursor)).replaceAll('\r\n', '\n'),
+    before: document.getText(new vscode.Range(new vscode.Position(first, 0), cursor)).replace(/^\s*\n/, '').replaceAll('\r\n', '\n'),
     after: document.getText(new vscode.Range(cursor, line.range.end)),
   };
 }

@@ -22,9 +22,9 @@ test('the history holds each instruction once, the newest first, and not too man
   assert.equal(remembered([...Array(40).keys()].map(String), 'x').length, 20);
 });
 test('the title says how sure, which attempt, and what is wrong', () => {
-  assert.equal(titleOf('add a docstring', written, 1), 'Rewrite: add a docstring (87 % sure)');
+  assert.equal(titleOf('add a docstring', written, 1), 'Rewrite (87 % sure): add a docstring');
   const broken = { ...written, parses: false };
-  assert.equal(titleOf('x', broken, 3), 'Rewrite: x (does not parse, 87 % sure, attempt 3)');
+  assert.equal(titleOf('x', broken, 3), 'Rewrite (does not parse, 87 % sure, attempt 3): x');
   assert.ok(titleOf('y'.repeat(300), written, 1).length < 80);
 });
 test('the proposed text has the line ends of the document', () => {
