@@ -1,19 +1,23 @@
-"""The language server's view of its engine: absent, loading, ready or failed; and the questions to it.
+"""The language server's view of its engine: absent, loading, ready, offline or failed; and the questions to it.
 
 Finding, launching, restarting and giving up are engine_client's business; this module decides *when* it tries: once
 after `initialized`, when a running engine is lost, and when somebody asks for a completion by hand while there is none.
-It tries in one background task, so no request waits for a start. Left out: telling the editor (handlers/status.py).
+It tries in one background task, so no request waits for a start. An engine on another machine that cannot be reached is
+*offline*: it is tried again by itself, ever more rarely, and an engine of our own stands in for it meanwhile where the
+user wants that. Left out: telling the editor (handlers/status.py).
 """
 
 import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import msgspec
 
+from lsp_server.engine_client.backoff import delays_s
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.log import stack_without_values
 from lsp_server.outcome import Reason
@@ -25,22 +29,50 @@ if TYPE_CHECKING:
 log = logging.getLogger("seedling.engine")
 
 T = TypeVar("T")
+OnProgress = Callable[[api.Health], None]
 
 # The engine honours its deadline within one step; beyond this the engine, not the model, is what is slow.
 GRACE_MS = 1_500.0
 END_OF_STREAM_S = 1.0
+STAND_IN_STAYS_S = 10.0  # after the wanted engine has come back, for what the stand-in is still answering
 
 # Codes of error events that mean a reason of their own; an edit that is not finished in time has no text at all.
-_REASONS = {"loading": Reason.LOADING, "deadline": Reason.DEADLINE, "cancelled": Reason.CANCELLED}
+_REASONS = {
+    "loading": Reason.LOADING,
+    "deadline": Reason.DEADLINE,
+    "cancelled": Reason.CANCELLED,
+    "queue_full": Reason.BUSY,
+    "too_many": Reason.BUSY,
+}
+
+
+_AGAIN = "Looking for the engine again."
 
 
 class EngineState(msgspec.Struct, frozen=True, kw_only=True):
-    """`sentence` is for people; `capabilities` are there exactly when the engine is ready."""
+    """`sentence` is for people; `capabilities` are there exactly when the engine is ready.
 
-    kind: Literal["absent", "loading", "ready", "failed"] = "absent"
+    is_stand_in: it is our own engine, while the one that is wanted is offline. completes_only: it is another server
+    than an engine of ours. is_metered: each question to it costs money.
+    """
+
+    kind: Literal["absent", "loading", "ready", "offline", "failed"] = "absent"
     sentence: str = ""
     progress: float = 0.0
     capabilities: api.Capabilities | None = None
+    is_stand_in: bool = False
+    completes_only: bool = False
+    is_metered: bool = False
+
+
+class ConnectModule(Protocol):
+    """lsp_server.engine_client.connect, which is imported late."""
+
+    async def connect(self, *, launch: bool = True, on_progress: OnProgress | None = None) -> "EngineClient": ...
+
+    async def connect_own(self, *, on_progress: OnProgress | None = None) -> "EngineClient": ...
+
+    def stands_in_for_remote(self) -> bool: ...
 
 
 class EngineTrouble(Exception):
@@ -59,6 +91,9 @@ class EngineLink:
         self._on_change = on_change
         # Kept when the engine dies: the client remembers crashes, and with them when to stop trying.
         self._client: EngineClient | None = None
+        self._stand_in: EngineClient | None = None
+        self._attempt = asyncio.Lock()
+        self._retrying: asyncio.Task[None] | None = None
         self._reaching: asyncio.Task[None] | None = None
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -67,7 +102,7 @@ class EngineLink:
         """Begins to reach for the engine in the background, unless it is ready or that is under way."""
         if self._closed or self._reaching is not None or self.state.kind == "ready":
             return
-        sentence = "Starting the engine." if self._client is None else "Restarting the engine."
+        sentence = "Starting the engine." if self._client is None else _AGAIN
         self._set(EngineState(kind="loading", sentence=sentence))
         self._reaching = asyncio.ensure_future(self._reach())
 
@@ -88,7 +123,7 @@ class EngineLink:
         return await self._asked(request.deadline_ms, lambda client: self._findings(client, request))
 
     async def _asked(self, deadline_ms: float | None, work: Callable[["EngineClient"], Awaitable[T]]) -> T:
-        client = self._client
+        client = self._stand_in or self._client
         if client is None or self.state.kind != "ready":
             reason = Reason.LOADING if self.state.kind == "loading" else Reason.NO_ENGINE
             raise EngineTrouble(reason, self.state.sentence)
@@ -115,15 +150,14 @@ class EngineLink:
     async def close(self) -> None:
         """Lets the engine go; it ends itself when nobody has used it for a while."""
         self._closed = True
-        if self._reaching is not None:
-            self._reaching.cancel()
-            await asyncio.gather(self._reaching, return_exceptions=True)
-        for task in self._endings:
+        tasks = [task for task in (self._reaching, self._retrying, *self._endings) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._endings, return_exceptions=True)
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        clients, self._client, self._stand_in = (self._client, self._stand_in), None, None
+        for client in clients:
+            if client is not None:
+                await client.close()
 
     async def _findings(self, client: "EngineClient", request: api.RepairRequest) -> list[api.Finding]:
         found: list[api.Finding] = []
@@ -132,8 +166,7 @@ class EngineLink:
                 if isinstance(event, api.Finding):
                     found.append(event)
                 elif isinstance(event, api.Error):
-                    reason = Reason.LOADING if event.code == "loading" else Reason.ENGINE_ERROR
-                    raise EngineTrouble(reason, event.sentence)
+                    raise _trouble_of(event)
                 elif not found and event.reason == "deadline":
                     raise EngineTrouble(Reason.DEADLINE, "The engine found nothing before its deadline.")
                 else:
@@ -159,8 +192,7 @@ class EngineLink:
                 elif isinstance(event, api.Error):
                     if answers:
                         return answers
-                    reason = _REASONS.get(event.code, Reason.ENGINE_ERROR)
-                    raise EngineTrouble(reason, event.sentence)
+                    raise _trouble_of(event)
         finally:
             if len(answers) == request.n:
                 self._read_to_end(events)
@@ -179,7 +211,11 @@ class EngineLink:
                     async for _ in events:
                         pass
 
-        task = asyncio.ensure_future(read())
+        self._end_with(read())
+
+    def _end_with(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` until it or the link ends."""
+        task = asyncio.ensure_future(work)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
@@ -194,26 +230,82 @@ class EngineLink:
 
     def _lose(self) -> None:
         if self.state.kind == "ready":
-            self._set(EngineState(kind="loading", sentence="Restarting the engine."))
+            self._set(EngineState(kind="loading", sentence=_AGAIN))
             self.start()
 
     async def _reach(self) -> None:
         try:
-            if self._client is None:
-                # httpx and what it pulls cost 0.1 s: in a thread, so that the editor is answered meanwhile.
-                module = await asyncio.to_thread(importlib.import_module, "lsp_server.engine_client.connect")
-                self._client = cast("EngineClient", await module.connect(launch=True, on_progress=self._progress))
-            capabilities = await self._client.capabilities()
-            state = EngineState(kind="ready", sentence="Ready.", progress=1.0, capabilities=capabilities)
-        except EngineUnavailable as error:
-            log.warning("%s: %s", error.reason, error.sentence)
-            state = EngineState(kind="failed", sentence=error.sentence)
+            # httpx and what it pulls cost 0.1 s: in a thread, so that the editor is answered meanwhile.
+            module = await asyncio.to_thread(importlib.import_module, "lsp_server.engine_client.connect")
+            state = await self._reached(cast("ConnectModule", module))
         except Exception as error:
             log.error("reaching the engine failed", exc_info=error)
             state = EngineState(kind="failed", sentence=f"The engine could not be reached ({type(error).__name__}).")
         finally:
             self._reaching = None
         self._set(state)
+
+    async def _reached(self, module: "ConnectModule") -> EngineState:
+        try:
+            return await self._wanted(module)
+        except EngineUnavailable as error:
+            log.warning("%s: %s", error.reason, error.sentence)
+            if error.reason == "bad_token" and self._client is not None:
+                client, self._client = self._client, None  # the next try reads the token anew
+                await client.close()
+            if error.reason != "offline":
+                return EngineState(kind="failed", sentence=error.sentence)
+            if self._retrying is None or self._retrying.done():
+                self._retrying = asyncio.ensure_future(self._retry(module))
+            return await self._without_wanted(module, error.sentence)
+
+    async def _wanted(self, module: "ConnectModule") -> EngineState:
+        """The engine that the user wants, ready. Raises EngineUnavailable."""
+        async with self._attempt:
+            if self._client is None:
+                self._client = await module.connect(launch=True, on_progress=self._progress)
+            client = self._client
+            capabilities = await client.capabilities()
+        if self._stand_in is not None:
+            self._end_with(_close_later(self._stand_in))
+            self._stand_in = None
+        return EngineState(
+            kind="ready",
+            sentence="Ready.",
+            progress=1.0,
+            capabilities=capabilities,
+            completes_only=client.completes_only,
+            is_metered=client.is_metered,
+        )
+
+    async def _without_wanted(self, module: "ConnectModule", sentence: str) -> EngineState:
+        """Where that is offline: our own engine in its place, or nothing."""
+        if not module.stands_in_for_remote():
+            return EngineState(kind="offline", sentence=sentence)
+        try:
+            if self._stand_in is None:
+                self._stand_in = await module.connect_own(on_progress=self._progress)
+            capabilities = await self._stand_in.capabilities()
+        except EngineUnavailable as error:
+            log.warning("%s: %s", error.reason, error.sentence)
+            return EngineState(kind="offline", sentence=f"{sentence} Nor does one of this machine: {error.sentence}")
+        sentence = f"{sentence} An engine of this machine stands in for it."
+        return EngineState(kind="ready", sentence=sentence, progress=1.0, capabilities=capabilities, is_stand_in=True)
+
+    async def _retry(self, module: "ConnectModule") -> None:
+        """Until the wanted engine is back, whoever got it back."""
+        for delay_s in delays_s(random.random):
+            await asyncio.sleep(delay_s)
+            if self.state.kind == "ready" and not self.state.is_stand_in:
+                return
+            if self._reaching is None:
+                try:
+                    state = await self._wanted(module)
+                except EngineUnavailable as error:
+                    log.info("%s: %s", error.reason, error.sentence)
+                else:
+                    self._set(state)
+                    return
 
     def _progress(self, health: api.Health) -> None:
         if self._reaching is not None:
@@ -224,3 +316,17 @@ class EngineLink:
             self.state = state
             if not self._closed:
                 self._on_change(state)
+
+
+def _trouble_of(error: api.Error) -> Exception:
+    """A token that is no longer accepted is no matter of one request: the engine counts as lost."""
+    if error.code == "wrong_token":
+        return EngineUnavailable("bad_token", error.sentence)
+    return EngineTrouble(_REASONS.get(error.code, Reason.ENGINE_ERROR), error.sentence)
+
+
+async def _close_later(client: "EngineClient") -> None:
+    try:
+        await asyncio.sleep(STAND_IN_STAYS_S)
+    finally:
+        await client.close()

@@ -8,6 +8,8 @@ Left out: progress (progress.py).
 
 from typing import TYPE_CHECKING, Any
 
+from lsprotocol import types
+
 from lsp_server.features.lasting import lasting_refusal
 from lsp_server.features.quiet import Asked
 from lsp_server.features.rewrite_kinds import offered_kinds
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from lsp_server.engine_link import EngineState
     from lsp_server.server import SeedlingServer
 
-_KINDS = {"absent": "Inactive", "loading": "Normal", "ready": "Normal", "failed": "Error"}
+_KINDS = {"absent": "Inactive", "loading": "Normal", "ready": "Normal", "offline": "Warning", "failed": "Error"}
 _REPORTED = frozenset({"kind", "busy", "message", "rewrite", "rewriteKinds"})
 # Answers that nobody saw say nothing about how completion is going.
 _UNSEEN = frozenset({Reason.STALE, Reason.SUPERSEDED, Reason.CANCELLED, Reason.CLOSED})
@@ -37,11 +39,16 @@ class StatusReporter:
         self._uri: str | None = None
         self._client_tells_focus = False
         self._last_outcome: Outcome | None = None
+        self._said_offline = False
 
     def show(self, state: "EngineState") -> None:
-        """The engine is in a new state."""
+        """The engine is in a new state. That it cannot be reached is said aloud once; the status says it on and on."""
         self.refresh()
         self._progress.show(state)
+        if not self._said_offline and (state.kind == "offline" or state.is_stand_in):
+            self._said_offline = True
+            message = types.ShowMessageParams(types.MessageType.Warning, f"Seedling: {state.sentence}")
+            self._server.window_show_message(message)
 
     def focused(self, uri: str | None) -> None:
         """The editor has given a document the focus, or none."""
@@ -98,7 +105,11 @@ class StatusReporter:
     def _status(self) -> dict[str, Any]:
         session = self._server.session
         state = session.engine.state
-        status = {"busy": state.kind == "loading", "message": state.sentence, "kind": _KINDS[state.kind]}
+        status = {
+            "busy": state.kind == "loading",
+            "message": state.sentence,
+            "kind": "Warning" if state.is_stand_in else _KINDS[state.kind],
+        }
         if session.settings_for(self._uri or "").next_edit_enable:
             status["nextEdit"] = True  # so that no editor asks at every pause for what is switched off
         if state.capabilities is not None:

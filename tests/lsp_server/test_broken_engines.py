@@ -77,10 +77,11 @@ LIES = {
     "is slower than its deadline": (Script(delay_s=1.0), "deadline"),
     "is loading again": (error("loading"), "loading"),
     "refuses the request": (error("bad_request"), "engine_error"),
-    "has too much to do": (error("queue_full"), "engine_error"),
+    "has too much to do": (error("queue_full"), "busy"),
+    "was asked too much": (error("too_many"), "busy"),
     "refuses with a status": (
         Script(raw=msgspec.json.encode(api.Error(code="queue_full", sentence="Full.")), status=503),
-        "engine_error",
+        "busy",
     ),
 }
 

@@ -4,9 +4,12 @@ import asyncio
 
 import msgspec
 import pytest
-from fake_engine import Script
+import trustme
+from fake_engine import FakeEngine, Script
 
 from lsp_server import engine_link
+from lsp_server.engine_client.client import EngineClient
+from lsp_server.engine_client.endpoint import Endpoint
 from lsp_server.engine_link import EngineLink, EngineState, EngineTrouble
 from lsp_server.outcome import Reason
 from model.engine import api
@@ -111,6 +114,99 @@ async def test_a_lost_engine_is_sought_again(link, engine):
             link.start()
             await asyncio.sleep(0.05)
     assert (await link.ask(request("c")))[0].text == "answer"
+
+
+@pytest.fixture
+def box(tmp_path, monkeypatch):
+    """An engine that stands for one on another machine, named in the environment but not yet running."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "cert.key")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    box = FakeEngine(tmp_path / "unused")
+    box.tls = (tmp_path / "cert.pem", tmp_path / "cert.key")
+    box.capabilities = msgspec.structs.replace(box.capabilities, model="box")
+    box.start()
+    box.stop()  # now it has a port
+    monkeypatch.setenv("SEEDLING_ENGINE", box.address)
+    monkeypatch.setenv("SEEDLING_ENGINE_CA", str(tmp_path / "ca.pem"))
+    monkeypatch.setattr("lsp_server.engine_client.backoff.FIRST_S", 0.02)
+    monkeypatch.setattr("lsp_server.engine_client.backoff.LONGEST_S", 0.1)
+    yield box
+    box.stop()
+
+
+async def test_an_engine_that_is_offline_is_tried_again_by_itself(box):
+    states: list[EngineState] = []
+    link = EngineLink(states.append)
+    link.start()
+    await until(lambda: link.state.kind == "offline")
+    assert "connection refused" in link.state.sentence
+    with pytest.raises(EngineTrouble) as trouble:
+        await link.ask(request("a"))
+    assert trouble.value.reason is Reason.NO_ENGINE
+    for _ in range(2):  # it comes, and goes, and comes
+        box.start()
+        await until(lambda: link.state.kind == "ready")
+        assert not link.state.is_stand_in
+        assert (await link.ask(request("b")))[0].text == "answer"
+        box.stop()
+        with pytest.raises(EngineTrouble):
+            await link.ask(request("c"))
+        await until(lambda: link.state.kind == "offline")
+    num_offline = sum(state.kind == "offline" for state in states)
+    assert num_offline == 3, "trying again changes nothing that anybody sees"
+    await link.close()
+
+
+async def test_an_engine_of_our_own_stands_in_only_if_the_user_wants_and_leaves_again(box, engine, monkeypatch):
+    async def connect_own(options=None, on_progress=None):
+        async def reach():
+            return Endpoint(socket=str(engine.socket))
+
+        return await EngineClient.open(await reach(), reach, log=None)
+
+    monkeypatch.setattr("lsp_server.engine_client.connect.connect_own", connect_own)
+    monkeypatch.setenv("SEEDLING_ENGINE_FALLBACK", "local")
+    link = EngineLink(lambda state: None)
+    link.start()
+    await until(lambda: link.state.is_stand_in)
+    assert link.state.kind == "ready"
+    assert link.state.capabilities == engine.capabilities
+    assert link.state.sentence.endswith("An engine of this machine stands in for it.")
+    engine.script = lambda request: Script(text="from here")
+    box.script = lambda request: Script(text="from there")
+    assert (await link.ask(request("a")))[0].text == "from here"
+    box.start()
+    await until(lambda: not link.state.is_stand_in)
+    assert link.state.capabilities == box.capabilities
+    assert (await link.ask(request("b")))[0].text == "from there"
+    box.stop()
+    with pytest.raises(EngineTrouble):
+        await link.ask(request("c"))
+    await until(lambda: link.state.is_stand_in)
+    assert (await link.ask(request("d")))[0].text == "from here"
+    await link.close()
+
+
+async def test_a_token_that_is_no_longer_accepted_is_read_anew_when_somebody_asks(box, monkeypatch):
+    monkeypatch.setenv("SEEDLING_ENGINE_TOKEN", "one")
+    box.token = "one"
+    box.start()
+    link = EngineLink(lambda state: None)
+    link.start()
+    await until(lambda: link.state.kind == "ready")
+    box.token = "two"
+    with pytest.raises(EngineTrouble, match="token is missing or wrong"):
+        await link.ask(request("a"))
+    await until(lambda: link.state.kind == "failed")
+    assert "token" in link.state.sentence
+    monkeypatch.setenv("SEEDLING_ENGINE_TOKEN", "two")
+    link.start()
+    await until(lambda: link.state.kind == "ready")
+    assert (await link.ask(request("b")))[0].text == "answer"
+    await link.close()
 
 
 async def test_without_an_engine_there_is_a_sentence(monkeypatch, tmp_path):

@@ -57,7 +57,7 @@ def test_it_may_name_an_engine_and_a_model_and_the_environment_wins(path: Path, 
     "body",
     [
         "[engine]\nurl = 'https://box:8443'\nfallback = 'local'\nca = '/ca.pem'\ntoken_file = '/token'",
-        "engine.url = 'https://box:8443'\nengine.fallback = 'local'\nengine.ca = '/ca.pem'\nengine.tokenFile = '/token'",
+        "engine.url = 'https://box:8443'\nengine.fallback = 'local'\nengine.ca='/ca.pem'\nengine.tokenFile = '/token'",
         "[seedling.engine]\nurl = 'https://box:8443'\nfallback = 'local'\nca = '/ca.pem'\ntokenFile = '/token'",
     ],
 )

@@ -5,6 +5,8 @@ from typing import Any
 from fake_engine import Script
 from msgspec.structs import replace
 
+from lsp_server.engine_link import EngineState
+
 PLAIN = "file:///w/a.py"
 SECRET = "file:///w/.env"
 RUST = "file:///w/a.rs"
@@ -198,3 +200,23 @@ async def test_the_engine_comes_first(in_process, engine):
     report = await in_process.call("workspace/executeCommand", {"command": "seedling.status"})
     assert report["document"]["reason"] == "excluded"
     assert report["model"] is None
+
+
+async def test_an_engine_that_is_offline_is_said_aloud_once(in_process):
+    def said() -> list[str]:
+        return [
+            note["params"]["message"] for note in in_process.notifications if note["method"] == "window/showMessage"
+        ]
+
+    await in_process.initialize()
+    await in_process.ready()
+    link = in_process.server.session.engine
+    for kind in ("offline", "loading", "offline", "loading", "ready", "offline"):
+        link._set(EngineState(kind=kind, sentence="The engine at https://box does not answer: as told."))
+    await in_process.until(lambda: in_process.statuses()[-1]["kind"] == "Warning")
+    assert said() == ["Seedling: The engine at https://box does not answer: as told."]
+    assert "does not answer" in in_process.statuses()[-1]["message"]
+    link._set(EngineState(kind="ready", sentence="A stand-in.", is_stand_in=True))
+    await in_process.until(lambda: in_process.statuses()[-1]["message"] == "A stand-in.")
+    assert in_process.statuses()[-1]["kind"] == "Warning"
+    assert len(said()) == 1

@@ -6,11 +6,12 @@ middle of an answer); only the denoising is scripted.
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import uvicorn
@@ -46,8 +47,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 class FakeEngine:
     """Runs in a thread of the test process. `script` may be replaced at any time."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
+    def __init__(self, socket_path: Path) -> None:
+        self.socket = socket_path
         self.script: Callable[[api.DenoiseRequest], Script] = lambda request: Script()
         self.requests: list[api.DenoiseRequest] = []
         self.repair_script: Callable[[api.RepairRequest], Script] = lambda request: Script()
@@ -60,6 +61,11 @@ class FakeEngine:
         self.health_body: bytes | None = None
         self.encoding: bytes | None = None  # how all answers say that they are compressed, which they are not
         self.capabilities = capabilities(model="fake")
+        self.tls: tuple[Path, Path] | None = None  # certificate and key: on a loopback port, as on another machine
+        self.port = 0
+        self.token: str | None = None  # wanted on everything but /health
+        self.redirect: bytes | None = None  # where all requests are sent instead
+        self.tokens_seen: list[bytes] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._running: dict[str, asyncio.Event] = {}
@@ -67,19 +73,24 @@ class FakeEngine:
     @property
     def address(self) -> str:
         """The value for SEEDLING_ENGINE."""
-        return f"unix:{self.socket}"
+        return f"unix:{self.socket}" if self.tls is None else f"https://localhost:{self.port}"
 
     def start(self) -> None:
         """Listens; returns when it does."""
-        config = uvicorn.Config(
-            self._app, uds=str(self.socket), interface="asgi3", log_level="critical", lifespan="off"
-        )
+        listening = {"uds": str(self.socket)} if self.tls is None else self._on_tcp(*self.tls)
+        config = uvicorn.Config(self._app, interface="asgi3", log_level="critical", lifespan="off", **listening)
         server = self._server = uvicorn.Server(config)
         thread = self._thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:
             assert thread.is_alive(), "the fake engine did not start"
             threading.Event().wait(0.005)
+
+    def _on_tcp(self, cert: Path, key: Path) -> dict[str, Any]:
+        if not self.port:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
+        return {"host": "127.0.0.1", "port": self.port, "ssl_certfile": cert, "ssl_keyfile": key}
 
     def stop(self) -> None:
         """Ends abruptly: open answers break off, as when a process is killed."""
@@ -109,7 +120,17 @@ class FakeEngine:
                 message = {**message, "headers": [*message["headers"], (b"content-encoding", self.encoding)]}
             await send(message)
 
-        await routes[scope["path"]](receive, encoded)
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        self.tokens_seen.append(given)
+        if self.redirect is not None:
+            await send({"type": "http.response.start", "status": 307, "headers": [(b"location", self.redirect)]})
+            await send({"type": "http.response.body", "body": b""})
+        elif self.token is not None and scope["path"] != "/health" and given != f"Bearer {self.token}".encode():
+            await _begin(encoded, 401)
+            error = api.Error(code="wrong_token", sentence="The engine's token is missing or wrong.")
+            await encoded({"type": "http.response.body", "body": api.encode_event(error)})
+        else:
+            await routes[scope["path"]](receive, encoded)
 
     async def _health(self, receive, send) -> None:
         health = api.Health(
