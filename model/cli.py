@@ -36,6 +36,7 @@ COMMANDS = (
     Command(("eval", "heldout"), "model.evaluation.heldout", "complete lines of unseen projects; bits per byte"),
     Command(("eval", "block"), "model.evaluation.block", "write held-out stretches of code: quality against forwards"),
     Command(("eval", "fix"), "model.evaluation.fix", "restore faulty code that is pointed at"),
+    Command(("eval", "syntax"), "model.evaluation.syntax", "mend syntax errors of one mark, as the first quick fix"),
     Command(("eval", "edit"), "model.evaluation.edit", "edits asked for in words, of a benchmark file, run with tests"),
     Command(("eval", "edits"), "model.evaluation.edits", "edits asked for in words, by kind; lists those that work"),
     Command(("eval", "mend"), "model.evaluation.mend", "find and restore faults nobody points at; false alarms"),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from model.evaluation.options import add_common, load_model, report, watched
-from model.evaluation.parsing import parses
+from model.syntax.python import parses
 
 if TYPE_CHECKING:
     from model.evaluation.decode import Decoder, Place

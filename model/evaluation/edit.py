@@ -89,7 +89,7 @@ def by_decoder(decoder: "Decoder") -> Rewrite:
 def score(rewrite: Rewrite, name: str, tasks: Sequence["EditTask"]) -> tuple[list[tuple[str, str]], dict]:
     """Table and result: pass@1 by wording where there is a sandbox, exact answers, parse rate, each with its floor."""
     from model.evaluation import sandbox
-    from model.evaluation.parsing import parses
+    from model.syntax.python import parses
 
     why_not = sandbox.available()
     if why_not is None:

@@ -241,7 +241,7 @@ def score_tasks(
 ) -> tuple[list[tuple[str, str]], dict]:
     """Table and result of a benchmark: exact match, parse rate and, where there are tests and a sandbox, pass@1."""
     from model.evaluation.fix_data import pass_line
-    from model.evaluation.parsing import parses
+    from model.syntax.python import parses
 
     answers = [repair(task.place, task.draft) for task in watched(tasks, "repairs")]
     texts = [task.with_answer(text) for task, (text, _) in zip(tasks, answers, strict=True)]

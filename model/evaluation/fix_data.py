@@ -13,8 +13,8 @@ import msgspec
 
 from model.evaluation.decode import Place
 from model.evaluation.options import EvalError, read_rows
-from model.evaluation.parsing import syntax_error
 from model.lines import lines_of
+from model.syntax.python import syntax_error
 
 DataSet = Literal["HumanEvalFix", "QuixBugs", "DebugBench"]
 

@@ -19,7 +19,7 @@ import msgspec
 
 from model.evaluation.fix import SEED, about, editing, mender_of, percent, reader_of, share
 from model.evaluation.options import EvalError, add_common, load_model, report, watched
-from model.evaluation.parsing import error_row
+from model.syntax.python import error_row
 
 if TYPE_CHECKING:
     from model.checkpoints.load import Checkpoint

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,25 +81,39 @@ class ServedModel:
 
         async def ask(uri: str) -> tuple[str, int]:
             where = _range(place.before, draft)
-            named = {"range": where, "message": "This is wrong.", "source": "eval", "severity": 1}
-            context = {"diagnostics": [named], "only": ["quickfix"], "triggerKind": 1}
-            raw = {"textDocument": {"uri": uri}, "range": where, "context": context}
-            converter = self._client.protocol._converter
-            actions = await self._client.text_document_code_action_async(
-                converter.structure(raw, types.CodeActionParams)
-            )
-            for action in actions or ():
-                if isinstance(action, types.CodeAction) and action.data is not None:
-                    resolved = await self._client.code_action_resolve_async(action)
-                    edit = converter.unstructure(resolved.edit)["documentChanges"][0]["edits"][0]
-                    text = _replaced(place.before + draft + place.after, _ends(edit["range"]), edit["newText"])
-                    return _between(place, text, draft), 1
+            for edit in (await self._edits(uri, where))[:1]:
+                text = _replaced(place.before + draft + place.after, _ends(edit["range"]), edit["newText"])
+                return _between(place, text, draft), 1
             return draft, 0
 
         return self._with_document(place.path, place.before + draft + place.after, ask)
 
-    def _with_document(self, path: str, text: str, ask: "Any") -> tuple[str, int]:
-        async def work() -> tuple[str, int]:
+    def quick_fixes(self, path: str, text: str, row: int) -> list[str]:
+        """What the menu's fixes for a diagnostic at a row would make of a text, in the menu's order."""
+
+        async def ask(uri: str) -> list[str]:
+            where = {"start": {"line": row, "character": 0}, "end": {"line": row, "character": 0}}
+            edits = await self._edits(uri, where)
+            return [_replaced(text, _ends(edit["range"]), edit["newText"]) for edit in edits]
+
+        return self._with_document(path, text, ask)
+
+    async def _edits(self, uri: str, where: dict[str, Any]) -> list[dict[str, Any]]:
+        """The edit of each quick fix in the menu for a diagnostic of another server."""
+        named = {"range": where, "message": "This is wrong.", "source": "eval", "severity": 1}
+        context = {"diagnostics": [named], "only": ["quickfix"], "triggerKind": 1}
+        raw = {"textDocument": {"uri": uri}, "range": where, "context": context}
+        converter = self._client.protocol._converter
+        actions = await self._client.text_document_code_action_async(converter.structure(raw, types.CodeActionParams))
+        edits: list[dict[str, Any]] = []
+        for action in actions or ():
+            if isinstance(action, types.CodeAction) and action.data is not None:
+                resolved = await self._client.code_action_resolve_async(action)
+                edits.append(converter.unstructure(resolved.edit)["documentChanges"][0]["edits"][0])
+        return edits
+
+    def _with_document(self, path: str, text: str, ask: Callable[[str], Awaitable[T]]) -> T:
+        async def work() -> T:
             uri = (self._root / path.lstrip("/")).as_uri()
             self._version += 1
             item = types.TextDocumentItem(uri, "python", self._version, text)

@@ -19,6 +19,7 @@ Kind = Literal[
     "arguments",
     "bracket",
     "colon",
+    "quote",
     "punctuation",
     "removed",
     "added",
@@ -26,7 +27,7 @@ Kind = Literal[
     "rewritten",
 ]
 """A name exchanged or respelled, `self` put in or out, an operator, `=` for `==`, a keyword, a number, the order of
-words, one bracket, colon or other mark put in or out; another word removed, added or replaced; more than that."""
+words, one bracket, colon, quote or other mark; another word removed, added or replaced; more than that."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _OPERATORS = frozenset(("and", "or", "not", "is", "in"))
@@ -96,6 +97,8 @@ def _unlike(old: Sequence[Word], new: Sequence[Word]) -> tuple[Sequence[Word], S
 
 def _kind(a: Sequence[Word], b: Sequence[Word]) -> Kind:
     old, new = [word.text for word in a], [word.text for word in b]
+    if _without_quotes(old) == _without_quotes(new):
+        return "quote"
     if {*old, *new} <= {"=", "=="} and old and new:
         return "equals"
     if len(old) > 1 and sorted(old) == sorted(new):
@@ -109,6 +112,11 @@ def _kind(a: Sequence[Word], b: Sequence[Word]) -> Kind:
     if len(a) + len(b) == 1:
         return _single((*a, *b)[0], "removed" if a else "added")
     return "replaced" if max(len(a), len(b)) <= 2 else "rewritten"
+
+
+def _without_quotes(words: Sequence[str]) -> str:
+    """A quote put in or out makes a string of many words, or many words of a string."""
+    return "".join(char for word in words for char in word if char not in "'\" \t")
 
 
 def _exchanged(one: Word, two: Word) -> Kind:

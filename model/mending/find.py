@@ -8,8 +8,6 @@ rules. Left out: what stands after a window, and how to repair (study.py).
 A pass a window and one for every few blocks: about 2.3 rows a token, less where there is no code.
 """
 
-import ast
-import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 
@@ -50,7 +48,7 @@ def broken_rows(view: TextView) -> list[int]:
     if view.is_sound:
         return []
     rows: set[int] = set()
-    named = _named_by_python(view.text)
+    named = view.error_row
     if named is not None:
         rows.update(range(named - AROUND_ERROR, named + 1))
     tree = parse(view.text, "python")
@@ -73,19 +71,6 @@ def rows_of_unknown_names(view: TextView) -> list[int]:
     unknown = view.scopes.unknown(0, len(view.text))
     rows = {int(np.searchsorted(view.starts, start, side="right")) - 1 for start, _, _ in unknown}
     return sorted(row for row in rows if view.has_code(row))
-
-
-def _named_by_python(text: str) -> int | None:
-    """The row that CPython's SyntaxError names."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except SyntaxError as error:
-        return None if error.lineno is None else error.lineno - 1
-    except (ValueError, RecursionError, MemoryError):
-        return None
-    return None
 
 
 def _tokens(reader: Reader, view: TextView) -> tuple[list[int], list[int], list[bool]]:

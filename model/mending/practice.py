@@ -1,7 +1,8 @@
 """Damaged and sound lines of training text, to fit the ranking on: what the edit stage of training also sees.
 
-Half of the damage is a slip of syntax or naming (training/syntax_slips.py), half a token of the tokenizer lost, put in
-or exchanged with one from nearby (the noise of training/mistakes.py). Documents that are tables and lines without code
+A third of the damage is a slip of syntax or naming (training/syntax_slips.py), a third a token of the tokenizer lost,
+put in or exchanged with one from nearby (the noise of training/mistakes.py), a third a bracket, colon, quote or keyword
+lost or written twice, such that the parser stumbles (mark_slips.py). Documents that are tables and lines without code
 are passed over. Source: this project's own design. Left out: held-out text, which only evaluations may touch.
 """
 
@@ -11,7 +12,9 @@ from random import Random
 import msgspec
 
 from model.lines import lines_of
+from model.mending.mark_slips import KINDS, mark_slips
 from model.mending.words import quiet_rows, words_of
+from model.syntax.python import parses
 from model.tokenizer import Tokenizer
 from model.training.shards import Shards
 from model.training.syntax_slips import apply_slip, draw_slip, syntax_slips
@@ -20,6 +23,7 @@ MAX_TRIES = 20
 MAX_CHARS = 60_000
 MIN_LINES = 20
 NEAR_TOKENS = 64
+NUM_KINDS = 4
 
 
 class Exercise(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ class Exercise(msgspec.Struct, frozen=True):
 
 
 def exercises(shards: Shards, *, num: int, seed: int) -> list[Exercise]:
-    """`num` exercises, two in three of them damaged; a pure function of shards and seed."""
+    """`num` exercises, three in four of them damaged; a pure function of shards and seed."""
     rng = Random(f"practice/{seed}")
     found: list[Exercise] = []
     for number in range(num):
@@ -45,7 +49,7 @@ def exercises(shards: Shards, *, num: int, seed: int) -> list[Exercise]:
             text = shards.tokenizer.decode(shards.document(index).tolist())
             if len(text) > MAX_CHARS or text.count("\n") < MIN_LINES:
                 continue
-            exercise = _exercise(shards.paths[index], text, shards.tokenizer, rng, kind=number % 3)
+            exercise = _exercise(shards.paths[index], text, shards.tokenizer, rng, kind=number % NUM_KINDS)
             if exercise is not None:
                 found.append(exercise)
                 break
@@ -53,7 +57,7 @@ def exercises(shards: Shards, *, num: int, seed: int) -> list[Exercise]:
 
 
 def _exercise(path: str, text: str, tokenizer: Tokenizer, rng: Random, *, kind: int) -> Exercise | None:
-    """kind: 0 = a slip, 1 = a token, 2 = none."""
+    """kind: 0 = a slip, 1 = a token, 2 = none, 3 = a mark."""
     lines = lines_of(text)
     quiet = quiet_rows(text)
     rows = [row for row, line in enumerate(lines) if row not in quiet and len(words_of(line)) > 1]
@@ -62,7 +66,10 @@ def _exercise(path: str, text: str, tokenizer: Tokenizer, rng: Random, *, kind: 
     if kind == 2:
         row = rng.choice(rows)
         return Exercise(path, text, row, lines[row])
-    damaged = _slipped(text, rng) if kind == 0 else _noisy(lines, rng.choice(rows), tokenizer, rng)
+    if kind == 3:
+        damaged = _mismarked(text, rng)
+    else:
+        damaged = _slipped(text, rng) if kind == 0 else _noisy(lines, rng.choice(rows), tokenizer, rng)
     if damaged is None or damaged.count("\n") != text.count("\n"):
         return None
     differing = [row for row, pair in enumerate(zip(lines, lines_of(damaged), strict=False)) if pair[0] != pair[1]]
@@ -77,6 +84,15 @@ def _exercise(path: str, text: str, tokenizer: Tokenizer, rng: Random, *, kind: 
 def _slipped(text: str, rng: Random) -> str | None:
     slip = draw_slip(syntax_slips(text, rng), rng)
     return None if slip is None else apply_slip(text, slip)
+
+
+def _mismarked(text: str, rng: Random) -> str | None:
+    """Every kind with the same chance; None if the parser reads the text all the same."""
+    slips = mark_slips(text)
+    kind = rng.choice(KINDS)
+    of_kind = [slip for slip in slips if slip.kind == kind]
+    damaged = apply_slip(text, rng.choice(of_kind)) if of_kind else text
+    return None if parses(damaged) else damaged
 
 
 def _noisy(lines: Sequence[str], row: int, tokenizer: Tokenizer, rng: Random) -> str | None:

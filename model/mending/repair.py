@@ -6,7 +6,8 @@ repaired row would change again is not shown, and of several repairs of one brok
 this project's own rules. Left out: repairs that touch several lines, languages other than Python.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ from model.mending.edits import Kind, smallest
 from model.mending.find import broken_rows, doubts, rows_of_unknown_names
 from model.mending.ranking import Best, Calibration, best_of
 from model.mending.reader import Reader
-from model.mending.study import study
+from model.mending.study import Line, Proposal, study
 from model.mending.text_view import TextView
+from model.syntax.python import parses
 
 MAX_NAMED_ROWS = 12
 LOOKS_PER_1000 = 8
@@ -25,6 +27,11 @@ MAX_LOOKS_PER_1000 = 30
 """Whatever the text: more looks take too long."""
 MIN_LOOKS = 4
 MAX_BROKEN_ROWS = 8
+MAX_STUDIED = 6
+"""Of the rows that a change could mend, the nearest to the one that the parser names."""
+MAX_PARSED = 8
+MAX_OFFERED = 2
+MAX_SCORE = 500.0
 SAME_STATEMENT = 3
 """Rows between two repairs that may be alternatives."""
 
@@ -52,9 +59,27 @@ class Mender:
         self._weights_F = np.array(list(calibration.weights.values()))
 
     def fix(self, view: TextView, first_row: int, last_row: int) -> Iterator[Finding]:
-        """The best repair of each of the named rows that has one."""
+        """The best repair of each of the named rows that has one; where the parser stumbles, the best two of all."""
         rows = [row for row in range(first_row, last_row + 1) if row < len(view.lines)][:MAX_NAMED_ROWS]
-        return self._shown(view, rows, self.calibration.fix_threshold)
+        mended = [] if view.is_sound else self._mended(view, rows)
+        yield from mended or self._shown(view, rows, self.calibration.fix_threshold)
+
+    def _mended(self, view: TextView, rows: Sequence[int]) -> list[Finding]:
+        """The likeliest changes that make the parser read the text. Something is wrong for certain: no threshold."""
+        lines = {row: Line(self.reader, view, row) for row in rows if view.has_words(row)}
+        hopeful = [row for row in _nearest(lines, view.error_row) if lines[row].can_be_mended()][:MAX_STUDIED]
+        ranked: list[tuple[float, int, Proposal]] = []
+        for row in hopeful:
+            proposals = [proposal for proposal in lines[row].proposals() if proposal.mends]
+            ranked += [(float(proposal.features @ self._weights_F), row, proposal) for proposal in proposals]
+        ranked.sort(key=lambda one: -one[0])
+        total = 1.0 + sum(math.exp(min(score, MAX_SCORE)) for score, _, _ in ranked)
+        found = [
+            _finding(view, row, proposal, score, math.exp(min(score, MAX_SCORE)) / total)
+            for score, row, proposal in ranked[:MAX_PARSED]
+        ]
+        whole = [finding for finding in found if parses(finding.applied(view.text))]
+        return (whole or found)[:MAX_OFFERED]
 
     def mend(self, view: TextView, first_row: int = 0, last_row: int | None = None) -> Iterator[Finding]:
         """The repairs of rows first..last (None = the end) that nobody named."""
@@ -80,13 +105,8 @@ class Mender:
 
     def best(self, view: TextView, row: int) -> tuple[Finding, Best] | None:
         """The best proposal for a row, shown or not."""
-        seen = study(self.reader, view, row)
-        best = best_of(seen.proposals, self._weights_F)
-        if best is None:
-            return None
-        edit = smallest(seen.code, best.proposal.changed)
-        start, end = seen.start + edit.start, seen.start + edit.end
-        return Finding(row, start, end, edit.text, best.proposal.kind, best.score, best.confidence), best
+        best = best_of(study(self.reader, view, row).proposals, self._weights_F)
+        return None if best is None else (_finding(view, row, best.proposal, best.score, best.confidence), best)
 
     def _shown(self, view: TextView, rows: Sequence[int], threshold: float) -> Iterator[Finding]:
         """In sound text each repair as soon as it is proved; in broken text they wait for their rivals."""
@@ -109,6 +129,22 @@ class Mender:
         line = view.text[start : finding.start] + finding.text + view.text[finding.end : end]
         again = self.best(view.with_row(finding.row, line), finding.row)
         return again is None or again[0].score < threshold
+
+
+def _finding(view: TextView, row: int, proposal: Proposal, score: float, confidence: float) -> Finding:
+    """What a proposal changes of the text."""
+    start, code = view.code(row)
+    edit = smallest(code, proposal.changed)
+    end = edit.end
+    if edit.end == len(code) and edit.text:  # blanks at the end of the line stood before what is missing
+        line = view.lines[row].rstrip("\r\n")
+        end = len(line) - (start - view.starts[row])
+    return Finding(row, start + edit.start, start + end, edit.text, proposal.kind, score, confidence)
+
+
+def _nearest(rows: Iterable[int], named: int | None) -> list[int]:
+    """The row that the parser names first, then those around it."""
+    return sorted(rows) if named is None else sorted(rows, key=lambda row: (abs(row - named), row))
 
 
 def _without_rivals(found: Sequence[Finding]) -> list[Finding]:

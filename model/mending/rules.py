@@ -25,8 +25,13 @@ _LIKE: tuple[tuple[str, ...], ...] = (
     ("self", "cls"),
 )
 _MARKS = ("(", ")", "[", "]", "{", "}", ":", ",", ".", "=", "'", '"')
-_WORDS = ("in", "import", "as", "if", "else", "for", "def", "class", "return", "and", "or", "not", "is", "from", "with")
+_WORDS = (
+    *("in", "import", "as", "if", "else", "for", "def", "class", "return", "and", "or", "not", "is", "from", "with"),
+    *("elif", "while", "try", "except", "finally", "lambda", "raise", "del", "assert", "yield"),
+    *("None", "True", "False"),
+)
 """Keywords that leave a line broken where they are forgotten."""
+_RUN_OF_QUOTES = re.compile("'+|\"+")
 _HEADER = re.compile(r"(?:async |if|elif|else|for|while|with|try|except|finally|def|class|match|case|lambda)\b")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz_"
 MAX_POOL = 40
@@ -64,6 +69,7 @@ class LineRules:
         yield from self._ends()
         if self._is_broken:
             yield from self._marks()
+            yield from self._quotes()
             yield from self._other_marks()
             yield from self._splits()
 
@@ -172,9 +178,17 @@ class LineRules:
                 for spaced in dict.fromkeys((mark, f"{mark} ", f" {mark}", f" {mark} ")):
                     if end > start or " " not in spaced or mark in "=:,":
                         yield Edit(start, end, spaced)
+            left, right = self._line[start - 1 : start], self._line[end : end + 1]
             for word in _WORDS:
-                left = " " if start else ""
-                yield Edit(start, end, f"{left}{word} ")
+                after = "" if right in ("", *",:)]}") else " "
+                for before in ("", " ") if left == "=" else ("" if left in ("", *"([{") else " ",):
+                    yield Edit(start, end, f"{before}{word}{after}")
+
+    def _quotes(self) -> Iterator[Edit]:
+        """One quote more or less, where quotes are."""
+        for run in _RUN_OF_QUOTES.finditer(self._line):
+            yield Edit(run.start(), run.start(), run[0][0])
+            yield Edit(run.start(), run.start() + 1, "")
 
     def _other_marks(self) -> Iterator[Edit]:
         for word in self._words:

@@ -5,12 +5,12 @@ tree-sitter (how many errors) and CPython (none or some) read it without its com
 elsewhere in the file, and versions of Python other than the one that runs this.
 """
 
-import ast
 import re
-import warnings
 from collections.abc import Sequence
 
-from model.syntax.trees import parse
+from model.syntax.python import parses
+from model.syntax.scan import tokens
+from model.syntax.trees import grammar, parse
 
 MAX_LINES = 80
 """Of an excerpt, above and below the line each."""
@@ -28,6 +28,15 @@ class Excerpt:
         cut = [line[min(indent, _indent(line)) :] for line in lines[first:last]]
         self._before, self._after = "".join(cut[: row - first]), "".join(cut[row - first + 1 :])
         self._indent = min(indent, _indent(lines[row]))
+        self._line = lines[row]
+
+    @property
+    def excess(self) -> int:
+        """How many more brackets open than close; right where all quotes are."""
+        kinds = grammar("python")
+        assert kinds is not None
+        found = [token.kind for token in tokens(self._with(self._line), kinds)]
+        return found.count("open") - found.count("close")
 
     def errors(self, line: str) -> tuple[int, bool]:
         """(errors that tree-sitter finds, whether CPython reads it) with `line` as the row's text."""
@@ -35,7 +44,7 @@ class Excerpt:
 
     def is_read(self, line: str) -> bool:
         """Whether CPython reads the excerpt with `line` as the row's text."""
-        return is_module(self._with(line))
+        return parses(self._with(line))
 
     def _with(self, line: str) -> str:
         return self._before + line[self._indent :] + self._after
@@ -85,17 +94,6 @@ def num_errors(text: str) -> int:
             num += node.is_error or node.is_missing
             waiting.extend(node.children)
     return num
-
-
-def is_module(text: str) -> bool:
-    """Whether CPython reads the text."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes are the author's business
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def _indent(line: str) -> int:

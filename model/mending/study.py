@@ -7,13 +7,14 @@ stream weighs those (likelihood.py), the parser drops those that read worse. Lef
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from model.mending.blind import Draft, Holes, read_draft, read_holes
-from model.mending.edits import KINDS, Change, Kind, change_of
+from model.mending.edits import KINDS, Change, Kind, change_of, smallest
 from model.mending.likelihood import Judged
 from model.mending.reader import Reader
 from model.mending.rules import LineRules
@@ -23,6 +24,7 @@ from model.mending.words import Elsewhere, runs_of, words_of
 MAX_JUDGED = 40
 MAX_FILLINGS = 64
 MAX_LINE_TOKENS = 96
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 NUMBERS = (
     "gain",
@@ -42,7 +44,12 @@ NUMBERS = (
     "triples new",
     "size",
     "fewer tokens",
+    "gain, broken",
+    "chars removed, broken",
+    "chars added, broken",
+    "written twice, broken",
 )
+MENDED = NUMBERS.index("mended")
 FEATURES = (*NUMBERS, *(f"{kind}, sound" for kind in KINDS), *(f"{kind}, broken" for kind in KINDS))
 
 
@@ -58,6 +65,11 @@ class Proposal(NamedTuple):
         """Whether the parser cannot read the line as it is."""
         return bool(self.features[len(NUMBERS) + len(KINDS) :].any())
 
+    @property
+    def mends(self) -> bool:
+        """Whether the parser reads the changed line, and not the line as it is."""
+        return bool(self.features[MENDED])
+
 
 class Study(NamedTuple):
     """The code of a row, where it begins, and its proposals (none where there is nothing to propose)."""
@@ -71,31 +83,41 @@ class Study(NamedTuple):
 def study(reader: Reader, view: TextView, row: int) -> Study:
     """The proposals for one row of code."""
     start, code = view.code(row)
-    ids = reader.encode(code)
-    if not view.has_code(row) or len(ids) > MAX_LINE_TOKENS:
-        return Study(row, start, code, ())
-    return Study(row, start, code, _Line(reader, view, row, start, code, ids).proposals())
+    line = Line(reader, view, row) if view.has_code(row) else None
+    return Study(row, start, code, () if line is None else line.proposals())
 
 
-class _Line:
-    def __init__(self, reader: Reader, view: TextView, row: int, start: int, code: str, ids: list[int]) -> None:
-        self._reader, self._view, self._row, self._start, self._code = reader, view, row, start, code
-        self._ids = ids
+class Line:
+    """A row of code. The network reads it when proposals are asked for."""
+
+    def __init__(self, reader: Reader, view: TextView, row: int) -> None:
+        self._reader, self._view, self._row = reader, view, row
+        self._start, self._code = view.code(row)
+        self._ids = reader.encode(self._code)
         self._words: dict[str, tuple[str, ...]] = {}
         self._verdicts: dict[tuple[str, ...], bool] = {}
         self._elsewhere: Elsewhere = view.elsewhere(row)
         self._excerpt = view.excerpt(row)
-        self._indent = view.text[view.starts[row] : start]
-        self._end = view.lines[row][start - view.starts[row] + len(code) :]
-        self._errors = self._read(code)
+        self._indent = view.text[view.starts[row] : self._start]
+        self._end = view.lines[row][len(self._indent) + len(self._code) :]
+        self._errors = self._read(self._code)
         self._is_broken = not view.is_sound and self._errors != (0, True)
-        prompt = reader.prompt_of(view.path, view.text[:start], code, view.text[start + len(code) :])
-        self._judged = Judged(reader, prompt, ids)
-        self._holes: Holes = read_holes(reader, self._judged.num_prompt, ids)
-        self._draft: Draft = read_draft(reader, self._judged.num_prompt, ids)
+        self._excess = self._excerpt.excess if self._is_broken else 0
+
+    def can_be_mended(self) -> bool:
+        """Whether the parser reads one of the changes that need no network, and not the line as it is."""
+        is_hopeful = self._is_broken and len(self._ids) <= MAX_LINE_TOKENS
+        return is_hopeful and any(self._reads(changed) for changed in self._ruled)
 
     def proposals(self) -> list[Proposal]:
-        changes = self._changes()
+        if len(self._ids) > MAX_LINE_TOKENS:
+            return []
+        start, end = self._start, self._start + len(self._code)
+        prompt = self._reader.prompt_of(self._view.path, self._view.text[:start], self._code, self._view.text[end:])
+        self._judged = Judged(self._reader, prompt, self._ids)
+        self._holes: Holes = read_holes(self._reader, self._judged.num_prompt, self._ids)
+        self._draft: Draft = read_draft(self._reader, self._judged.num_prompt, self._ids)
+        changes = self._ruled | self._changes(self._filled())
         if self._is_broken:
             changes = self._readable(changes)
         encoded = {changed: self._reader.encode(changed) for changed in changes}
@@ -110,8 +132,9 @@ class _Line:
             for changed, gain in zip(chosen, gains, strict=True)
         ]
 
-    def _changes(self) -> dict[str, Change]:
-        """Every proposed line with what it changes."""
+    @cached_property
+    def _ruled(self) -> dict[str, Change]:
+        """The changes that need no network."""
         rules = LineRules(
             self._code,
             self._start,
@@ -120,16 +143,21 @@ class _Line:
             is_broken=self._is_broken,
             begins_parameters=self._view.begins_parameters(self._row),
         )
-        texts = dict.fromkeys(edit.applied(self._code).rstrip() for edit in rules.edits())
+        return self._changes(edit.applied(self._code).rstrip() for edit in rules.edits())
+
+    def _filled(self) -> Iterator[str]:
         for filling in self._holes.fillings()[:MAX_FILLINGS]:
             ids = [*self._ids[: filling.start], *filling.ids, *self._ids[filling.end :]]
             try:
-                texts.setdefault(self._reader.tokenizer.decode_bytes(ids).decode().rstrip())
+                yield self._reader.tokenizer.decode_bytes(ids).decode().rstrip()
             except UnicodeDecodeError:
                 continue
+
+    def _changes(self, texts: Iterable[str]) -> dict[str, Change]:
+        """Proposed lines with what each changes."""
         old = words_of(self._code)
         changes: dict[str, Change] = {}
-        for text in texts:
+        for text in dict.fromkeys(texts):
             if text.strip() == text and text and "\n" not in text and text != self._code:
                 words = words_of(text)
                 change = change_of(old, words)
@@ -151,9 +179,17 @@ class _Line:
     def _reads(self, changed: str) -> bool:
         """Whether CPython reads the changed line; asked once for all that differ in blanks alone."""
         words = self._words[changed]
+        if words not in self._verdicts and self._is_broken and not self._may_read(changed):
+            self._verdicts[words] = False
         if words not in self._verdicts:
             self._verdicts[words] = self._excerpt.is_read(self._indent + changed + self._end)
         return self._verdicts[words]
+
+    def _may_read(self, changed: str) -> bool:
+        """Whether brackets, as many as open, are closed again; where quotes change nobody knows what a bracket is."""
+        if any(self._code.count(quote) != changed.count(quote) for quote in "'\""):
+            return True
+        return _depth(self._words[changed]) - _depth(word.text for word in words_of(self._code)) == -self._excess
 
     def _no_worse(self, ordered: Sequence[str]) -> list[str]:
         """The first of a sound line's changes that read no worse."""
@@ -215,10 +251,20 @@ class _Line:
             *self._neighbours(changed),
             math.log1p(abs(len(changed) - len(self._code)) + len(change.removed) + len(change.added)),
             (len(self._ids) - len(ids)) / 2,
+            *(self._slip(changed, gain) if self._is_broken else (0.0, 0.0, 0.0, 0.0)),
         ]
         kinds = np.zeros(2 * len(KINDS))
         kinds[KINDS.index(change.kind) + len(KINDS) * self._is_broken] = 1.0
         return np.concatenate((np.array(numbers), kinds))
+
+    def _slip(self, changed: str, gain: float) -> tuple[float, float, float, float]:
+        """Of a broken line: the gain, and how likely a hand makes this slip: few characters, or a word twice."""
+        edit = smallest(self._code, changed)
+        gone = self._code[edit.start : edit.end].strip()
+        beside = (self._code[: edit.start].rstrip(), self._code[edit.end :].lstrip())
+        is_twice = bool(gone) and not edit.text.strip() and (beside[0].endswith(gone) or beside[1].startswith(gone))
+        num_gone, num_come = len(gone), len(edit.text.strip())
+        return max(-20.0, min(gain, 40.0)) / 4, min(num_gone, 20) / 4, min(num_come, 20) / 4, float(is_twice)
 
     def _neighbours(self, changed: str) -> tuple[float, float, float, float]:
         """How usual the pairs and triples of neighbours are in the rest of the text: those lost, and those new."""
@@ -229,6 +275,11 @@ class _Line:
                 counts = [math.log1p(self._elsewhere.count(*run)) for run in some]
                 found.append(sum(counts) / len(counts) if counts else 0.0)
         return found[0], found[1], found[2], found[3]
+
+
+def _depth(words: Iterable[str]) -> int:
+    """Brackets that open less those that close."""
+    return sum((word in _OPENING) - (word in _CLOSING) for word in words)
 
 
 def _unlike(old: Sequence[int], new: Sequence[int]) -> tuple[int, int, Sequence[int]]:

@@ -7,8 +7,9 @@ from functools import cached_property
 
 from model.lines import lines_of
 from model.mending.scope import Scopes
-from model.mending.soundness import Excerpt, is_module
+from model.mending.soundness import Excerpt
 from model.mending.words import Elsewhere, Usage, quiet_rows, words_of
+from model.syntax.python import error_row, parses
 
 
 class TextView:
@@ -42,7 +43,16 @@ class TextView:
     @cached_property
     def is_sound(self) -> bool:
         """Whether CPython reads all of it."""
-        return is_module(self.text)
+        return parses(self.text)
+
+    @cached_property
+    def error_row(self) -> int | None:
+        """The row that CPython names as wrong."""
+        return error_row(self.text)
+
+    def has_words(self, row: int) -> bool:
+        """Whether there is anything to change, were it the inside of a string: a lost quote makes much look so."""
+        return bool(words_of(self.lines[row]))
 
     def has_code(self, row: int) -> bool:
         return row not in self.quiet and bool(words_of(self.lines[row]))

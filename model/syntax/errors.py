@@ -11,6 +11,7 @@ import msgspec
 import tree_sitter
 
 from model.syntax.boundaries import statement_starts
+from model.syntax.python import damaged_quotes, error_row, error_rows
 from model.syntax.trees import CharOffsets, parse
 
 MAX_ROWS = 12
@@ -23,6 +24,10 @@ class Rows(msgspec.Struct, frozen=True):
     first: int
     last: int
     by_parser: bool = False
+
+    def allow(self, errors_before: int, errors_after: int) -> bool:
+        """Whether a repair in these rows may be offered: one for a syntax error must have mended something."""
+        return errors_after < errors_before if self.by_parser else errors_after <= errors_before
 
 
 def statement_rows(source: str, language: str, first: int, last: int) -> Rows:
@@ -42,27 +47,91 @@ def statement_rows(source: str, language: str, first: int, last: int) -> Rows:
     return Rows(begin, min(end, begin + MAX_ROWS - 1))
 
 
-def rows_of_syntax_error(source: str, language: str, first: int, last: int) -> Rows | None:
-    """The rows to look at where the parser stumbles in the statements of rows first..last; None where it does not.
+class _Broken:
+    """A text that tree-sitter stumbles over, read once. Where the error is, Python's own parser knows better."""
 
-    The row above counts too: what is missing at a line's end is noticed on the next one.
-    """
+    def __init__(self, source: str, language: str, root: tree_sitter.Node) -> None:
+        self.source, self.language = source, language
+        self.lines = source.split("\n")
+        self.rows = sorted({row for node in error_nodes(root) for row in _rows_of(node)})
+        is_python = language == "python"
+        self.named = error_rows(source) if is_python else None
+        self.quotes = damaged_quotes(source) if is_python else None
+
+    def rows_at(self, first: int, last: int) -> Rows | None:
+        """The row above counts too: what is missing at a line's end is noticed on the next one."""
+        around = statement_rows(self.source, self.language, first, last)
+        near = range(around.first - 1, around.last + 2)
+        is_named = self.named is not None and any(row in near for row in self.named)
+        if self.quotes is not None and (is_named or self.quotes in near):
+            return Rows(self.quotes, self.quotes, by_parser=True)
+        if self.named is not None and is_named:
+            return _rows_around(self.lines, around, self.named)
+        broken = [row for row in self.rows if row in near]
+        if not broken:
+            return None
+        above = _above(self.lines, min(broken))
+        begin = min(around.first, above) if around.first - above < MAX_ROWS // 2 else around.first
+        return Rows(begin, min(max(around.last, *broken), begin + MAX_ROWS - 1), by_parser=True)
+
+
+def _broken(source: str, language: str) -> _Broken | None:
+    """None for sound text, and without a grammar."""
     tree = parse(source, language)
-    if tree is None:
-        return None
-    around = statement_rows(source, language, first, last)
-    broken = [
-        row
-        for node in error_nodes(tree.root_node)
-        for row in _rows_of(node)
-        if around.first - 1 <= row <= around.last + 1
-    ]
-    if not broken:
-        return None
-    lines = source.split("\n")
-    above = next((row for row in range(min(broken) - 1, -1, -1) if lines[row].strip()), min(broken))
-    begin = min(around.first, above) if around.first - above < MAX_ROWS // 2 else around.first
-    return Rows(begin, min(max(around.last, *broken), begin + MAX_ROWS - 1), by_parser=True)
+    return None if tree is None or not tree.root_node.has_error else _Broken(source, language, tree.root_node)
+
+
+def rows_of_syntax_error(source: str, language: str, first: int, last: int) -> Rows | None:
+    """The rows to look at where the parser stumbles in the statements of rows first..last; None where it does not."""
+    broken = _broken(source, language)
+    return None if broken is None else broken.rows_at(first, last)
+
+
+def all_syntax_errors(source: str, language: str) -> list[Rows]:
+    """Every place of a text where the parser stumbles, each once."""
+    broken = _broken(source, language)
+    if broken is None:
+        return []
+    if broken.quotes is not None:  # all others follow from it
+        return [Rows(broken.quotes, broken.quotes, by_parser=True)]
+    found: list[Rows] = []
+    for row in sorted({*broken.rows, *(broken.named or ())}):
+        if any(rows.first <= row <= rows.last for rows in found):
+            continue
+        rows = broken.rows_at(row, row)
+        if rows is not None:
+            found.append(rows)
+    return found
+
+
+def first_error_row(source: str, language: str) -> int | None:
+    """The row at which a diagnostic of the text's first syntax error stands; None in sound text."""
+    row = error_row(source) if language == "python" else None
+    broken = _broken(source, language) if row is None else None
+    return row if broken is None else broken.rows[0]
+
+
+def _rows_around(lines: Sequence[str], around: Rows, named: tuple[int, int]) -> Rows:
+    """Rows `named`, the one above, what is indented below the first of them, and the rest of the statement `around`."""
+    first, last = named[0], min(named[1], len(lines) - 1)
+    if last - first >= MAX_ROWS - 1:  # two ends of something long: the error was noticed at the second
+        first = last
+    end = first
+    while end + 1 < len(lines) and end + 1 < first + MAX_ROWS and _belongs(lines[end + 1], lines[first]):
+        end += 1
+    begin = max(min(around.first, _above(lines, first)), first - MAX_ROWS // 2)
+    return Rows(begin, min(max(around.last, last, end), begin + MAX_ROWS - 1), by_parser=True)
+
+
+def _above(lines: Sequence[str], row: int) -> int:
+    """The nearest row above that is not blank; itself if there is none."""
+    return next((above for above in range(row - 1, -1, -1) if lines[above].strip()), row)
+
+
+def _belongs(line: str, header: str) -> bool:
+    """Whether a line goes on with what begins on a header: it is indented deeper, or begins with a closing bracket."""
+    indents = [len(text) - len(text.lstrip()) for text in (line, header)]
+    return indents[0] > indents[1] or line.lstrip()[:1] in tuple(")]}")
 
 
 def named_rows(source: str, language: str, at: tuple[int, int], diagnostic_rows: Sequence[int]) -> Rows | None:
@@ -71,21 +140,6 @@ def named_rows(source: str, language: str, at: tuple[int, int], diagnostic_rows:
     if broken is not None or not diagnostic_rows:
         return broken
     return statement_rows(source, language, min(diagnostic_rows), max(diagnostic_rows))
-
-
-def all_syntax_errors(source: str, language: str) -> list[Rows]:
-    """Every place of a text where the parser stumbles, each once."""
-    tree = parse(source, language)
-    if tree is None:
-        return []
-    found: list[Rows] = []
-    for row in sorted({row for node in error_nodes(tree.root_node) for row in _rows_of(node)}):
-        if found and row <= found[-1].last:
-            continue
-        rows = rows_of_syntax_error(source, language, row, row)
-        if rows is not None:
-            found.append(rows)
-    return found
 
 
 def error_nodes(root: tree_sitter.Node) -> list[tree_sitter.Node]:

@@ -74,6 +74,11 @@ _RUST_RAW = r'b?r(?P<fence>\#*)"[\s\S]*?(?:"(?P=fence)|\Z)'
 _RUST_STRING = r"""b?"(?:\\[\s\S]|[^"\\])*(?:"|\Z)|b?'(?:\\[^\n']+|\\'|[^'\\\n])'"""
 _JAVA_BLOCK = r'"""(?:\\[\s\S]|[^\\])*?(?:"""|\Z)'
 
+_PYTHON_STRING = (
+    r"""(?:[rRbBuUfFtT]{0,2})(?:'''(?:\\[\s\S]|[^\\])*?(?:'''|\Z)|\"\"\"(?:\\[\s\S]|[^\\])*?(?:\"\"\"|\Z)"""
+    rf"|{_SINGLE}|{_DOUBLE})"
+)
+
 # Text without a grammar: quotes count only where they are closed on their line, for prose has apostrophes.
 PLAIN = Grammar(ends_at_newline=True, tokens=rf'(?P<string>"(?:\\.|[^"\\\n])*")|{_BRACKETS}')
 
@@ -81,6 +86,7 @@ _PYTHON = Grammar(
     module="tree_sitter_python",
     body="indentation",
     ends_at_newline=True,
+    tokens=rf"(?P<comment>#[^\n]*)|(?P<string>{_PYTHON_STRING})|{_NUMBER}|{_BRACKETS}",
     statements=_set(
         "assert_statement break_statement class_definition continue_statement decorated_definition delete_statement "
         "exec_statement expression_statement for_statement function_definition future_import_statement "

@@ -8,7 +8,7 @@ import pytest
 
 from model.evaluation.fix_data import changed_task, fix_tasks, pass_line
 from model.evaluation.options import EvalError
-from model.evaluation.parsing import parses
+from model.syntax.python import parses
 
 ONE = {
     "task_id": "Python/0",

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.mending.soundness import is_module
-from model.mending.study import FEATURES, MAX_JUDGED, study
+from model.mending.study import FEATURES, MAX_JUDGED, Line, study
 from model.mending.text_view import TextView
+from model.syntax.python import parses
 from tests.model.mending.conftest import TEXT, row_of
 
 DAMAGED = [
@@ -26,7 +26,7 @@ def test_the_truth_is_among_the_proposals_of_a_broken_line(reader, good: str, ba
     assert found.code == bad
     assert good in texts
     assert all(proposal.is_of_broken_line for proposal in found.proposals)
-    assert all(is_module(text.replace(bad, changed, 1)) for changed in texts)
+    assert all(parses(text.replace(bad, changed, 1)) for changed in texts)
 
 
 def test_proposals_of_a_sound_line_keep_it_sound(reader, view) -> None:
@@ -35,7 +35,7 @@ def test_proposals_of_a_sound_line_keep_it_sound(reader, view) -> None:
     assert view.text[found.start :].startswith(found.code)
     assert len({proposal.changed for proposal in found.proposals}) == len(found.proposals)
     for proposal in found.proposals:
-        assert is_module(TEXT.replace(found.code, proposal.changed, 1)), proposal.changed
+        assert parses(TEXT.replace(found.code, proposal.changed, 1)), proposal.changed
         assert not proposal.is_of_broken_line
         assert proposal.features.shape == (len(FEATURES),)
         assert np.isfinite(proposal.features).all()
@@ -62,7 +62,9 @@ def test_prose_and_blank_rows_have_no_proposals(reader, view, part: str) -> None
 
 def test_endless_lines_have_none(reader) -> None:
     text = "x = [" + "1, " * 400 + "]\n"
-    assert study(reader, TextView("a.py", text), 0).proposals == ()
+    assert not study(reader, TextView("a.py", text), 0).proposals
+    broken = TextView("a.py", text.replace("]", ""))
+    assert not Line(reader, broken, 0).can_be_mended()
 
 
 def test_windows_line_ends_and_other_alphabets(reader) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.evaluation.parsing import error_row, parses
+from model.syntax.python import error_row, parses
 
 
 @pytest.mark.parametrize(
