@@ -86,7 +86,7 @@ async def _answer(
             reason = found if isinstance(found, Reason) else None
             actions += () if isinstance(found, Reason) else found
         if REWRITE_KIND in wanted:
-            offered = rewrites(server.session, document, request)
+            offered = await rewrites(server.session, document, request)
             reason = (reason or offered) if isinstance(offered, Reason) and not actions else None
             actions += () if isinstance(offered, Reason) else offered
         if not server.session.is_current(document):

@@ -1,7 +1,10 @@
 """From a request to rewrite to its outcome: rules first, then the engine, which a keystroke in the document cuts.
 
+Finding the statements of 5,000 lines takes longer than a keystroke may wait, so that runs in threads.
 Left out: the messages (rewrite.py), what is sent and what comes of the answer (features/rewrite.py).
 """
+
+import asyncio
 
 import msgspec
 
@@ -46,7 +49,7 @@ class Selection(msgspec.Struct, frozen=True):
     seed: int = 0
 
 
-def rewrites(session: Session, document: Document, request: CodeActionRequest) -> list[Action] | Reason:
+async def rewrites(session: Session, document: Document, request: CodeActionRequest) -> list[Action] | Reason:
     """The actions of the menu for a selection, or why there are none. Nothing is asked of the engine yet."""
     refused = session.switches.refusal(document.uri, document.language, "invoked")
     if refused is not None and refused.reason is not None:
@@ -54,7 +57,7 @@ def rewrites(session: Session, document: Document, request: CodeActionRequest) -
     lines, encoding = document.lines, session.client.encoding
     start, end = from_client(lines, *request.start, encoding), from_client(lines, *request.end, encoding)
     asked = Asked(session.snapshot_of(document, start), session.settings_for(document.uri), session.engine.state)
-    return rewrite_actions(asked, start, end, (request.start, request.end))
+    return await asyncio.to_thread(rewrite_actions, asked, start, end, (request.start, request.end))
 
 
 async def rewrite(
@@ -71,9 +74,10 @@ async def rewrite(
     capabilities = session.engine.state.capabilities
     assert capabilities is not None, "refused without"
     context_tokens = capabilities.context_tokens
-    target = target_of(snapshot, selection.start, selection.end, context_tokens)
-    if target is None:
-        return nothing(Reason.NOTHING_SELECTED)
+    found = asyncio.to_thread(target_of, snapshot, selection.start, selection.end, context_tokens)
+    target = await session.unless_cut(ticket, found)
+    if target is None or isinstance(target, Reason):
+        return nothing(target or Reason.NOTHING_SELECTED)
     request = rewrite_request(target, snapshot, selection.instruction, selection.seed, context_tokens, ticket.id)
     frames.asked()
     try:
@@ -87,6 +91,9 @@ async def rewrite(
     if isinstance(text, Reason):
         return nothing(text, figures=Figures(forwards=answers[0].forwards))
     done = answers[0]
+    breaks = await session.unless_cut(ticket, asyncio.to_thread(breaks_syntax, target, text, document.language))
+    if isinstance(breaks, Reason):
+        return nothing(breaks)
     return Rewritten(
         target=target,
         text=text,
@@ -94,5 +101,5 @@ async def rewrite(
         steps=done.steps,
         forwards=done.forwards,
         elapsed_ms=elapsed_ms,
-        parses=not breaks_syntax(target, text, document.language),
+        parses=not breaks,
     )

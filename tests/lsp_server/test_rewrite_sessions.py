@@ -116,6 +116,13 @@ class Rewrites(Oracle):
         argument = {"uri": self.uri(name, which), "range": ends, "instruction": "x", "seed": seed, "apply": False}
         argument["token"] = msg_id
         self.request("workspace/executeCommand", {"command": "seedling.rewrite", "arguments": [argument]}, msg_id)
+        self.until(lambda: msg_id in self.answers or self.asks_about(name))
+
+    def asks_about(self, name: str) -> bool:
+        return any(request.prompt.path.endswith(name) for request, _ in self.engine.questions)
+
+    def all_answered(self, name: str) -> bool:
+        return all(msg_id in self.answers for msg_id, one in self.rewrites.items() if one.name == name)
 
     @rule(name=NAME, first=WHICH, second=WHICH, seed=st.integers(0, 2), answer=st.sampled_from(ANSWERS))
     def rewrite_code_at_once(self, name: str, first: int, second: int, seed: int, answer: str) -> None:
@@ -163,7 +170,7 @@ class Rewrites(Oracle):
             text="".join(pieces), reason=reason, confidence=0.9, model="m", device="none", engine_ms=1.0, **FIGURES
         )
         waiting.set_result([done])
-        self.pass_time(0.001)
+        self.until(lambda: self.all_answered(request.prompt.path.rpartition("/")[2]))
 
     @precondition(lambda self: self.engine.questions)
     @rule(which=WHICH)
