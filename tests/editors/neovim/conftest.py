@@ -247,26 +247,27 @@ def nvim_012_editor(nvim_program, start_editor) -> Editor:
     return start_editor(nvim_program)
 
 
-# Without the fonts that rich would load from elsewhere.
+# Rich's own would load fonts from elsewhere, and draw the frame of a window.
 SVG = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"><style>
-.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px; \
-line-height: {line_height}px; }}
+<svg xmlns="http://www.w3.org/2000/svg" width="{terminal_width}" height="{terminal_height}" \
+viewBox="0 0 {terminal_width} {terminal_height}" role="img"><style>
+text {{ font: {char_height}px ui-monospace, Menlo, Consolas, monospace; white-space: pre; }}
 {styles}
-</style><defs><clipPath id="{unique_id}-clip-terminal"><rect width="{terminal_width}" height="{terminal_height}"/>\
-</clipPath>{lines}</defs>{chrome}<g transform="translate({terminal_x}, {terminal_y})" \
-clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g></svg>
+</style><defs>{lines}</defs><rect width="{terminal_width}" height="{terminal_height}" fill="#14161b"/>\
+{backgrounds}<g>{matrix}</g></svg>
 """
 
 
 def picture(coloured: list[str]) -> str:
-    """A screen as an SVG, without the rows below the text."""
-    rows = [Text.from_ansi(row) for row in coloured]
+    """A screen as an SVG, without the command line and the rows below the text."""
+    rows = [Text.from_ansi(row) for row in coloured[:-1]]
     while rows and rows[-1].plain.strip() in ("", "~"):
         rows.pop()
-    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    width = max((len(row.plain.rstrip()) for row in rows), default=0) + 2
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for row in rows:
-        console.print(row, no_wrap=True, crop=True)
+        console.print(row, no_wrap=True, crop=True, overflow="crop")
+    console.print()
     return console.export_svg(title="", code_format=SVG, unique_id="s")
 
 
