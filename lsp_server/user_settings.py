@@ -19,6 +19,7 @@ from lsp_server.settings import is_forbidden, read_values, section_of
 from lsp_server.toml_file import Stamp, read_toml
 
 FILE_NAME = "settings.toml"
+MERCURY_URL = "https://api.inceptionlabs.ai/v1"
 
 
 class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,14 @@ class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
     """HTTP proxy on the way there; `none`: also where the environment names one."""
     token_file: str | None = None
     """File that holds the token and is readable by its owner alone."""
+    upstream: str = "seedling"
+    """What is there: an engine of ours, or another server that speaks `openai`, `mercury` or `llama.cpp`."""
+    upstream_model: str | None = None
+    """The model to ask another server for, where it has several."""
+    fim: str = "suffix"
+    """How an `openai` server is told what follows the cursor: `suffix`, or in its model's own format (`qwen`, …)."""
+    metered: bool = False
+    """Whether each question costs money, so that none is asked ahead or for choice; Mercury's always do."""
 
 
 _ENGINE_FIELDS = {field.name: field.type for field in msgspec.structs.fields(EngineChoice)}
@@ -113,13 +122,17 @@ def chosen_engine() -> EngineChoice:
     file = read_user_settings().engine
     named = os.environ.get("SEEDLING_ENGINE")
     if named and named != file.url:
-        file = msgspec.structs.replace(file, url=named, token_file=None)
+        file = EngineChoice(url=named, fallback=file.fallback, ca=file.ca, proxy=file.proxy)
     elif not named and os.environ.get("SEEDLING_MODEL"):
         return EngineChoice()
     changes: dict[str, Any] = {}
-    for name in ("ca", "proxy", "token_file"):
+    for name in ("ca", "proxy", "token_file", "upstream", "upstream_model", "fim"):
         if value := os.environ.get(f"SEEDLING_ENGINE_{name.upper()}"):
             changes[name] = value
     if fallback := os.environ.get("SEEDLING_ENGINE_FALLBACK"):
         changes["fallback"] = "local" if fallback == "local" else "none"
-    return msgspec.structs.replace(file, **changes)
+    if metered := os.environ.get("SEEDLING_ENGINE_METERED"):
+        changes["metered"] = metered.lower() not in ("0", "false", "no")
+    choice = msgspec.structs.replace(file, **changes)
+    is_mercury = choice.upstream == "mercury" and not choice.url
+    return msgspec.structs.replace(choice, url=MERCURY_URL) if is_mercury else choice

@@ -50,6 +50,10 @@ class _Connection:
 class EngineClient:
     """An asyncio client of one engine at a time; made by `connect()`. Every method may raise EngineUnavailable."""
 
+    # Of other people's servers one or both are true (upstream.py).
+    is_metered = False
+    completes_only = False
+
     def __init__(
         self, endpoint: Endpoint, reach: Callable[[], Awaitable[Endpoint]], log: Path | None, crashes: CrashRecord
     ) -> None:

@@ -8,6 +8,7 @@ polls the same socket. Left out: what happens after the connection (client.py).
 import asyncio
 import time
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 
@@ -66,6 +67,12 @@ async def connect(*, launch: bool = True, on_progress: OnProgress | None = None)
 
 async def connect_with(options: ReachOptions, on_progress: OnProgress | None = None) -> EngineClient:
     """`connect` with every knob; for tests and the command line."""
+    choice = chosen_engine()
+    if choice.upstream != "seedling":
+        from lsp_server.engine_client.upstream import connect_upstream  # nobody else needs it
+
+        # The same methods; what it lacks its capabilities say.
+        return cast("EngineClient", connect_upstream(choice))
     given = endpoint_from_environment()
     if given is None:
         return await connect_own(options, on_progress)

@@ -149,15 +149,15 @@ class OpenAIError(msgspec.Struct, frozen=True):
 
 
 def check(asked: CompletionRequest) -> None:
-    """What no single field tells. Raises Refused."""
+    """What no single field tells, nor the OpenAPI document. Raises Refused."""
     if asked.num_tried < asked.num:
-        raise Refused(400, "bad_request", f"best_of ({asked.best_of}) must not be smaller than n ({asked.num}).")
+        raise Refused(422, "bad_request", f"best_of ({asked.best_of}) must not be smaller than n ({asked.num}).")
     if asked.stream and asked.num_tried > asked.num:
-        raise Refused(400, "bad_request", "best_of cannot be streamed: the best is known at the end.")
+        raise Refused(422, "bad_request", "best_of cannot be streamed: the best is known at the end.")
     if len(asked.prompts) * asked.num_tried > MAX_ALTERNATIVES:
-        raise Refused(400, "bad_request", f"One request may have {MAX_ALTERNATIVES} texts written, not more.")
+        raise Refused(422, "bad_request", f"One request may have {MAX_ALTERNATIVES} texts written, not more.")
     if asked.echo and asked.logprobs is not None:
-        raise Refused(400, "bad_request", "echo with logprobs is not offered: only what is written has probabilities.")
+        raise Refused(422, "bad_request", "echo with logprobs is not offered: only what is written has probabilities.")
 
 
 def holes_of(asked: CompletionRequest) -> list[Hole]:

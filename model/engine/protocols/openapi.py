@@ -17,7 +17,7 @@ from model.engine.protocols import llama_cpp, openai
 
 OPENAPI_FILE = Path(__file__).with_name("openapi.json")
 
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
+_STREAM: dict[str, Any] = {"text/event-stream": {}}
 _ERRORS = {
     "400": "Something in the request is wrong or not offered; the message says what.",
     "401": "The key is missing or wrong.",
@@ -25,6 +25,7 @@ _ERRORS = {
     "408": "The request did not arrive in time.",
     "413": "The request is too large.",
     "421": "The engine does not answer under that host name.",
+    "422": "Two fields do not go together; the message says which.",
     "429": "Too many requests: try again later.",
     "500": "The engine failed on this request.",
     "503": "The model is being loaded, or the engine is about to end.",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -61,6 +62,8 @@ class Scripted:
                 break
             piece = text[len(written) :][:PIECE_CHARS] if not self.is_endless else text
             written += piece
+            if self.is_endless:
+                time.sleep(0.002)  # a network takes its time, too: the event loop must get its turn
             if not self.is_silent:
                 yield api.Committed(text=piece, index=index)
         self.ends.append(reason)

@@ -141,10 +141,6 @@ async def test_models(client):
         ({"prompt": [1, 2]}, "Expected `str`"),
         ({"n": 0}, "n"),
         ({"n": 9}, "n"),
-        ({"n": 3, "best_of": 2}, "best_of (2) must not be smaller than n (3)."),
-        ({"best_of": 2, "stream": True}, "best_of cannot be streamed"),
-        ({"prompt": ["a"] * 5, "n": 2}, "8 texts"),
-        ({"echo": True, "logprobs": 1}, "echo with logprobs"),
         ({"logprobs": 6}, "logprobs"),
         ({"temperature": -1}, "temperature"),
         ({"frequency_penalty": 0.5}, "frequency_penalty"),
@@ -161,6 +157,22 @@ async def test_what_is_not_offered_is_one_sentence(client, wrong, part):
     assert error["message"].endswith(".")
     assert error["type"] == "invalid_request_error"
     assert error["code"] == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "part"),
+    [
+        ({"n": 3, "best_of": 2}, "best_of (2) must not be smaller than n (3)."),
+        ({"best_of": 2, "stream": True}, "best_of cannot be streamed"),
+        ({"prompt": ["a"] * 5, "n": 2}, "8 texts"),
+        ({"echo": True, "logprobs": 1}, "echo with logprobs"),
+    ],
+)
+async def test_what_does_not_go_together_is_one_sentence(client, wrong, part):
+    with pytest.raises(openai.UnprocessableEntityError) as raised:
+        await client.completions.create(**{"model": "any", "prompt": "x", **wrong})
+    assert part in raised.value.body["message"]
+    assert raised.value.body["type"] == "invalid_request_error"
 
 
 async def test_what_changes_nothing_is_taken(client):
