@@ -45,7 +45,7 @@ def applied(text: str, finding: api.Finding) -> str:
 
 @pytest.mark.parametrize("rows", [{"first_row": 1, "last_row": 1}, {"first_row": 0, "last_row": 2}, {}])
 def test_a_colon_is_put_where_it_belongs(repairs, job_for, rows) -> None:
-    [finding], end = run(repairs, asked(**rows), job_for)
+    (finding, *_), end = run(repairs, asked(**rows), job_for)
     assert applied(BAD, finding) == GOOD
     assert finding.kind == "colon"
     assert 0 < finding.confidence <= 1
@@ -106,7 +106,7 @@ def test_without_a_calibration_named_rows_go_to_the_sampler(resident, job_for) -
 @pytest.mark.parametrize("rows", [{"first_row": 1, "last_row": 1}, {"first_row": 0, "last_row": 2}, {}])
 def test_other_line_ends_change_nothing_and_stay(repairs, job_for, rows) -> None:
     text = BAD.replace("\n", "\r\n")
-    [finding], _ = run(repairs, asked(text, **rows), job_for)
+    (finding, *_), _ = run(repairs, asked(text, **rows), job_for)
     assert applied(text, finding) == GOOD.replace("\n", "\r\n")
 
 
