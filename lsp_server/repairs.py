@@ -51,16 +51,19 @@ class Repairs:
 
     def changed(self, uri: str) -> None:
         """What is being looked for in the older version is of no use."""
-        self._cut("fix", uri, Reason.STALE)
-        self.searches.forget(uri)
+        self.cut_fix(uri, Reason.STALE)
         self._cut("mend", uri, Reason.STALE)
 
     def forget(self, uri: str) -> None:
         """A document was closed or is another one now."""
-        self._cut("fix", uri, Reason.CLOSED)
-        self.searches.forget(uri)
+        self.cut_fix(uri, Reason.CLOSED)
         self._cut("mend", uri, Reason.CLOSED)
         self._mended.pop(uri, None)
+
+    def cut_fix(self, uri: str, reason: Reason) -> None:
+        """Ends the looking for fixes, and forgets what was found."""
+        self._cut("fix", uri, reason)
+        self.searches.forget(uri)
 
     def keep(self, document: Document, repairs: tuple[Repair, ...]) -> bool:
         """Remembers what was found unasked; whether it is another result than the one before."""

@@ -349,6 +349,10 @@ class Session:
                 self._cut(key, reason)
                 self.flights.cancel(document.uri)
                 self.type_along.forget(document.uri)
+            by_hand = self.switches.refusal(document.uri, document.language, "invoked")
+            if by_hand is not None and by_hand.reason is not None:
+                self.canvases.cut(document.uri, by_hand.reason)
+                self.repairs.cut_fix(document.uri, by_hand.reason)
 
     async def close(self) -> None:
         """Ends what still runs and lets the engine go."""

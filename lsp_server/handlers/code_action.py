@@ -10,7 +10,7 @@ Left out: finding out what to offer (fixing.py, rewriting.py), messages (wire_ac
 import json
 import logging
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -19,6 +19,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from lsp_server.actions import FIX_KIND, REWRITE_KIND, Action, is_wanted
 from lsp_server.applying import Span, apply, versioned_edit
 from lsp_server.client_profile import ClientProfile
+from lsp_server.features.rewrite import line_end
 from lsp_server.handlers import diagnostic, rewrite
 from lsp_server.handlers.fixing import fixes, surest
 from lsp_server.handlers.rewriting import rewrites
@@ -190,10 +191,3 @@ def _text_in(document: Document, span: Span) -> str:
         return document.lines[first][begin:end]
     rows = [without_end(line) for line in document.lines[first : last + 1]]
     return "\n".join([rows[0][begin:], *rows[1:-1], rows[-1][:end]])
-
-
-def line_end(lines: Sequence[str]) -> str:
-    """The line end that most lines of a document have."""
-    counts = {end: sum(line.endswith(end) for line in lines) for end in ("\r\n", "\n", "\r")}
-    counts["\n"] -= counts["\r\n"]
-    return max(("\n", "\r\n", "\r"), key=lambda end: counts[end])

@@ -31,7 +31,7 @@ FAULTY = "def area(w, h):\r\n    return w * hh\r\n"
 EVERYTHING = "import evil\n"
 
 
-@pytest.fixture(params=INJECTIONS.values(), ids=INJECTIONS)
+@pytest.fixture(params=INJECTIONS.values(), ids=list(INJECTIONS))
 def injection(request) -> str:
     return request.param
 

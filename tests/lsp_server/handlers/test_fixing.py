@@ -147,6 +147,15 @@ async def test_a_newer_menu_at_the_same_place_takes_the_search_over(client, engi
     assert len(engine.repairs) == 1
 
 
+async def test_switching_the_document_off_ends_the_search(client, engine, patient):
+    asked = client.request("textDocument/codeAction", question(1, diagnostic(1)))
+    await client.until(lambda: engine.repairs)
+    await client.call("workspace/executeCommand", {"command": "seedling.setDocument", "arguments": [URI, False]})
+    assert (await client.answer(asked))["result"] == []
+    assert reasons(client) == [Reason.DOCUMENT_OFF.slug]
+    await client.until(lambda: engine.cancelled == [engine.repairs[0].id])
+
+
 async def test_what_is_switched_off_meanwhile_is_not_applied(client, engine):
     slowly(engine, replaced(TEXT, "aa", "a"))
     (action,) = await menu(client, 1, diagnostic(1))

@@ -134,6 +134,26 @@ async def test_a_newer_watch_replaces_the_one_before(in_process, engine):
     assert (await in_process.answer(first))["result"]["reason"] == "superseded"
 
 
+@pytest.mark.parametrize("switch", [("setDocument", URI, False), ("setLanguage", "python", False)])
+async def test_switching_the_document_off_ends_it(in_process, engine, switch):
+    await begin(in_process, engine, Script(keep=True))
+    asked = send(in_process)
+    await in_process.until(lambda: engine.requests)
+    name, *arguments = switch
+    await in_process.call("workspace/executeCommand", {"command": f"seedling.{name}", "arguments": arguments})
+    reason = "document_off" if name == "setDocument" else "language_off"
+    assert (await in_process.answer(asked))["result"]["reason"] == reason
+    await in_process.until(lambda: engine.cancelled == [engine.requests[0].id])
+
+
+async def test_a_snooze_is_about_what_nobody_asked_for(in_process, engine):
+    await begin(in_process, engine, Script(text="x + 1", delay_s=0.2))
+    asked = send(in_process)
+    await in_process.until(lambda: engine.requests)
+    await in_process.call("workspace/executeCommand", {"command": "seedling.snooze", "arguments": [5]})
+    assert (await in_process.answer(asked))["result"]["text"] == "x + 1"
+
+
 async def test_a_watch_and_ghost_text_leave_each_other_alone(in_process, engine):
     await begin(in_process, engine)
     engine.script = lambda request: Script(text="x + 1", keep=request.in_blocks)
