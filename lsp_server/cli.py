@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from lsp_server.engine_options import NEEDS_LISTEN, add_serve_options, serve_words
+
 DESCRIPTION = "Seedling completes, rewrites and mends code with a resident block-diffusion model."
 
 EXAMPLES = """\
@@ -128,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
     actions = engine.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser, required=True)
     for name, what in ENGINE_ACTIONS.items():
         _command(actions, name, what, "")
+    add_serve_options(actions.choices["serve"])
 
     doctor = _command(
         commands,
@@ -351,7 +354,10 @@ def _serve(options: argparse.Namespace) -> int:
 def _engine(options: argparse.Namespace) -> int:
     from lsp_server import engine_command
 
-    return engine_command.run(options.action)
+    words = serve_words(options) if options.action == "serve" else []
+    if words and options.listen is None:
+        raise UsageError(NEEDS_LISTEN.format(words[0].partition("=")[0]))
+    return engine_command.serve_others(words) if words else engine_command.run(options.action)
 
 
 def _doctor(options: argparse.Namespace) -> int:

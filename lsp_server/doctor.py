@@ -21,7 +21,7 @@ from lsp_server.engine_client.connect import connect
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.launch import check_extras
 from lsp_server.engine_client.paths import default_model
-from lsp_server.user_settings import read_user_settings
+from lsp_server.user_settings import chosen_engine, read_user_settings
 from model.engine import api
 
 State = Literal["ok", "note", "problem"]
@@ -153,7 +153,10 @@ def _first_line(words: list[str]) -> str:
 
 def all_checks() -> list[Check]:
     """Every check; the engine is asked only where its packages and its checkpoint are there."""
-    checks = [check_python(), check_installation(), check_settings(), check_packages(), check_checkpoint()]
+    checks = [check_python(), check_installation(), check_settings()]
+    if chosen_engine().url:  # it runs already, or elsewhere: what our own would need may be missing
+        return [*checks, *check_engine(), *check_editors()]
+    checks += [check_packages(), check_checkpoint()]
     if all(check.state == "ok" for check in checks[-2:]):
         checks += check_engine()
     return checks + check_editors()

@@ -25,7 +25,19 @@ def serve() -> int:
     return control.serve()
 
 
+def serve_others(words: list[str]) -> int:
+    """Runs an engine with these options of `model.engine serve`; on Unix this call does not return."""
+    return control.serve_others(words)
+
+
 def status() -> int:
+    given = control.given_health()
+    if given is not None:
+        where, health = given
+        state = health.status if health.status != "loading" else f"loading, {health.progress:.0%}"
+        print(printable(f"{state}: model {health.model} on {health.device}, {_age_text(health.uptime_s)} old"))
+        print(printable(f"at {where}, version {health.version}"))
+        return 0
     found = control.status()
     health = found.health
     if health is None:

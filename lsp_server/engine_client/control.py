@@ -13,10 +13,20 @@ from pathlib import Path
 import msgspec
 
 from lsp_server.engine_client.connect import OnProgress, ReachOptions, package_version, reach
-from lsp_server.engine_client.endpoint import UNREADABLE, decode_health, local_endpoint, open_http_blocking
+from lsp_server.engine_client.endpoint import (
+    UNREADABLE,
+    Endpoint,
+    decode_health,
+    endpoint_from_environment,
+    local_endpoint,
+    open_http,
+    open_http_blocking,
+    read_health,
+    remote_health,
+)
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.launch import check_extras, engine_command
-from lsp_server.engine_client.paths import engine_paths
+from lsp_server.engine_client.paths import default_model, engine_paths
 from model.engine.api import Health
 
 STOP_TIMEOUT_S = 20.0
@@ -123,6 +133,39 @@ def serve(idle_s: float | None = None) -> int:
             return process.wait()
         except KeyboardInterrupt:
             pass  # Ctrl-C reaches the engine too, which closes its socket and ends by itself
+
+
+def serve_others(words: list[str]) -> int:
+    """Runs an engine that listens where `words` say, in place of this process where that is possible.
+
+    So it is the process that systemd or a container watches, and their signals reach it.
+    """
+    check_extras()
+    model = ["--model", str(default_model())]
+    command = [sys.executable, "-E", "-P", "-m", "model.engine", "serve", *model, *words]
+    sys.stdout.flush()
+    if sys.platform != "win32":
+        os.execv(sys.executable, command)
+    return subprocess.run(command, check=False).returncode
+
+
+def given_health() -> tuple[str, Health] | None:
+    """Where the engine is that the user has named, and how it is; None when they have named none."""
+
+    async def ask(endpoint: Endpoint) -> Health | None:
+        if not endpoint.is_remote:
+            return await read_health(endpoint)
+        async with open_http(endpoint) as http:
+            return await remote_health(http, endpoint)
+
+    endpoint = endpoint_from_environment()
+    if endpoint is None:
+        return None
+    where = endpoint.url or f"unix:{endpoint.socket}"
+    health = asyncio.run(ask(endpoint))
+    if health is None:
+        raise EngineUnavailable("not_running", f"No engine answers at {where}.")
+    return where, health
 
 
 def log_path() -> Path:

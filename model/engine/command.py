@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
@@ -218,8 +218,16 @@ def _make_server(config: "uvicorn.Config", life: "Lifecycle") -> "uvicorn.Server
     return Server(config)
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a wrong use gets one sentence instead of the usage block."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"seedling engine: {message}\n")
+        sys.exit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model.engine", description="The resident engine of Seedling.")
+    parser = _Parser(prog="python -m model.engine", description="The resident engine of Seedling.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     serve_parser = commands.add_parser("serve", help="listen and answer until idle")
     place = serve_parser.add_mutually_exclusive_group(required=True)
