@@ -136,7 +136,9 @@ end
 
 for _, name in ipairs({ 'accept', 'reject', 'retry' }) do
   local run = ('<Cmd>lua require("seedling").%s_rewrite()<CR>'):format(name)
-  vim.keymap.set('n', ('<Plug>(seedling-%s-rewrite)'):format(name), run, { desc = ('Seedling: %s rewrite'):format(name) })
+  vim.keymap.set('n', ('<Plug>(seedling-%s-rewrite)'):format(name), run, {
+    desc = ('Seedling: %s rewrite'):format(name),
+  })
 end
 vim.keymap.set({ 'n', 'x' }, '<Plug>(seedling-rewrite)', '<Cmd>lua require("seedling").rewrite()<CR>', {
   desc = 'Seedling: rewrite the selection',

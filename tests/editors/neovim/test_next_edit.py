@@ -102,6 +102,18 @@ def test_where_it_is_off_nothing_is_asked(editor):
     begin(editor, {})
     editor.suggest("later", **ON)
     editor.keys("iprint(old)")
-    editor.see("later")  # ghost text is asked for, so the server has been heard
-    assert editor.messages(ASKED) == []
+    editor.see("later")
     assert shown(editor) == ""
+    begin(editor, {"nextEdit": True})
+    editor.keys(";")
+    asked = editor.wait_for("a question", lambda: editor.messages(ASKED))
+    editor.wait_for("the edit", lambda: shown(editor) != "")
+    version = editor.lua("vim.lsp.util.buf_versions[vim.api.nvim_get_current_buf()]")
+    assert {one["textDocument"]["version"] for one in asked} == {version}, "asked before it was switched on"
+
+
+def test_a_buffer_that_cannot_be_changed_is_told_of(editor):
+    begin(editor, {"nextEdit": True})
+    editor.keys(":set nomodifiable<CR><Cmd>lua require('seedling').suggest_edit()<CR>")
+    editor.wait_for("the sentence", lambda: editor.note() == "Seedling: the buffer is read-only")
+    assert editor.lua("require('seedling').accept_edit()") is False

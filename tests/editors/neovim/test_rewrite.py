@@ -288,7 +288,7 @@ def test_the_buffer_goes_while_the_preview_is_open(editor):
 
 def test_a_small_screen_is_enough(editor):
     begin(editor)
-    editor.run("vim.o.columns, vim.o.lines = 20, 6")
+    editor.run("vim.o.columns, vim.o.lines, vim.o.winborder = 20, 6, 'none'")
     editor.keys("3G:Seedling rewrite add type hints<CR>")
     see_preview(editor)
     width, height = editor.run("return { vim.api.nvim_win_get_width(0), vim.api.nvim_win_get_height(0) }")

@@ -1,5 +1,5 @@
--- What is to be rewritten and how: the selection or the cursor, and words, a choice, or neither, as the model in use can.
--- Leaves out: what becomes of it (rewrite.lua).
+-- What is to be rewritten and how: the selection or the cursor, and words, a choice, or neither, as the model in use
+-- can. Leaves out: what becomes of it (rewrite.lua).
 
 local clients = require('seedling.client')
 local quiet = require('seedling.quiet')

@@ -1,5 +1,5 @@
--- Has the server write a canvas before the user's eyes (seedling.rewrite, seedling.watch): its frames as they come, then
--- what came of it, once, however it ends; taken back with $/cancelRequest. Leaves out: drawing (denoise.lua).
+-- Has the server write a canvas before the user's eyes (seedling.rewrite, seedling.watch): its frames as they come,
+-- then what came of it, once, however it ends; taken back with $/cancelRequest. Leaves out: drawing (denoise.lua).
 
 local clients = require('seedling.client')
 local frames = require('seedling.frames')

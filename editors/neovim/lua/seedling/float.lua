@@ -1,5 +1,5 @@
--- A floating window for text of ours: at the cursor, as large as its text and never larger than the screen, with keys of
--- its own. However it is closed, whoever opened it is told. Leaves out: what stands in it.
+-- A floating window for text of ours: at the cursor, as large as its text and never larger than the screen, with keys
+-- of its own. However it is closed, whoever opened it is told. Leaves out: what stands in it.
 
 local M = {}
 
@@ -78,6 +78,7 @@ function M.open(text, on_close)
   local buffer = vim.api.nvim_create_buf(false, true)
   vim.bo[buffer].bufhidden = 'wipe'
   vim.bo[buffer].modifiable = false
+  local has_border = vim.o.winborder ~= '' and vim.o.winborder ~= 'none'
   local window = vim.api.nvim_open_win(buffer, true, {
     relative = 'cursor',
     row = 1,
@@ -85,7 +86,7 @@ function M.open(text, on_close)
     width = 1,
     height = 1,
     style = 'minimal',
-    border = vim.o.winborder ~= '' and vim.o.winborder or 'rounded',
+    border = not has_border and 'rounded' or nil, -- the title and the keys stand on it
   })
   vim.wo[window].wrap = true
   vim.wo[window].winfixbuf = true

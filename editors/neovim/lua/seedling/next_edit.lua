@@ -1,6 +1,6 @@
 -- The next edit: the follow-up of the last changes, elsewhere in the buffer. Asked for when the text has changed, drawn
--- with extmarks, accepted or dismissed with keys of its own, in Normal and in Insert mode. The cursor never moves unasked:
--- an edit out of sight is told of beside the cursor, and accepting it goes there first.
+-- with extmarks, accepted or dismissed with keys of its own, in Normal and in Insert mode. The cursor never moves
+-- unasked: an edit out of sight is told of beside the cursor, and accepting it goes there first.
 -- Source: Copilot's textDocument/copilotInlineEdit. Leaves out: what follows from what (the server's), default keys.
 
 local clients = require('seedling.client')
@@ -150,7 +150,8 @@ local function show(client, buffer, answer)
   end
   draw()
   client:notify('textDocument/didShowInlineEdit', { item = { command = shown.raw.command } })
-  vim.api.nvim_exec_autocmds('User', { pattern = 'SeedlingEditShown', data = { text = words(shown) }, modeline = false })
+  local data = { text = words(shown) }
+  vim.api.nvim_exec_autocmds('User', { pattern = 'SeedlingEditShown', data = data, modeline = false })
   return true
 end
 
@@ -286,9 +287,9 @@ end
 function M.suggest()
   M.hide()
   local buffer = vim.api.nvim_get_current_buf()
-  local client = clients.of(buffer)
-  if not client then
-    vim.notify('Seedling: no server for this buffer', vim.log.levels.WARN)
+  local client, own = clients.of(buffer), quiet.reason(buffer)
+  if not client or own then
+    vim.notify('Seedling: ' .. (own or 'no server for this buffer'), vim.log.levels.WARN)
     return
   end
   clients.execute(client, 'seedling.nextEdit', { question(client, buffer) }, function(answer, sentence)

@@ -1,9 +1,9 @@
--- :Seedling rewrite: a selection, or the statement at the cursor, written anew as the user says. The canvas is shown while
--- it is written, then what would change as a diff: accepted (one step of undo), rejected, or tried again. It is about one
--- version of one buffer; whoever closes the window rejects it. Leaves out: what may be asked (ask_rewrite.lua).
+-- :Seedling rewrite: a selection, or the statement at the cursor, written anew as the user says. The canvas is shown
+-- while it is written, then what would change as a diff: accepted (one step of undo), rejected, or tried again. It is
+-- about one version of one buffer; whoever closes the window rejects it. Leaves out: what may be asked
+-- (ask_rewrite.lua).
 
 local canvas = require('seedling.canvas')
-local clients = require('seedling.client')
 local denoise = require('seedling.denoise')
 local floats = require('seedling.float')
 local preview = require('seedling.preview')
