@@ -40,7 +40,7 @@ class Reason(Enum):
     ENGINE_ERROR = "The engine answered with an error: the log has its sentence."
     BUSY = "The engine has too much to do, for others or for you, and took no more: type on, the next request may fit."
     CANNOT_COMPLETE = "The loaded model does not complete code: load another model."
-    COMPLETES_ONLY = "The engine in use is another server (engine.upstream), which completes code and does nothing else."
+    COMPLETES_ONLY = "The engine in use is another server (engine.upstream): it completes code and does nothing else."
     STALE = "The document changed while the answer was computed."
     SUPERSEDED = "A newer request for the same document replaced this one."
     CLOSED = "The document was closed while the answer was computed."

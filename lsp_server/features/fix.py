@@ -52,6 +52,8 @@ def why_no_engine(engine: EngineState, language: str, ability: str) -> Reason | 
     capabilities = engine.capabilities
     if capabilities is None:
         return Reason.LOADING if engine.kind == "loading" else Reason.NO_ENGINE
+    if engine.completes_only:
+        return Reason.COMPLETES_ONLY
     if not getattr(capabilities, ability):
         return Reason.CANNOT_FIX if ability == "fix" else Reason.CANNOT_MEND
     return None if language in capabilities.languages else Reason.LANGUAGE_NOT_SUPPORTED
@@ -84,7 +86,7 @@ def usable(
         if not is_inside:
             continue
         after = num_errors(source[: finding.start] + finding.text + source[finding.end :], language)
-        if after > before or (rows is not None and rows.by_parser and after == before):
+        if after > before or (rows is not None and not rows.allow(before, after)):
             continue
         kept.append(_repair(source, finding))
     if not kept:

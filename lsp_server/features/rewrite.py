@@ -143,6 +143,8 @@ def _engine_cannot(engine: EngineState, language: str, instruction: str | None) 
     capabilities = engine.capabilities
     if capabilities is None:
         return nothing(Reason.LOADING if engine.kind == "loading" else Reason.NO_ENGINE)
+    if engine.completes_only:
+        return nothing(Reason.COMPLETES_ONLY)
     if capabilities.rewrite == "none":
         return nothing(Reason.CANNOT_REWRITE, capabilities.model)
     if language not in capabilities.languages:

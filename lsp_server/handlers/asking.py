@@ -28,7 +28,7 @@ async def ask_engine(session: Session, snapshot: Snapshot, question: Question, *
     # By hand where something is shown already means: another one. VS Code asks so for its next and previous.
     wants_others = snapshot.trigger == "invoked" and session.type_along.find(snapshot) is not None
     try:
-        if snapshot.trigger == "automatic":
+        if snapshot.trigger == "automatic" or (session.engine.state.is_metered and not wants_others):
             (done,), others = await session.engine.ask(question.request), []
         else:
             patience_s = None if wants_others else ALTERNATIVES_PATIENCE_S
@@ -65,7 +65,10 @@ async def prefetch(session: Session, offer: Offer) -> None:
     """After an acceptance: asks for the line below it while nothing else is asked, once, and keeps the answer.
 
     The editor's own request at the end of the accepted item may come meanwhile and cut it: then once more behind that.
+    Where each question costs money none is asked before anybody wants to know.
     """
+    if session.engine.state.is_metered:
+        return
     uri = offer.snapshot.document.uri
     for _ in range(NUM_PREFETCH_TRIES):
         await session.idle()

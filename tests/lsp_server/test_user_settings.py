@@ -144,3 +144,20 @@ def test_it_wins_over_what_the_editor_sends(path: Path) -> None:
 def test_what_is_off_in_either_is_off(path: Path, body: str, editor: dict, expected: Settings) -> None:
     path.write_text(body)
     assert settings(path, editor) == expected
+
+
+def test_another_server_in_the_engines_place(path: Path, monkeypatch) -> None:
+    path.write_text(
+        "[engine]\nurl = 'http://127.0.0.1:8012'\nupstream = 'openai'\n"
+        "upstreamModel = 'q'\nfim = 'qwen'\nmetered = true\n"
+    )
+    assert read_user_settings(path).sentences == ()
+    named = EngineChoice(url="http://127.0.0.1:8012", upstream="openai", upstream_model="q", fim="qwen", metered=True)
+    assert chosen_engine() == named
+    monkeypatch.setenv("SEEDLING_ENGINE_METERED", "no")
+    monkeypatch.setenv("SEEDLING_ENGINE_UPSTREAM", "llama.cpp")
+    choice = chosen_engine()
+    assert (choice.upstream, choice.metered) == ("llama.cpp", False)
+    monkeypatch.delenv("SEEDLING_ENGINE_UPSTREAM")
+    monkeypatch.setenv("SEEDLING_ENGINE", "unix:/run/e.sock")
+    assert chosen_engine() == EngineChoice(url="unix:/run/e.sock")  # what the file says is of the file's server

@@ -1,6 +1,7 @@
 """Fixes as pure functions: which repairs may be offered, what their titles say."""
 
 import pytest
+from capabilities import capabilities
 
 from lsp_server.engine_link import EngineState
 from lsp_server.features.fix import sentence_of, usable, whole_words, why_no_engine
@@ -99,3 +100,9 @@ def test_whole_words_are_the_same_change():
 def test_without_an_engine_there_is_a_reason():
     assert why_no_engine(EngineState(kind="loading"), "python", "fix") is Reason.LOADING
     assert why_no_engine(EngineState(kind="failed"), "python", "mend") is Reason.NO_ENGINE
+
+
+def test_another_server_completes_and_does_nothing_else():
+    other = EngineState(kind="ready", capabilities=capabilities(fix=False, mend=False), completes_only=True)
+    for ability in ("fix", "mend"):
+        assert why_no_engine(other, "python", ability) is Reason.COMPLETES_ONLY

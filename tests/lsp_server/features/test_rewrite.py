@@ -1,7 +1,10 @@
 """What a selection means, what is asked, and what comes of an answer: goldens without a server."""
 
 import pytest
+from capabilities import capabilities
 
+from lsp_server.engine_link import EngineState
+from lsp_server.features.quiet import Asked
 from lsp_server.features.rewrite import (
     MAX_INSTRUCTION_CHARS,
     Target,
@@ -13,9 +16,11 @@ from lsp_server.features.rewrite import (
     rewritten,
     source_of,
     target_at,
+    why_not_rewritten,
 )
 from lsp_server.outcome import Reason
 from lsp_server.positions import Position, split_lines
+from lsp_server.settings import Settings
 from lsp_server.snapshot import Snapshot, open_document
 from model.engine import api
 
@@ -142,3 +147,13 @@ def test_broken_code_is_told_from_code_that_was_broken_before() -> None:
 
 def test_the_longest_instruction_is_a_sentence_not_a_text() -> None:
     assert 100 < MAX_INSTRUCTION_CHARS < 1000
+
+
+def test_another_server_completes_and_does_nothing_else() -> None:
+    snapshot = Snapshot(
+        document=open_document("file:///a.py", "python", 1, "x = 1\n"), cursor=Position(0, 0), path="a.py"
+    )
+    engine = EngineState(kind="ready", capabilities=capabilities(rewrite="none"), completes_only=True)
+    refused = why_not_rewritten(Asked(snapshot, Settings(), engine), None)
+    assert refused is not None
+    assert refused.reason is Reason.COMPLETES_ONLY

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from desk import Editor, Engine, VirtualTime, until
 
@@ -145,3 +146,15 @@ def test_alternatives_that_fail_cost_nothing():
 
     with asyncio.Runner(loop_factory=VirtualTime) as runner:
         assert runner.run(ask()) == ["foo"]
+
+
+async def test_where_questions_cost_money_none_is_asked_ahead_or_for_choice():
+    editor = Editor(Engine("foo(1)", "y = 2", "z = 3"))
+    editor.engine.state = msgspec.structs.replace(editor.engine.state, is_metered=True)
+    await accepting(editor)
+    await editor.session.idle()
+    assert len(editor.engine.requests) == 1
+    outcome = await editor.ask(trigger_kind=1)
+    assert (len(outcome.items), len(editor.engine.requests)) == (1, 2)
+    await editor.ask(trigger_kind=1)  # something is shown already: this asks for others
+    assert [request.n for request in editor.engine.requests[2:]] == [1, 2]
