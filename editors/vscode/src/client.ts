@@ -6,6 +6,7 @@
 import * as vscode from 'vscode';
 import type { InitializeParams } from 'vscode-languageclient/node';
 import { LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/node';
+import { inOrder } from './actionOrder';
 import type { Answers } from './answers';
 import type { CommandLine } from './findServer';
 import { SELECTOR } from './languages';
@@ -35,6 +36,8 @@ export function createClient(
         answers.add(document, result);
         return result;
       },
+      provideCodeActions: async (document, range, context, token, next) =>
+        inOrder(await next(document, range, context, token)),
       sendRequest: (type, param, token, next) => {
         const method = typeof type === 'string' ? type : type.method;
         if (method === 'codeAction/resolve') {
