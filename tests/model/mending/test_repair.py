@@ -8,6 +8,7 @@ from model.mending.reader import Interrupted, Reader
 from model.mending.repair import Mender
 from model.mending.study import FEATURES
 from model.mending.text_view import TextView
+from model.syntax.python import parses
 from tests.model.mending.conftest import TEXT, row_of
 
 
@@ -16,6 +17,7 @@ def mender(reader: Reader, doubt: float = 1e9, **weights: float) -> Mender:
     known = dict.fromkeys(FEATURES, 0.0)
     for name in known:
         known[name] = weights.get(name.split(",")[0].replace(" ", "_"), 0.0)
+    known["gain, broken"] = 0.0
     return Mender(reader, Calibration(weights=known, fix_threshold=1.0, mend_threshold=2.0, doubt_threshold=doubt))
 
 
@@ -32,6 +34,63 @@ def test_a_named_line_is_fixed(reader) -> None:
     assert (finding.row, finding.text, finding.kind) == (row, ":", "colon")
     assert 0 < finding.confidence <= 1
     assert finding.start == finding.end == text.index("kind)") + len("kind)")
+
+
+MARKS = {
+    "mended": 1.0,
+    "size": -0.1,
+    "chars_removed": -1.0,
+    "chars_added": -1.0,
+    "bracket": 2.0,
+    "colon": 2.0,
+    "quote": 2.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("things[0], basket.count(kind))", "things[0], basket.count(kind)"),
+        ("basket = Basket(things)", "basket = Basket(things))"),
+        ('    """Holds things."""', '    ""Holds things."""'),
+        ('    """Holds things."""', '    """Holds things.""'),
+        ("if thing.kind == kind:", "if thing.kind == kind::"),
+    ],
+)
+def test_errors_of_one_mark_are_mended_whatever_the_threshold(reader, good: str, bad: str) -> None:
+    text = TEXT.replace(good, bad)
+    row = row_of(text, bad.split("\n")[0])
+    never = Calibration(
+        weights=mender(reader, **MARKS).calibration.weights, fix_threshold=1e6, mend_threshold=1e6, doubt_threshold=1e9
+    )
+    found = list(Mender(reader, never).fix(TextView("a.py", text), max(0, row - 2), row + 2))
+    assert 0 < len(found) <= 2
+    assert all(parses(finding.applied(text)) for finding in found)
+    assert TEXT in [finding.applied(text) for finding in found]
+    assert sum(finding.confidence for finding in found) <= 1.0
+
+
+def test_of_two_errors_the_one_that_is_named_is_mended(reader) -> None:
+    text = TEXT.replace("def count(self, kind):", "def count(self, kind)").replace("(things):", "(things:")
+    row = row_of(text, "def count")
+    finding, *_ = mender(reader, **MARKS).fix(TextView("a.py", text), row, row)
+    assert finding.applied(text) == text.replace("kind)\n        total", "kind):\n        total")
+
+
+def test_blanks_before_what_was_lost_go(reader) -> None:
+    text = TEXT.replace("kind=None", "kind=None").replace("self.total = 0", "self.total = ").replace("\n", "\r\n")
+    row = row_of(text, "self.total = ")
+    finding, *_ = mender(reader, mended=1.0, added=5.0, chars_added=-0.1).fix(TextView("a.py", text), row, row)
+    assert finding.applied(text).split("\r\n")[row].rstrip() == finding.applied(text).split("\r\n")[row]
+
+
+def test_a_sound_line_of_a_broken_text_is_judged_as_ever(reader) -> None:
+    text = TEXT.replace("return total", "return totl") + "\n\nx = (\n"
+    row = row_of(text, "totl")
+    [finding] = mender(reader, unknown_removed=3.0, spelling=3.0, unknown_added=-3.0).fix(
+        TextView("a.py", text), row, row
+    )
+    assert "return total\n" in finding.applied(text)
 
 
 def test_a_named_line_that_nothing_speaks_for_stays(reader, view) -> None:

@@ -57,6 +57,17 @@ def test_slips_are_undone(bad: str, good: str) -> None:
         ("x try name", "x.name"),
         ("for name self.total:", "for name in self.total:"),
         ("f(self):", "def f(self):"),
+        ("self.count is None:", "if self.count is None:"),
+        ("count > 1:", "while count > 1:"),
+        (":", "else:"),
+        ("KeyError as name:", "except KeyError as name:"),
+        ("f(key=x: x + 1)", "f(key=lambda x: x + 1)"),
+        ("x = name if count else", "x = name if count else None"),
+        ("f(name=, count=1)", "f(name=None, count=1)"),
+        ('f(""name")', 'f("name")'),
+        ('f(name")', 'f("name")'),
+        ('""A text."""', '"""A text."""'),
+        ('f(name"", count)', 'f(name", count)'),
     ],
 )
 def test_marks_are_tried_where_the_parser_is_lost(bad: str, good: str) -> None:

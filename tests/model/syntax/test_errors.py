@@ -5,6 +5,7 @@ import pytest
 from model.syntax.errors import (
     Rows,
     all_syntax_errors,
+    first_error_row,
     named_rows,
     num_errors,
     rows_of_syntax_error,
@@ -82,6 +83,67 @@ def test_the_parser_names_the_place_of_its_error(source, row):
     assert rows.by_parser
     assert rows.first <= row <= rows.last
     assert any(place.first <= row <= place.last for place in all_syntax_errors(source, "python"))
+
+
+DOCSTRINGS = '''\
+def f():
+    """Says it isn't one."""
+    return 1
+
+
+def g(a, b):
+    """The "other" one."""
+    return a
+'''
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "row"),
+    [
+        ('    """Says', '    ""Says', 1),
+        ('one."""\n    return 1', 'one.""\n    return 1', 1),
+        ('one."""\n    return 1', 'one.""""\n    return 1', 1),
+    ],
+)
+def test_where_a_docstring_lost_a_quote_the_error_is_named_elsewhere(good, bad, row):
+    source = DOCSTRINGS.replace(good, bad)
+    named = first_error_row(source, "python")
+    assert named is not None
+    assert rows_of_syntax_error(source, "python", named, named) == Rows(row, row, by_parser=True)
+    assert all_syntax_errors(source, "python") == [Rows(row, row, by_parser=True)]
+
+
+@pytest.mark.parametrize(
+    ("source", "named", "row"),
+    [
+        (
+            "x = f(\n    a,\n    b\n)\ny = g(\n    a,\n    (b,\n    c,\n)\nz = 1\n",
+            4,
+            6,
+        ),
+        ("self.f = lambda a: b\n    a, c\n)\n", 1, 0),  # unexpected indent
+        ("x = [\n    f(a),\n    f(b)),\n    f(c),\n]\n", 2, 2),
+    ],
+)
+def test_the_rows_reach_from_where_it_is_named_to_where_it_may_be(source, named, row):
+    assert first_error_row(source, "python") == named
+    rows = rows_of_syntax_error(source, "python", named, named)
+    assert rows is not None
+    assert rows.first <= row <= rows.last
+    assert rows.last - rows.first < 12
+
+
+def test_sound_texts_and_other_languages_have_their_own_first_error():
+    assert first_error_row("x = 1\n", "python") is None
+    assert first_error_row("(\n", "brainfuck") is None
+    assert first_error_row("let a = 1;\nlet b = (2;\n", "javascript") == 1
+
+
+def test_a_repair_in_rows_of_the_parser_must_mend():
+    assert not Rows(0, 1, by_parser=True).allow(3, 3)
+    assert Rows(0, 1, by_parser=True).allow(3, 2)
+    assert Rows(0, 1).allow(3, 3)
+    assert not Rows(0, 1).allow(3, 4)
 
 
 def test_sound_code_far_from_an_error_is_not_named():

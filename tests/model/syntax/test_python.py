@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.syntax.python import error_row, parses
+from model.syntax.python import damaged_quotes, error_row, error_rows, parses
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,28 @@ def test_the_parsers_line() -> None:
     assert error_row("a = 1\nb = = 2\n") == 1
     assert error_row("a = 1\n") is None
     assert error_row("\0") is None
+
+
+def test_the_line_that_the_sentence_points_to_belongs_to_it() -> None:
+    assert error_rows("a = 1\n") is None
+    assert error_rows("a = 1\nb = = 2\n") == (1, 1)
+    assert error_rows("x = [\n    1,\n    2\n)\n") == (0, 3)
+    assert error_rows("if a:\nb\n") == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('x = 1\ndef f():\n    ""A text.\n    More.\n    """\n', 2),
+        ('def f():\n    """A text."\n', None),  # two are lost
+        ('def f():\n    """A text.""\n\ndef g():\n    """Isn\'t."""\n', 1),
+        ("def f():\n    ''''A text.'''\n\nx = (\n", None),  # parses as it is; another error
+        ('x = ""\ny = f("", 1)\nz = (\n', None),
+    ],
+)
+def test_quotes_that_lost_one(text: str, row: int | None) -> None:
+    assert damaged_quotes(text) == row
+
+
+def test_a_text_full_of_doubtful_quotes_costs_little() -> None:
+    assert damaged_quotes('""a\n' * 2000) is None
