@@ -102,7 +102,9 @@ class Line:
         self._end = view.lines[row][len(self._indent) + len(self._code) :]
         self._errors = self._read(self._code)
         self._is_broken = not view.is_sound and self._errors != (0, True)
-        self._excess = self._excerpt.excess if self._is_broken else 0
+        self._depth = _depth(word.text for word in words_of(self._code))
+        if self._is_broken:  # as many brackets as open must close
+            self._depth -= self._excerpt.excess
 
     def can_be_mended(self) -> bool:
         """Whether the parser reads one of the changes that need no network, and not the line as it is."""
@@ -189,7 +191,7 @@ class Line:
         """Whether brackets, as many as open, are closed again; where quotes change nobody knows what a bracket is."""
         if any(self._code.count(quote) != changed.count(quote) for quote in "'\""):
             return True
-        return _depth(self._words[changed]) - _depth(word.text for word in words_of(self._code)) == -self._excess
+        return _depth(self._words[changed]) == self._depth
 
     def _no_worse(self, ordered: Sequence[str]) -> list[str]:
         """The first of a sound line's changes that read no worse."""
