@@ -16,6 +16,7 @@ from model.engine.protocols.hole import Hole
 ALTERNATIVE_TEMPERATURE = 0.8
 ALTERNATIVE_TOP_P = 0.9
 MAX_ALTERNATIVES = 8
+PLAIN_MAX_TOKENS = 16  # OpenAI's own, where a text is gone on with: nothing but its length ends a small model's
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +41,13 @@ def requests_for(hole: Hole, wanted: Wanted, request_id: str) -> tuple[api.Denoi
         prompt_around(hole.path, hole.before, hole.after), language=hole.language, snippets=hole.snippets
     )
     seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed % 2**31
+    limit = wanted.max_tokens if hole.is_infill or wanted.max_tokens is not None else PLAIN_MAX_TOKENS
     # A top_p of 0 leaves the likeliest token, which is what a temperature of 0 means.
     is_greedy = wanted.temperature is None or wanted.temperature == 0 or wanted.top_p == 0
     first = api.DenoiseRequest(
         id=request_id,
         prompt=prompt,
-        canvas=(api.Masked(max_tokens=wanted.max_tokens),),
+        canvas=(api.Masked(max_tokens=limit),),
         stop=stop_rule(hole),
         n=wanted.num,
         seed=seed,

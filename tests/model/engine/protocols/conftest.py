@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+import trustme
 import uvicorn
 
 from model.engine import api
@@ -115,10 +117,11 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(served: Served):
-    server = uvicorn.Server(
-        uvicorn.Config(served.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
-    )
+async def serving(served: Served, tls: ssl.SSLContext | None = None):
+    config = uvicorn.Config(served.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
+    config.load()
+    config.ssl = tls
+    server = uvicorn.Server(config)
     running = asyncio.ensure_future(server._serve(sockets=[served.listener]))
     try:
         yield
@@ -147,6 +150,22 @@ async def served(cold, until):
     cold.runner.start()
     await until(lambda: cold.life.status == "ready")
     return cold
+
+
+@pytest.fixture
+async def served_by_tls(scripted, until):
+    """(the app behind TLS, what a client trusts it by)."""
+    authority = trustme.CA()
+    tls, verify = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.configure_trust(verify)
+    served = Served(scripted)
+    served.url = served.url.replace("http:", "https:")
+    async with serving(served, tls):
+        served.runner.start()
+        await until(lambda: served.life.status == "ready")
+        yield served, verify
+        served.runner.stop()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import openai
 import pytest
 
@@ -51,7 +52,9 @@ async def test_the_same_streamed(client, scripted):
 async def test_an_empty_block_is_filled_as_a_whole(client, scripted):
     await client.completions.create(model="any", prompt="def f():\n    ", suffix="\n\nf()\n")
     await client.completions.create(model="any", prompt="Once", max_tokens=3)
-    assert [asked.stop for asked in scripted.requests] == ["node", "eom"]
+    await client.completions.create(model="any", prompt="Once")
+    assert [asked.stop for asked in scripted.requests] == ["node", "eom", "eom"]
+    assert [asked.canvas[0].max_tokens for asked in scripted.requests] == [None, 3, 16]
 
 
 async def test_several_are_the_likeliest_and_then_others(client, scripted):
@@ -250,6 +253,20 @@ async def test_over_the_network_streamed_and_whole_are_one_text(served_tiny):
     assert "".join([chunk.choices[0].text async for chunk in stream]) == whole.text
     assert "".join(whole.logprobs.tokens) == whole.text
     assert all(p <= 0 for p in whole.logprobs.token_logprobs)
+
+
+async def test_over_tls_with_a_token_streamed_and_not(served_by_tls, scripted):
+    served, verify = served_by_tls
+    scripted.text = lambda request, index: "a + b"
+    http = httpx.AsyncClient(verify=verify)
+    client = openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key=served.token, max_retries=0, http_client=http)
+    asked = {"model": "any", "prompt": BEFORE, "suffix": AFTER}
+    assert (await client.completions.create(**asked)).choices[0].text == "a + b"
+    stream = await client.completions.create(**asked, stream=True)
+    assert "".join([chunk.choices[0].text async for chunk in stream]) == "a + b"
+    with pytest.raises(openai.AuthenticationError):
+        await client.with_options(api_key="wrong").completions.create(**asked)
+    await http.aclose()
 
 
 async def test_over_the_network_a_seed_repeats_a_text(served_tiny):
