@@ -68,7 +68,8 @@ def test_log_opens_a_log(editor):
 
 
 WRONG = {
-    "fly": "there is no :Seedling fly; there are health, log, restart, snooze, status, toggle, trigger",
+    "fly": "there is no :Seedling fly; there are health, log, restart, rewrite, snooze, status, toggle, trigger, watch",
+    "watch closely": "there is no :Seedling watch closely; there is plain",
     "snooze soon": '"soon" is not a number of minutes',
     "snooze -1": '"-1" is not a number of minutes',
     "toggle everything": "there is no :Seedling toggle everything; there are buffer and language",
@@ -85,12 +86,18 @@ def test_wrong_use_gets_one_sentence(editor):
     assert len(editor.lua("vim.g.notes")) == len(WRONG)
 
 
+def test_a_range_is_for_rewriting(editor):
+    editor.keys(":1Seedling status<CR>")
+    editor.wait_for("the sentence", lambda: editor.note() == "Seedling: :Seedling status takes no range")
+
+
 def test_arguments_are_completed(editor):
     offered = {
         "Seedling s": ["snooze", "status"],
         "Seedling toggle ": ["buffer", "language"],
         "Seedling snooze 3": ["30"],
         "Seedling restart ": [],
+        "Seedling watch ": ["plain"],
         "Seedling toggle buffer ": [],
     }
     for typed, expected in offered.items():
