@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from model.mending.repair import Mender
     from model.mending.text_view import TextView
 
-CALIBRATION = ("attr", "attrs", "click", "requests")
-"""Projects whose sound lines choose the thresholds (as in model/mending/calibrate.py); all others test them."""
 NUM_FAULTS = 480
 CLEAN_LINES_PER_FAULT = 40
 STRETCH_ROWS = 80
@@ -86,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
     from model.evaluation.faults import make_faults
     from model.evaluation.heldout_places import heldout_documents
+    from model.mending.calibrate import PROJECTS
 
     mender = mender_of(checkpoint, args)
     if mender is None or mender.calibration.mend_threshold is None:
@@ -96,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     calibration, test = by_project(list(heldout_documents(args.shards)))
     if not calibration or not test:
         raise EvalError(
-            f"the held-out text of {args.shards} must hold projects to calibrate on ({', '.join(CALIBRATION)}) and "
+            f"the held-out text of {args.shards} must hold projects to calibrate on ({', '.join(PROJECTS)}) and "
             "others to test on"
         )
     faults = make_faults(test, num=NUM_FAULTS if args.limit is None else args.limit, seed=SEED)
@@ -138,10 +137,13 @@ def _calibrate(checkpoint: "Checkpoint", args: argparse.Namespace) -> int:
 
 
 def by_project(documents: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The documents to calibrate on and those to test on, by the first part of their paths."""
+    """The documents of the projects that thresholds were chosen on, and those to test on."""
+    from model.mending.calibrate import PROJECTS
+    from model.training.shards import project_of
+
     parts: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
     for path, text in documents:
-        parts[path.split("/")[0] not in CALIBRATION].append((path, text))
+        parts[project_of(path) not in PROJECTS].append((path, text))
     return parts
 
 

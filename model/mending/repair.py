@@ -67,7 +67,11 @@ class Mender:
     def _mended(self, view: TextView, rows: Sequence[int]) -> list[Finding]:
         """The likeliest changes that make the parser read the text. Something is wrong for certain: no threshold."""
         lines = {row: Line(self.reader, view, row) for row in rows if view.has_words(row)}
-        hopeful = [row for row in _nearest(lines, view.error_row) if lines[row].can_be_mended()][:MAX_STUDIED]
+        hopeful: list[int] = []
+        for row in _nearest(lines, view.error_row):
+            self.reader.between()  # hundreds of changes are parsed
+            if len(hopeful) < MAX_STUDIED and lines[row].can_be_mended():
+                hopeful.append(row)
         ranked: list[tuple[float, int, Proposal]] = []
         for row in hopeful:
             proposals = [proposal for proposal in lines[row].proposals() if proposal.mends]

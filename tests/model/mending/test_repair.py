@@ -146,6 +146,18 @@ def test_doubtful_rows_are_looked_at_most_doubtful_first(reader, view) -> None:
     assert mender(reader, doubt=1.2).suspects(view, doubt=known) == [14, 12, 9]
 
 
+def test_the_search_for_what_mends_ends_when_it_is_told_to(checkpoint, reader) -> None:
+    def between() -> None:
+        raise Interrupted("deadline")
+
+    text = TEXT.replace("kind):", "kind)")
+    row = row_of(text, "def count")
+    stopping = Reader(checkpoint, reader.prompt_of, reader.encode, between)
+    with pytest.raises(Interrupted, match="deadline"):
+        list(mender(stopping, **MARKS).fix(TextView("a.py", text), row - 1, row + 1))
+    assert stopping.num_forwards == 0
+
+
 def test_work_ends_when_it_is_told_to(checkpoint, reader, view) -> None:
     num = 0
 
