@@ -10,6 +10,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from lsp_server.folders import NOWHERE, state_folder
+
 MAX_KEPT = 2_000
 MAX_FILE_BYTES = 64 * 1024
 
@@ -39,10 +41,8 @@ class Dismissed:
 
 
 def _file(folder: str) -> Path:
-    import platformdirs  # here, because most sessions never mend
-
     name = hashlib.sha256(folder.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return Path(platformdirs.user_state_dir("seedling", appauthor=False)) / f"dismissed-{name}"
+    return (state_folder() or NOWHERE) / f"dismissed-{name}"
 
 
 def _read(path: Path) -> list[str]:

@@ -30,14 +30,19 @@ def log_to_file() -> None:
     """Sends our log to `server.log` in the user's state folder; without a writable folder there is no log."""
     from logging.handlers import RotatingFileHandler
 
-    import platformdirs
+    from lsp_server.folders import state_folder
 
     class PrivateFile(RotatingFileHandler):
         def _open(self) -> TextIOWrapper:
             # The umask would let others read it; this holds for the first file and for those after a rotation.
             return cast(TextIOWrapper, open(self.baseFilename, self.mode, encoding="utf-8", opener=_open_private))
 
-    path = os.path.join(platformdirs.user_state_dir("seedling", appauthor=False), "server.log")
+    logging.raiseExceptions = False  # a full disk: no traceback for every line that is lost
+    folder = state_folder()
+    if folder is None:
+        print("seedling: no log, there is no home directory to keep it in.", file=sys.stderr)
+        return
+    path = os.path.join(folder, "server.log")
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         handler = PrivateFile(path, maxBytes=MAX_BYTES, backupCount=NUM_OLD_FILES)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lsp_server.folders import NOWHERE, config_folder
 from lsp_server.settings import is_forbidden, read_values, section_of
 from lsp_server.toml_file import Stamp, read_toml
 
@@ -68,9 +69,7 @@ class UserSettings(msgspec.Struct, frozen=True):
 
 def user_settings_path() -> Path:
     """Where the file is, or would be."""
-    import platformdirs  # here, because nothing that imports this module for its types should pay for it
-
-    return Path(platformdirs.user_config_dir("seedling", appauthor=False)) / FILE_NAME
+    return (config_folder() or NOWHERE) / FILE_NAME
 
 
 def read_user_settings(path: Path | None = None) -> UserSettings:

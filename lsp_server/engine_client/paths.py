@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from lsp_server.engine_client.errors import EngineUnavailable
+from lsp_server.folders import state_folder
 from lsp_server.user_settings import chosen_model
 from model.engine.api import API_VERSION
 
@@ -69,8 +70,6 @@ def runtime_folder() -> Path:
 
 def engine_paths(model: Path | None = None) -> EnginePaths:
     """The paths of the engine for `model` (default: `default_model()`). Names are hashes: short, and no path shows."""
-    import platformdirs  # here, because a server that never completes never needs it
-
     model = default_model() if model is None else model.expanduser().resolve()
     name = hashlib.sha256(f"{API_VERSION}\n{model}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     runtime = runtime_folder()
@@ -79,7 +78,9 @@ def engine_paths(model: Path | None = None) -> EnginePaths:
         raise EngineUnavailable(
             "runtime_folder", f"The runtime folder {runtime} has too long a path for a socket: set XDG_RUNTIME_DIR."
         )
-    state = Path(platformdirs.user_state_dir("seedling", appauthor=False))
+    state = state_folder()
+    if state is None or not _can_hold_files(state):
+        state = runtime  # no home, or a disk that nobody may write: the engine's log lasts as long as its socket then
     return EnginePaths(
         model=model,
         runtime=runtime,
@@ -89,6 +90,12 @@ def engine_paths(model: Path | None = None) -> EnginePaths:
         log=state / f"engine-{name}.log",
         stderr=state / f"engine-{name}.stderr",
     )
+
+
+def _can_hold_files(folder: Path) -> bool:
+    """Whether files may be written there, or the folder be made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return os.access(there, os.W_OK | os.X_OK)
 
 
 def _check_private(folder: Path) -> None:

@@ -43,7 +43,7 @@ class BackgroundCompile:
     """One thread for one network. `start` and `stop` may be called from any thread, each once."""
 
     def __init__(self, folder: Path | None = None, *, delay_s: float = DELAY_S) -> None:
-        self._folder = folder or cache_folder()
+        self._given_folder = folder
         self._delay_s = delay_s
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -80,6 +80,7 @@ class BackgroundCompile:
     def _work(self, network: "Transformer", checkpoint: Path, num_threads: int) -> None:
         try:
             dtype = network.embed.weight.dtype
+            self._folder = self._given_folder or cache_folder()
             library = self._folder / library_name(checkpoint, dtype, num_threads)
             if library.exists():
                 check_private(self._folder)  # others could have put code there
@@ -180,10 +181,16 @@ class BackgroundCompile:
 
 
 def cache_folder() -> Path:
-    """Where libraries lie: inside Seedling's cache folder, so `seedling clean` removes them."""
+    """Where libraries lie: inside Seedling's cache folder, so `seedling clean` removes them.
+
+    Raises RuntimeError for a user without a home, as newer versions of platformdirs do.
+    """
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("seedling", appauthor=False)) / "compiled"
+    folder = Path(platformdirs.user_cache_dir("seedling", appauthor=False)) / "compiled"
+    if not folder.is_absolute():
+        raise RuntimeError("there is no home directory to keep them in")
+    return folder
 
 
 def library_name(checkpoint: Path, dtype: "torch.dtype", num_threads: int) -> str:
