@@ -95,6 +95,13 @@ class Neovim:
     def lines(self) -> list[str]:
         return self.lua("vim.api.nvim_buf_get_lines(0, 0, -1, false)") or []
 
+    def ready(self) -> bool:
+        """Whether the real server has said that its engine is ready; before it says anything, nothing is known."""
+        line = self.lua("require('seedling').statusline()") or ""
+        status = self.lua("require('seedling').status()") or ""
+        assert "error" not in line, status
+        return line == "Seedling" and status != "Seedling: running"
+
     def attached(self) -> bool:
         mode = self._call("nvim_get_mode")
         if mode is not None and mode["blocking"]:
@@ -356,13 +363,7 @@ class Real:
 
     def wait_until_ready(self) -> None:
         self.wait_for("Neovim and the language server", self.neovim.attached, 60)
-
-        def ready() -> bool:
-            line = self.neovim.lua("require('seedling').statusline()") or ""
-            assert "error" not in line, self.neovim.lua("require('seedling').status()")
-            return line == "Seedling"
-
-        self.wait_for("the engine", ready, READY_S)
+        self.wait_for("the engine", self.neovim.ready, READY_S)
 
     def type_until_ghost(self, type_line: Callable[[str], None], timeout_s: float = 90.0) -> tuple[str, str]:
         """Types one opening after another as the last line until ghost text stands: what was typed, and the text.
