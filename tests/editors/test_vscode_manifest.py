@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from lsp_server.features.mend import IGNORE
+from lsp_server.handlers import code_action, next_edit, rewrite, watch
 from lsp_server.handlers import commands as server_commands
-from lsp_server.handlers import next_edit
 from lsp_server.handlers.inline_completion import ACCEPTED
 from lsp_server.settings import Settings
 
@@ -23,6 +24,10 @@ SERVER_COMMANDS = {
     server_commands.STATUS,
     next_edit.ACCEPTED,
     next_edit.NEXT_EDIT,
+    code_action.APPLY,
+    rewrite.REWRITE,
+    watch.WATCH,
+    IGNORE,
 }
 
 
@@ -46,6 +51,31 @@ def test_every_command_exists_and_is_documented():
         name = command["command"].removeprefix("seedling.")
         assert re.search(rf"\b{name}\b", source), f"{name} is contributed, but nowhere registered"
         assert command["title"] in readme, f"README.md does not name the command {command['title']!r}"
+
+
+def test_keys_of_a_preview_hold_in_it_alone():
+    """The same condition for its keys, its buttons and its commands; the scheme is that of src/preview.ts."""
+    condition = "isInDiffEditor && resourceScheme == seedling-rewrite"
+    names = {"seedling.acceptRewrite", "seedling.rejectRewrite", "seedling.retryRewrite"}
+    keys = {key["command"]: key["when"] for key in CONTRIBUTED["keybindings"]}
+    buttons = {item["command"]: item["when"] for item in CONTRIBUTED["menus"]["editor/title"]}
+    palette = {item["command"]: item["when"] for item in CONTRIBUTED["menus"]["commandPalette"]}
+    assert buttons == dict.fromkeys(names, condition)
+    for name in names:
+        assert keys[name].startswith(f"editorTextFocus && {condition}")
+        assert palette[name] == condition
+    assert "'seedling-rewrite'" in (EXTENSION / "src" / "preview.ts").read_text()
+
+
+def test_the_order_of_a_menu_knows_the_command_that_ignores():
+    assert f"'{IGNORE}'" in (EXTENSION / "src" / "actionOrder.ts").read_text()
+
+
+def test_the_denoise_view_loads_nothing_from_elsewhere():
+    page = (EXTENSION / "src" / "denoisePage.ts").read_text()
+    assert "default-src 'none'; style-src ${webview.cspSource}; script-src 'nonce-${nonce}'" in page
+    assert not re.search(r"innerHTML|eval\(|https?:", (EXTENSION / "media" / "denoise.js").read_text())
+    assert not re.search(r"https?:|@import|url\(", (EXTENSION / "media" / "denoise.css").read_text())
 
 
 def test_every_setting_is_documented():

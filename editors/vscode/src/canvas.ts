@@ -39,10 +39,13 @@ export interface Step {
   readonly words: string;
 }
 
-/** How it ended. Without a `reason` something was written. */
+/** How it ended. Without a `reason` something was written: `text`, in place of all that is not locked. */
 export interface Ending {
   readonly reason?: string | null;
   readonly sentence?: string | null;
+  readonly text?: string | null;
+  readonly confidence?: number | null;
+  readonly numTokens?: number | null;
   readonly steps?: number | null;
   readonly forwards?: number | null;
   readonly elapsedMs?: number | null;
@@ -78,6 +81,25 @@ export function stepOf(before: Frame | undefined, frame: Frame): Step {
   return { spans, numCorrected, line, words };
 }
 
+/** The answer as a step behind the last frame, unless that shows it: the engine sends no frame of its last step. */
+export function lastStep(last: Frame, { reason, text, steps, elapsedMs, confidence }: Ending): Step | undefined {
+  const isOpen = ({ state }: Piece) => state !== 'locked';
+  const written = last.pieces.filter(isOpen);
+  const isShown = written.every(({ state }) => state === 'committed' || state === 'draft');
+  if (reason != null || text == null || (isShown && written.map((piece) => piece.text).join('') === text)) {
+    return undefined;
+  }
+  const first = Math.max(0, last.pieces.findIndex(isOpen));
+  const final: Piece = { state: 'committed', text, numTokens: 0, confidence: 1 };
+  const locked = (piece: Piece) => !isOpen(piece);
+  const pieces = [...last.pieces.slice(0, first), final, ...last.pieces.slice(first).filter(locked)];
+  const frame = { ...last, step: steps ?? last.step + 1, elapsedMs: elapsedMs ?? last.elapsedMs, pieces };
+  const step = stepOf(last, frame);
+  const figures = `step ${frame.step}, ${Math.round(frame.elapsedMs)} ms: finished, ${step.numCorrected} corrected`;
+  const sure = confidence == null ? '' : `, ${percent(confidence)} sure`;
+  return { ...step, line: figures + sure, words: `${figures}: ${inOneLine(step.spans)}` };
+}
+
 /** The end of a run in one sentence. */
 export function summary(ending: Ending, last: Frame | undefined, numCorrected: number): string {
   if (ending.reason != null) {
@@ -87,13 +109,15 @@ export function summary(ending: Ending, last: Frame | undefined, numCorrected: n
     return 'Written at once: there was no step to show.';
   }
   const elapsedMs = ending.elapsedMs ?? last.elapsedMs;
-  const [, numTokens] = countsOf(last);
+  const [numWritten, numAll] = countsOf(last);
+  // A frame with masks is not the last one, whose number of tokens only the server knows.
+  const numTokens = ending.numTokens ?? (numWritten === numAll ? numAll : undefined);
   return [
     counted(ending.steps ?? last.step, 'step'),
     ...(ending.forwards == null ? [] : [counted(ending.forwards, 'forward')]),
     counted(numCorrected, 'correction'),
     `${Math.round(elapsedMs)} ms`,
-    `${Math.round((numTokens / Math.max(elapsedMs, 1)) * 1000)} tokens/s`,
+    ...(numTokens === undefined ? [] : [`${Math.round((numTokens / Math.max(elapsedMs, 1)) * 1000)} tokens/s`]),
   ].join(', ');
 }
 

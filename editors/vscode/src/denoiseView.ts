@@ -3,7 +3,7 @@
  * watch, which opens it, or a rewrite while it is open. Closing it is told to whoever watches.
  */
 import * as vscode from 'vscode';
-import { type Ending, type Frame, type Step, stepOf, summary } from './canvas';
+import { type Ending, type Frame, lastStep, type Step, stepOf, summary } from './canvas';
 import { DenoisePage } from './denoisePage';
 import { DenoiseSteps } from './denoiseSteps';
 
@@ -67,6 +67,11 @@ export class DenoiseView implements vscode.Disposable {
   end(token: Frame['token'], ending: Ending): void {
     if (token === this.token) {
       this.token = undefined;
+      const step = this.last && lastStep(this.last, ending);
+      if (step !== undefined) {
+        this.numCorrected += step.numCorrected;
+        this.viewer?.show(step);
+      }
       this.viewer?.end(summary(ending, this.last, this.numCorrected));
     }
   }

@@ -93,16 +93,16 @@ export class Preview implements vscode.Disposable {
       return;
     }
     const end = document.positionAt(document.offsetAt(range.start) + normalized(text, document).length);
-    await this.close(shown);
     await goTo(question, range.start, selection.isEmpty ? range.start : end);
+    await this.close(shown);
   }
 
   /** Changes nothing; what was selected is selected. */
   async reject(): Promise<void> {
     const { shown } = this;
-    await this.close(shown);
     if (shown !== undefined) {
       await goTo(shown.question, shown.question.selection.anchor, shown.question.selection.active);
+      await this.close(shown);
     }
   }
 
@@ -117,7 +117,7 @@ export class Preview implements vscode.Disposable {
     }
     this.forget(shown);
     const open = vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.filter((tab) => isOf(tab, shown)));
-    await vscode.window.tabGroups.close(open);
+    await vscode.window.tabGroups.close(open, true);
   }
 
   private forget(shown: Shown): void {
@@ -148,7 +148,10 @@ function normalized(text: string, document: vscode.TextDocument): string {
   return text.replaceAll(/\r?\n/g, document.eol === vscode.EndOfLine.CRLF ? '\r\n' : '\n');
 }
 
-/** Back in the document. A notebook's cell has no editor of its own to go to: closing the preview leads back to it. */
+/**
+ * Back in the document, before the preview closes: once that is gone, nothing moves the focus any more. A notebook's cell
+ * has no editor of its own to go to; closing the preview leads back to it.
+ */
 async function goTo(question: Question, anchor: vscode.Position, active: vscode.Position): Promise<void> {
   const { document, viewColumn } = question;
   if (document.isClosed || document.uri.scheme === 'vscode-notebook-cell') {

@@ -8,7 +8,10 @@ import * as vscode from 'vscode';
 type Ask<R> = (token: vscode.CancellationToken) => Promise<R>;
 
 export async function resolving<R>(action: unknown, token: vscode.CancellationToken | undefined, ask: Ask<R>): Promise<R> {
-  const { kind, title } = action as { kind?: string; title?: string };
+  const { kind, title, data } = action as { kind?: string; title?: string; data?: unknown };
+  if (data === undefined) {
+    return action as R; // a command and nothing to be made; VS Code asks all the same
+  }
   const running = new vscode.CancellationTokenSource();
   const given = token?.onCancellationRequested(() => running.cancel());
   try {

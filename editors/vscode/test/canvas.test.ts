@@ -1,7 +1,7 @@
 /** Steps of a canvas: what is drawn, what is said, how it ends. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Frame, levelOf, type Piece, progressOf, stepOf, summary } from '../src/canvas';
+import { type Frame, lastStep, levelOf, type Piece, progressOf, stepOf, summary } from '../src/canvas';
 
 function piece(state: Piece['state'], text: string, numTokens: number, confidence = 1): Piece {
   return { state, text, numTokens, confidence };
@@ -49,7 +49,18 @@ test('how far it is', () => assert.equal(progressOf(second), 'step 2, 3 of 4 tok
 test('the end in figures', () => {
   const ending = { reason: null, forwards: 4, elapsedMs: 40 };
   assert.equal(summary(ending, third, 1), '3 steps, 4 forwards, 1 correction, 40 ms, 100 tokens/s');
-  assert.equal(summary({ elapsedMs: 0 }, first, 0), '1 step, 0 corrections, 0 ms, 4000 tokens/s');
+  assert.equal(summary({ elapsedMs: 0, numTokens: 4 }, first, 0), '1 step, 0 corrections, 0 ms, 4000 tokens/s');
+  assert.equal(summary({ steps: 2 }, first, 0), '2 steps, 0 corrections, 8 ms');
+});
+test('the answer is shown where the last frame does not show it', () => {
+  const step = lastStep(second, { reason: null, text: 'return name', steps: 3, elapsedMs: 30, confidence: 0.9 });
+  assert.equal(step?.line, 'step 3, 30 ms: finished, 1 corrected, 90 % sure');
+  assert.equal(step?.words, 'step 3, 30 ms: finished, 1 corrected: return name');
+  assert.deepEqual(step?.spans.map(({ state }) => state), ['committed', 'committed']);
+  assert.equal(lastStep(third, { text: 'return name' }), undefined);
+  assert.equal(lastStep(second, { reason: 'superseded', text: '' }), undefined);
+  const besides = frame(1, piece('locked', 'a\n', 2), piece('masked', '', 2, 0), piece('locked', '\nb', 2));
+  assert.match(lastStep(besides, { text: 'x = 1' })?.words ?? '', /0 corrected: a x = 1 b$/);
 });
 test('the end without anything', () => {
   assert.equal(summary({ reason: 'superseded', sentence: 'A newer one.' }, third, 1), 'A newer one.');
