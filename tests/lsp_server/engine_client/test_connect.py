@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 
+import msgspec
 import pytest
 
 from lsp_server.engine_client import connect as connecting
@@ -63,6 +64,22 @@ async def test_two_editors_at_once_share_one_engine_that_survives_a_kill(place, 
     finally:
         await first.close()
         await second.close()
+
+
+async def test_an_engine_killed_in_the_middle_of_an_answer_is_a_named_error_and_the_next_request_works(place, pids):
+    long = msgspec.structs.replace(REQUEST, canvas=(api.Masked(max_tokens=200),), n=8, want_progress=True)
+
+    async def kill_at_the_first_event(client) -> None:
+        async for _ in client.denoise(long):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pids()[0], signal.SIGKILL)
+
+    async with connected() as client:
+        with pytest.raises(EngineUnavailable, match="went away while it answered") as caught:
+            await kill_at_the_first_event(client)
+        assert caught.value.reason == "crashed"
+        assert isinstance(await ask(client), api.Done)
+    assert len(pids()) == 2
 
 
 async def test_a_newer_package_drains_the_older_engine_and_starts_its_own(place, pids):
