@@ -105,6 +105,8 @@ async def _check_engine() -> list[Check]:
             Check("engine", "ok", f"{state}, process {health.pid}, model {health.model}"),
             Check("device", "ok", health.device),
         ]
+        if client.completes_only:
+            checks = [Check("engine", "ok", f"another server, by {health.device}, model {health.model}: it completes")]
         request = api.DenoiseRequest(
             id=f"doctor-{time.monotonic_ns()}",
             prompt=api.Prompt(path="doctor.py", prefix="import os\n", line="x = "),

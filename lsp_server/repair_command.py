@@ -94,7 +94,8 @@ class _Repairer:
         request = request_at(Place(path, text.removeprefix(BOM), Position(0, 0)))
         for sentence in request.ignored:
             _say(sentence)
-        state = EngineState(kind="ready", capabilities=self.capabilities)
+        completes_only = self._client.completes_only
+        state = EngineState(kind="ready", capabilities=self.capabilities, completes_only=completes_only)
         refused = first_refusal(Asked(request.snapshot, request.settings, state), EDIT_RULES)
         if refused is not None:
             raise _Skipped(refused.sentence)

@@ -86,7 +86,7 @@ async def rewrite(request: Request, rows: Rows, instruction: str, seed: int) -> 
     client = await connect(on_progress=show_progress)
     try:
         capabilities = await client.capabilities()
-        engine = EngineState(kind="ready", capabilities=capabilities)
+        engine = EngineState(kind="ready", capabilities=capabilities, completes_only=client.completes_only)
         refused = why_not_rewritten(Asked(snapshot, settings, engine), instruction)
         if refused is not None:
             return refused
