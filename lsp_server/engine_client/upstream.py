@@ -45,6 +45,7 @@ CONTEXT_TOKENS = 2048
 PROBE_TIMEOUT_S = 10.0
 MAX_EVENT_BYTES = 2**18
 MAX_ERROR_BYTES = 2**16
+MAX_TEXT_CHARS = 2**16  # a server that does not heed max_tokens is not listened to for ever
 
 _ONLY_COMPLETES = api.Error(code="unsupported", sentence="This server completes code and does nothing else.")
 
@@ -90,6 +91,7 @@ class UpstreamClient:
         self.is_metered = upstream.is_metered
         self._upstream = upstream
         self._where = endpoint.socket or str(endpoint.url)
+        self._is_key_refused = False
         self._http: httpx.AsyncClient = open_http(endpoint)
 
     async def capabilities(self) -> api.Capabilities:
@@ -158,6 +160,8 @@ class UpstreamClient:
     async def _probe(self) -> None:
         import httpx
 
+        if self._is_key_refused:  # many a server tells its models to anybody
+            raise EngineUnavailable("bad_token", f"The server at {self._where} does not accept the key.")
         try:
             answer = await self._http.get(self._upstream.probe_path, timeout=PROBE_TIMEOUT_S)
         except httpx.RequestError as error:
@@ -212,6 +216,7 @@ class UpstreamClient:
         if answer.is_redirect:
             return self._elsewhere
         if status in (401, 403):
+            self._is_key_refused = True
             return self._error("wrong_token", "does not accept the key")
         said = message_of(body)
         return self._error("too_many" if status == 429 else "upstream_error", f"says {status}{said and ': '}{said}")
@@ -259,6 +264,9 @@ class _Writer:
                 return True
         if piece.end is not None:
             self.reason = piece.end
+        elif len(self._text) > MAX_TEXT_CHARS:
+            self.reason = "length"
+            return True
         return False
 
     def done(self, model: str, device: str, index: int, elapsed_ms: float) -> api.Done:

@@ -291,6 +291,22 @@ async def test_errors_are_one_sentence(other, open_as, reply, code, part):
     assert KEY not in error.sentence
 
 
+async def test_a_key_that_was_refused_is_not_tried_again(other, open_as):
+    other.reply = (401, "application/json", b"{}")
+    client = await open_as("openai")
+    await client.capabilities()  # the models are shown to anybody
+    await answers(client, ask())
+    with pytest.raises(EngineUnavailable) as raised:
+        await client.capabilities()
+    assert raised.value.reason == "bad_token"
+
+
+async def test_a_text_without_an_end_has_one(other, open_as):
+    other.reply, other.stays_open = (200, "text/event-stream", sse(*[completion("x" * 10_000)] * 8)), True
+    [done] = await answers(await open_as("openai", upstream_model="m"), ask())
+    assert (len(done.text), done.reason) == (70_000, "length")
+
+
 async def test_a_redirect_is_not_followed(other, open_as):
     elsewhere = OtherServer()
     other.reply = (307, "text/plain", b"")
