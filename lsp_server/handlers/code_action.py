@@ -120,6 +120,8 @@ def to_wire(action: Action, client: ClientProfile) -> dict[str, Any]:
 
 
 async def _resolved(server: "SeedlingServer", request: ResolveRequest) -> dict[str, Any]:
+    if "edit" in request.action or "command" in request.action:
+        return dict(request.action)  # Neovim resolves whatever is chosen; there is nothing to add
     title = request.action.get("title")
     made = await _made(server, request.data, title if isinstance(title, str) else "Seedling")
     if isinstance(made, Reason):

@@ -297,3 +297,9 @@ async def test_a_fix_asked_by_hand_tries_an_engine_that_is_gone_again(client, mo
     assert await menu(client, 1, diagnostic(1)) == []
     assert reasons(client) == [Reason.NO_ENGINE.slug]
     assert started
+
+
+async def test_an_action_with_a_command_comes_back_as_it_was(client):
+    action = {"title": "Ignore here", "kind": "quickfix.seedling", "command": {"title": "x", "command": "seedling.x"}}
+    await begin(client, TEXT)
+    assert await client.call("codeAction/resolve", action) == action
