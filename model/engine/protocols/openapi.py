@@ -48,7 +48,8 @@ def openapi_json() -> str:
     schemas, components = _schemas(shapes)
     completion = _answers({**_json(schemas["completion"]), **_STREAM}, schemas["openai_error"])
     # Several, or only the fields that were asked for.
-    infilled = {"anyOf": [schemas["infilled"], {"type": "array", "items": schemas["infilled"]}, {"type": "object"}]}
+    one = {"anyOf": [schemas["infilled"], {"type": "object"}]}
+    infilled = {"anyOf": [*one["anyOf"], {"type": "array", "items": one}]}
     paths = {
         "/v1/completions": _post("Write on, or fill a hole", schemas["completion_request"], completion),
         "/v1/fim/completions": _post("Fill a hole", schemas["completion_request"], completion),

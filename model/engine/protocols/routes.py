@@ -23,6 +23,7 @@ from model.engine.protocols.asking import Wanted, requests_for
 from model.engine.protocols.errors import encode_error
 from model.engine.protocols.hole import Hole
 from model.engine.protocols.openapi import OPENAPI_FILE
+from model.engine.protocols.reading import read_as
 from model.engine.protocols.written import Written
 from model.engine.refusal import Refused, refusal_of
 
@@ -71,14 +72,14 @@ class ProtocolRoutes:
         ]
 
     async def completions(self, request: Request) -> Response:
-        return await self._complete(request, await self._door.decode(request, openai.CompletionRequest))
+        return await self._complete(request, await self._read(request, openai.CompletionRequest))
 
     async def fim_completions(self, request: Request) -> Response:
-        asked = mercury.as_hole(await self._door.decode(request, openai.CompletionRequest))
+        asked = mercury.as_hole(await self._read(request, openai.CompletionRequest))
         return await self._complete(request, asked, is_chatty=True)
 
     async def infill(self, request: Request) -> Response:
-        asked = await self._door.decode(request, llama_cpp.InfillRequest)
+        asked = await self._read(request, llama_cpp.InfillRequest)
         model, answer = self._door.known().model, _Answer(self._door, request, asked.stop)
         pieces = answer.pieces([llama_cpp.hole_of_infill(asked)], llama_cpp.wanted_of(asked))
         if asked.stream:
@@ -100,6 +101,9 @@ class ProtocolRoutes:
 
     async def openapi(self, request: Request) -> Response:
         return Response(OPENAPI_FILE.read_bytes(), media_type="application/json")
+
+    async def _read(self, request: Request, shape: type[T]) -> T:
+        return read_as(await self._door.decode(request, msgspec.Raw), shape)
 
     async def _complete(
         self, request: Request, asked: openai.CompletionRequest, *, is_chatty: bool = False

@@ -178,6 +178,28 @@ async def test_what_does_not_go_together_is_one_sentence(client, wrong, part):
     assert raised.value.body["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"prompt": "x", "n": 2.0, "max_tokens": 1e1}', 200),
+        (b'{"prompt": "x", "n": 2.5}', 400),
+        (b'{"prompt": "x", "n": 1e400}', 400),
+        (b'{"prompt": "x", "n": "2"}', 400),
+        (b'{"prompt": "\\ud800"}', 400),
+        (b'{"prompt": "x", "unknown": [1.5]}', 200),
+        (b"{", 400),
+        (b"[]", 400),
+        (b"", 400),
+    ],
+)
+async def test_bodies_that_no_library_sends(served, body, status):
+    async with served.http() as http:
+        answer = await http.post("/v1/completions", content=body)
+    assert answer.status_code == status, answer.text
+    if status == 400:
+        assert answer.json()["error"]["message"].endswith(".")
+
+
 async def test_what_changes_nothing_is_taken(client):
     await client.completions.create(
         model="any", prompt="x", frequency_penalty=0, presence_penalty=0, logit_bias={}, user="me", n=None, stop=[]

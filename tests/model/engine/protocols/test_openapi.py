@@ -4,7 +4,7 @@ import time
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
@@ -14,7 +14,7 @@ from model.engine.lifecycle import Lifecycle
 from model.engine.protocols.openapi import OPENAPI_FILE, openapi_json
 from model.engine.runner import Runner
 
-MAX_EXAMPLES = 25
+MAX_EXAMPLES = 15
 
 
 def test_the_committed_document_is_the_one_of_the_structs():
@@ -66,9 +66,6 @@ def test_the_app_does_what_the_document_says(document, path, mode):
     @settings(max_examples=MAX_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case):
-        answer = case.call()
-        # To JSON Schema 1.0 is an integer; to us, and to any client's integers, it is none.
-        assume(not ("Expected `int" in answer.text and "got `float`" in answer.text))
-        case.validate_response(answer)
+        case.call_and_validate()
 
     check()
