@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 import trustme
 
@@ -98,6 +99,19 @@ def test_a_completion_over_tls_with_a_token(box):
         assert http.get("/v1/capabilities").json()["model"] == "tiny"
         lines = http.post("/v1/denoise", json=BODY).text.splitlines()
         assert json.loads(lines[-1])["event"] == "done"
+
+
+def test_openai_python_completes_with_a_suffix_at_once_and_streaming(box):
+    http = openai.DefaultHttpxClient(verify=box.trusting, trust_env=False)
+    options = {"base_url": f"https://localhost:{box.port}/v1", "http_client": http, "max_retries": 0}
+    with openai.OpenAI(api_key=ANN, **options) as client:
+        asked = {"model": "any", "prompt": "def add(a, b):\n    return ", "suffix": "\n\nadd(1, 2)\n", "max_tokens": 4}
+        whole = client.completions.create(**asked)
+        assert whole.choices[0].finish_reason in ("stop", "length")
+        chunks = list(client.completions.create(stream=True, **asked))
+        assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == whole.choices[0].text
+        with pytest.raises(openai.AuthenticationError):
+            client.with_options(api_key=f"{ANN}-wrong").completions.create(**asked)
 
 
 @pytest.mark.parametrize("token", ["", ANN[:-1], ANN.upper(), f"ann {ANN}"])
