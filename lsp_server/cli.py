@@ -26,6 +26,7 @@ examples:
 
 MODEL_COMMANDS = {
     "train": "train a model",
+    "average": "a checkpoint between others",
     "quantize": "store a model's weights as 8-bit integers",
     "eval": "measure a model",
     "trace": "denoise once, step by step, as text, JSON or SVG",

@@ -31,6 +31,7 @@ COMMANDS = (
         ("tokenizer", "convert"), "model.training.tokenizer_convert_command", "take over a foreign model's tokenizer"
     ),
     Command(("train",), "model.training.command", "train a model on shards"),
+    Command(("average",), "model.checkpoints.average_command", "a checkpoint between others"),
     Command(("quantize",), "model.checkpoints.quantize_command", "store a model's weights as 8-bit integers"),
     Command(("eval", "infill"), "model.evaluation.infill", "write the missing lines or spans of a benchmark file"),
     Command(("eval", "heldout"), "model.evaluation.heldout", "complete lines of unseen projects; bits per byte"),

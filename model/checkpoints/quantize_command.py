@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     )
 
     source, target = args.model or default_checkpoint(), args.out
-    _check_new(target)
+    check_new(target)
     try:
         checkpoint = load_checkpoint(source)  # whole, so that nothing foreign is ever copied
     except CheckpointError as error:
@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_new(folder: Path) -> None:
+def check_new(folder: Path) -> None:
+    """Raises QuantizeError for a folder to write that holds something."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise QuantizeError(f"{folder} exists and is not an empty folder, so --out must name another")
 
