@@ -6,10 +6,12 @@ switch keeps quiet and says why, and that the first steps of the extension's REA
 parts without VS Code, whose tests lie beside them (editors/vscode/test, run by the last test here).
 """
 
+import ast
 import json
 import os
 import re
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -18,6 +20,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+import vscode_engine
+from fake_engine import FakeEngine
 
 pytestmark = [pytest.mark.editors, pytest.mark.timeout(900)]
 
@@ -33,6 +40,7 @@ SETTINGS = {
     "extensions.autoCheckUpdates": False,
     "extensions.autoUpdate": "off",
     "chat.disableAIFeatures": True,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
     "files.autoSave": "off",
     # The list of words would take the Tab key.
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
@@ -42,6 +50,10 @@ SETTINGS = {
     "seedling.automaticDeadlineMs": 5_000,
     "seedling.invokedDeadlineMs": 10_000,
 }
+ON = {"seedling.mend.enable": True, "seedling.nextEdit.enable": True}
+# What a quick fix is for.
+BROKEN = "def area(width, height)\n    return width * height\n"
+WATCHED = "import json\n\n\ndef load(path):\n    with open(path) as file:\n        return json."
 # An opening that any model of Python continues with several words: `"__main__":`.
 OPENING = "if __name__ == "
 
@@ -141,6 +153,14 @@ def code_server(sandbox, code_server_prefix, chromium_program, playwright, wait_
     return CodeServer(command, env, settings, serve, drive)
 
 
+@pytest.fixture
+def engine(sandbox) -> Iterator[FakeEngine]:
+    """An engine without a model; what it says stands in vscode_engine.py."""
+    started = vscode_engine.start(sandbox.folder / "engine.sock")
+    yield started
+    started.stop()
+
+
 def answers(url: str) -> bool:
     try:
         return httpx.get(url, timeout=5, trust_env=False).status_code == 200
@@ -148,17 +168,27 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_vscode(code_server, vsix, sandbox, seedling_program, openings):
-    """Ghost text appears, Tab accepts it, the saved file holds it."""
+def test_vscode(code_server, vsix, sandbox, seedling_program, openings, artifacts):
+    """Ghost text appears, Tab accepts it, the saved file holds it; a quick fix mends an error, and is undone."""
     (sandbox.workspace / "shapes.py").write_text('"""Shapes."""\n\nimport math\n\n\n')
+    (sandbox.workspace / "broken.py").write_text(BROKEN)
+    (sandbox.workspace / "watched.py").write_text(WATCHED)
     code_server.install(vsix)
     with code_server.serve(sandbox.workspace) as url:
-        seen = code_server.drive("vscode_smoke.mjs", {"url": url, "file": "shapes.py", "openings": openings})
+        plan = {"url": url, "file": "shapes.py", "broken": "broken.py", "watched": "watched.py", "openings": openings}
+        seen = code_server.drive("vscode_smoke.mjs", plan)
     assert seen["ghost"].strip(), "the ghost text was blank"
     assert seen["shown"].startswith(seen["typed"])
     assert seen["accepted"].rstrip() == seen["shown"].rstrip()
     saved = (sandbox.workspace / "shapes.py").read_text().split("\n")[5:]
     assert saved[0].rstrip() == seen["shown"].rstrip()
+    fix = seen["fix"]
+    ast.parse(fix["fixed"])
+    assert fix["fixed"].endswith("\n    return width * height")
+    assert fix["broken"] == fix["unfixed"] == BROKEN.rstrip()
+    assert re.search(r"^\d+ steps?, \d+ forwards?, \d+ corrections?, \d+ ms|\.$", seen["watched"])
+    picture(artifacts / "fix.png")
+    picture(artifacts / "watch.png")
 
 
 def test_vscode_features(code_server, vsix, sandbox, seedling_program, tmp_path):
@@ -206,6 +236,80 @@ def test_vscode_features(code_server, vsix, sandbox, seedling_program, tmp_path)
     assert "".join(cells[1]["source"]) == "import math"
     steps = " ".join(seen["walkthrough"])
     assert all(title in steps for title in ("Install the server", "first suggestion", "keys", "what it reads"))
+
+
+EDITED = """\
+\"\"\"Shapes.\"\"\"
+
+
+def area(width, height):
+    return width * height
+
+
+def perimeter(width, height):
+    total = 2 * (width + height)
+    return total
+"""
+MISSPELT = "def area(width, height):\n    return widht * height\n"
+RENAMED = "def steps(n):\n    first = n + 1\n    return [first, n]\n"
+
+
+def test_vscode_edits(code_server, vsix, sandbox, engine, artifacts):
+    """Rewrites, the denoise view, mends and next edits, with a scripted engine."""
+    workspace = sandbox.workspace
+    files = {"file": "shapes.py", "mend": "mend.py", "renamed": "renamed.py"}
+    (workspace / "shapes.py").write_text(EDITED)
+    (workspace / "mend.py").write_text(MISSPELT)
+    (workspace / "renamed.py").write_text(RENAMED)
+    code_server.settings.write_text(
+        json.dumps(SETTINGS | ON | {"seedling.server.environment": {"SEEDLING_ENGINE": engine.address}})
+    )
+    code_server.install(vsix)
+    with code_server.serve(workspace) as url:
+        seen = code_server.drive("vscode_edits.mjs", {"url": url, "workspace": str(workspace), **files})
+
+    # A preview shows, and changes nothing; accepting is one step of undo.
+    one = EDITED.replace("return width * height", "result = width * height\n    return result")
+    assert seen["preview"] == one.rstrip()
+    assert "(87 % sure): name the result" in seen["title"]
+    assert seen["retried"] == one.rstrip().replace("result", "product")
+    assert "attempt 2" in seen["retriedTitle"]
+    assert seen["rejected"] == EDITED
+    assert seen["accepted"] == one.rstrip()
+    assert seen["undone"] == EDITED.rstrip()
+
+    # A document that has moved on is left alone, and so is the preview.
+    assert "not applied" in seen["refused"]
+    assert seen["stillPreviewed"] == 1
+    assert seen["afterRefusal"] == f"#{EDITED}".rstrip()
+    assert "9 of 9 tokens" in seen["progress"]
+    assert seen["cancelledPreviews"] == 0
+    assert len(engine.cancelled) == 1
+
+    # The canvas: what was visible and became another is marked, masks that were filled are not.
+    assert seen["watched"].endswith("return total")
+    assert seen["corrected"] == ["return"]
+    assert seen["ending"].startswith("2 steps, 3 forwards, 1 correction, ")
+    assert seen["figures"].startswith("step 4, ")
+    assert "retrun tot░░" in seen["earlier"]
+    assert seen["doubtful"] == ["retrun"]
+    words = seen["words"].splitlines()
+    assert words[0].startswith("shapes.py, line ")
+    assert [line.split(",")[0] for line in words[1:-1]] == ["step 1", "step 2", "step 3", "step 4"]
+    assert words[3].endswith("3 of 3 tokens written, 1 corrected: return total")
+    assert seen["pages"] == 0
+
+    rows = seen["mendMenu"]
+    fix = next(number for number, row in enumerate(rows) if "widht" in row and "width" in row)
+    assert fix < next(number for number, row in enumerate(rows) if "Ignore here" in row)
+    assert seen["ignored"] == MISSPELT
+    assert not any("asked about" in said for said in seen["toasts"])
+    assert "line 2" in seen["hint"]
+    renamed = RENAMED.replace("(n)", "(count)").rstrip()
+    assert seen["beforeKey"] == renamed
+    assert seen["afterKey"] == renamed.replace("= n", "= count")
+    for name in ("preview", "mend", "next-edit"):
+        picture(artifacts / f"{name}.png")
 
 
 def test_first_steps(code_server, vsix, sandbox):
@@ -265,6 +369,18 @@ def test_an_installation_that_fails(code_server, vsix, sandbox):
 def test_parts_without_vscode(npm_program, vsix):
     """The extension's unit tests, with node's own runner: the environment that it makes, whose program runs, pip."""
     run([npm_program, "test", "--silent"], 600, cwd=EXTENSION)
+
+
+def picture(shot: Path) -> None:
+    """Keeps a screenshot for docs/features.md, where SEEDLING_SCREENSHOTS asks for that."""
+    if os.environ.get("SEEDLING_SCREENSHOTS"):
+        from PIL import Image
+
+        images = ROOT / "docs" / "images"
+        images.mkdir(exist_ok=True)
+        with Image.open(shot) as image:
+            small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            small.save(images / f"vscode-{shot.name}", optimize=True)
 
 
 def without_seedling(code_server: CodeServer, sandbox) -> str:

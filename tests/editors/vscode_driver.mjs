@@ -17,7 +17,7 @@ export async function inVsCode(plan, act) {
   page.setDefaultTimeout(60_000);
   const hands = handsOn(page, plan, started);
   try {
-    await page.goto(plan.url, { waitUntil: 'domcontentloaded' });
+    await page.goto(plan.url, { waitUntil: 'domcontentloaded', timeout: plan.readyMs }); // a cold start on a busy machine
     await page.waitForSelector('.monaco-workbench');
     hands.mark('workbench');
     await act(hands);
@@ -35,7 +35,13 @@ function handsOn(page, plan, started) {
     seconds[name] = (Date.now() - started) / 1000;
     console.error(`${seconds[name].toFixed(1)} s ${name}`);
   };
-  const shot = (name) => page.screenshot({ path: join(plan.shots, `${name}.png`) });
+  // The mouse rests where nothing tells of itself.
+  async function shot(name) {
+    await page.mouse.move(600, 610);
+    await page.waitForFunction(() => document.querySelector('.workbench-hover-container:not(:empty)') === null,
+      undefined, { timeout: 3_000 }).catch(() => null);
+    return page.screenshot({ path: join(plan.shots, `${name}.png`) });
+  }
   const press = (key) => page.keyboard.press(key);
   const status = page.locator('.statusbar-item [aria-label^="Seedling: "]');
   const sentence = () => status.getAttribute('aria-label');
@@ -55,6 +61,17 @@ function handsOn(page, plan, started) {
   const lastLine = () => drawnLine(true);
   // The same without the ghost text: what is in the file.
   const written = () => drawnLine(false);
+
+  // The denoise view's page.
+  const view = page.frameLocator('iframe.webview').frameLocator('iframe#active-frame');
+  // The text of an editor that shows all its lines; the editors of files; the menu of code actions.
+  const linesOf = (editor) => editor.locator('.lines-content > .view-lines').evaluate((lines) =>
+    [...lines.querySelectorAll('.view-line')]
+      .sort((one, other) => parseInt(one.style.top) - parseInt(other.style.top))
+      .map((line) => line.textContent.replaceAll('\u00a0', ' ')).join('\n').trimEnd());
+  const file = page.locator('.editor-instance .monaco-editor').and(page.locator('[data-uri^="file:"], [data-uri^="vscode-remote:"]'));
+  const actions = page.locator('.action-widget .monaco-list-row');
+  const clean = () => page.waitForFunction(() => document.querySelector('.tab.active.dirty') === null);
 
   async function openFile(name) {
     await page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).dblclick();
@@ -112,6 +129,24 @@ function handsOn(page, plan, started) {
     await page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
   }
 
+  /** Puts the cursor at LINE:COLUMN. */
+  async function goTo(place) {
+    await press('Control+g');
+    await page.locator('.quick-input-widget input[type="text"]').fill(`:${place}`);
+    await press('Enter');
+    await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+  }
+
+  /** The rows of the code action menu at the cursor, opened until one of them holds `text`. */
+  async function menuWith(text) {
+    return eventually(`the menu with ${text}`, async () => {
+      await press('Escape');
+      await press('Control+.');
+      await actions.first().waitFor({ timeout: 15_000 }).catch(() => null);
+      return actions.allTextContents();
+    }, (rows) => rows.some((row) => row.includes(text)));
+  }
+
   async function clearLastLine() {
     await press('Escape');
     await press('Control+End');
@@ -156,6 +191,7 @@ function handsOn(page, plan, started) {
 
   return {
     page, seconds, mark, shot, press, status, sentence, ghostText, openFile, clickIntoFile, untilReady, untilSentence,
-    command, pressAndSee, typeUntilGhostText, clearLastLine, untilStill,
+    command, pressAndSee, typeUntilGhostText, clearLastLine, untilStill, eventually, linesOf, file, goTo, actions, menuWith,
+    clean, view,
   };
 }
