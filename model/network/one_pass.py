@@ -70,7 +70,7 @@ def one_pass(
 
     x_BTD = _embed(network, clean, noisy)
     num_dropped = 0 if want_clean is None else max(0, num_clean - want_clean)
-    plan = _plan(cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, num_dropped, x_BTD)
+    plan = plan_of(cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, num_dropped, x_BTD)
     hidden_BTD = run_layers(network, cache, x_BTD, plan, num_dropped)
     num_clean -= num_dropped
     return (
@@ -139,7 +139,7 @@ def _embed(network: Transformer, clean: Rows | None, noisy: Rows | None) -> Tens
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def _plan(
+def plan_of(
     cached: list[int],
     clean: list[int],
     noisy: list[int],
