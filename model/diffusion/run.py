@@ -100,6 +100,10 @@ class Run:
             verifier=self._verifier,
         )
 
+    def count_ahead(self, num_rows: int) -> None:
+        """The first clean rows of the next pass have run in a pass of their own."""
+        del self._clean_ids[:num_rows]
+
     def absorb(self, request: Request, reading: Reading) -> Frame:
         """Takes what the requested pass gave. Its clean rows must have been counted in the cache (`advance`)."""
         block = self._block

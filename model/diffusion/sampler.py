@@ -2,13 +2,15 @@
 
 Every step is one forward pass (model/network/one_pass.py): the first prefills what the cache lacks of the prompt and
 runs the first step, a commit runs together with the next block's first step, and may be verified in it (verify.py).
-Source: this project's own design. Left out: the rules (run.py and below), several canvases at once (batch.py), CUDA
-graphs.
+Source: this project's own design. Left out: the rules (run.py and below), the passes (steps.py), CUDA graphs.
+
+Shapes: C clean rows that are wanted, N noisy rows, M rows for the head, D width, V vocabulary.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from model.diffusion.canvas import Canvas
 from model.diffusion.frames import Frame, Interruption, Result
@@ -16,11 +18,82 @@ from model.diffusion.healing import TakenBack
 from model.diffusion.policy import Policy
 from model.diffusion.reading import Reading, Request, read_logits
 from model.diffusion.run import Finished, Run
+from model.diffusion.steps import Expired, PassRows, run_alone
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
 
-Expired = Callable[[], Interruption | None]
+
+class BlockSteps:
+    """A Run over its cache, as Steps (steps.py)."""
+
+    def __init__(
+        self,
+        cache: KVCache,
+        prompt_ids: Sequence[int],
+        canvas: Canvas,
+        policy: Policy,
+        *,
+        first_token_prefix: TakenBack | None = None,
+        finished: Finished | None = None,
+    ) -> None:
+        """As `denoise`."""
+        if policy.verify is not None and int(cache.lengths_B[0]) == len(prompt_ids):
+            cache.truncate(max(0, len(prompt_ids) - 1))  # that row says the canvas's first token
+        self.cache = cache
+        self.run = Run(
+            prompt_ids,
+            canvas,
+            policy,
+            cached_tokens=int(cache.lengths_B[0]),
+            first_token_prefix=first_token_prefix,
+            finished=finished,
+        )
+        self._request: Request | None = None
+        self.doubted: int | None = None
+
+    @property
+    def out_of_steps(self) -> bool:
+        return self.run.out_of_steps
+
+    def frame(self) -> Frame:
+        return self.run.frame()
+
+    def pass_rows(self) -> PassRows:
+        request = self._request = self._request or self.run.request()
+        verifier, num_clean = request.verifier, len(request.clean_ids)
+        num_wanted = 0 if verifier is None else verifier.num_wanted(num_clean)
+        return PassRows(request.clean_ids, num_wanted, request.tokens, request.states)
+
+    def count_ahead(self, num_rows: int) -> None:
+        self.run.count_ahead(num_rows)
+        self._request = None
+
+    def read(self, network: Transformer, hidden_CD: Tensor | None, hidden_ND: Tensor | None) -> Tensor | None:
+        request = self._request
+        assert request is not None
+        assert hidden_ND is not None
+        verifier, num_clean = request.verifier, len(request.clean_ids)
+        self.doubted = None
+        if verifier is not None and hidden_CD is not None:
+            self.doubted = verifier.judge(network, hidden_CD)
+            if self.doubted is not None:
+                self.cache.advance(num_clean - len(verifier.rows) + self.doubted)
+                return None
+        if num_clean:
+            self.cache.advance(num_clean)
+        if len(request.asks) == len(request.tokens):
+            return hidden_ND
+        return hidden_ND[torch.tensor([ask.index for ask in request.asks], device=hidden_ND.device)]
+
+    def absorb(self, logits_MV: Tensor | None) -> Frame:
+        request, self._request = self._request, None
+        assert request is not None
+        if logits_MV is None:
+            return self.run.absorb(request, Reading([], [], [], [], [], doubted=self.doubted))
+        return self.run.absorb(request, read_logits(logits_MV, [request])[0])
+
+    def interrupt(self, reason: Interruption) -> Frame:
+        return self.run.interrupt(reason)
 
 
 def denoise(
@@ -47,27 +120,10 @@ def denoise(
     expired: asked before each pass; a reason ends the run by the anytime rule (run.py).
     Raises ValueError with one sentence if the cache is longer than the prompt or the canvas cannot be healed.
     """
-    if policy.verify is not None and int(cache.lengths_B[0]) == len(prompt_ids):
-        cache.truncate(max(0, len(prompt_ids) - 1))  # that row says the canvas's first token
-    run = Run(
-        prompt_ids,
-        canvas,
-        policy,
-        cached_tokens=int(cache.lengths_B[0]),
-        first_token_prefix=first_token_prefix,
-        finished=finished,
+    steps = BlockSteps(
+        cache, prompt_ids, canvas, policy, first_token_prefix=first_token_prefix, finished=finished
     )
-    if run.result is not None:
-        yield run.frame()
-        return
-    while run.result is None:
-        reason = "max_steps" if run.out_of_steps else expired() if expired is not None else None
-        if reason is not None:
-            yield run.interrupt(reason)
-            return
-        request = run.request()
-        reading = run_pass(network, cache, request)
-        yield run.absorb(request, reading)
+    return run_alone(network, steps, expired)
 
 
 def denoise_to_end(
@@ -102,28 +158,3 @@ def last_result(frames: Iterable[Frame]) -> Result:
         result = frame.result
     assert result is not None
     return result
-
-
-def run_pass(network: Transformer, cache: KVCache, request: Request) -> Reading:
-    """The pass a run asked for: counts its clean rows in the cache and reads the rows it needs."""
-    with torch.inference_mode():
-        device = cache.k_LBGSK.device
-        clean = None
-        if request.clean_ids:
-            clean = Rows(torch.tensor([request.clean_ids], device=device))
-        noisy = Rows(torch.tensor([request.tokens], device=device), torch.tensor([request.states], device=device))
-        verifier, num_clean = request.verifier, len(request.clean_ids)
-        want_clean = 0 if verifier is None else verifier.num_wanted(num_clean)
-        hidden_1CD, hidden_1ND = one_pass(network, cache, clean, noisy, want_clean=want_clean)
-        assert hidden_1ND is not None
-        if verifier is not None and hidden_1CD is not None:
-            doubted = verifier.judge(network, hidden_1CD[0])
-            if doubted is not None:
-                cache.advance(num_clean - len(verifier.rows) + doubted)
-                return Reading([], [], [], [], [], doubted=doubted)
-        if num_clean:
-            cache.advance(num_clean)
-        hidden_MD = hidden_1ND[0]
-        if len(request.asks) < len(request.tokens):
-            hidden_MD = hidden_MD[torch.tensor([ask.index for ask in request.asks], device=device)]
-        return read_logits(network.logits(hidden_MD), [request])[0]

@@ -5,13 +5,13 @@ right counts at once, and the first wrong token is replaced by the right one: so
 by token, in fewer passes. Guesses come from the text itself (lookup.py), or from outside: the last ghost text, a line
 from nearby, which one pass accepts up to its first doubtful token. Source: speculative decoding (Leviathan et al.,
 arXiv 2211.17192). Left out: guesses of the noisy stream (they were right less often, and cost rows), edits and locked
-text (run.py), batching.
+text (run.py), the passes (steps.py).
 
 Shapes: C rows that the clean stream is read at, D width, V vocabulary.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -23,9 +23,9 @@ from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR, Sampling, draw
 from model.diffusion.run import Finished
 from model.diffusion.states import DRAFT
+from model.diffusion.steps import Expired, PassRows, run_alone
 from model.diffusion.verify import doubtful
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
 from model.tokenizer import EOM, NUM_RESERVED
 
@@ -43,7 +43,7 @@ def speculate(
     guess_ids: Sequence[int] = (),
     first_token_prefix: TakenBack | None = None,
     finished: Finished | None = None,
-    expired: Callable[[], Interruption | None] | None = None,
+    expired: Expired | None = None,
     may_end: bool = True,
 ) -> Iterator[Frame]:
     """One frame a pass; the last one (and only it) has a result. Closing the iterator abandons the run.
@@ -52,46 +52,46 @@ def speculate(
     max_steps and sampling count, and steps are passes. guess_ids: a text that the canvas may begin with.
     may_end=False forbids `<eom>`. Raises ValueError if the prompt is empty or the cache longer than it.
     """
-    num_cached = int(cache.lengths_B[0])
-    if not prompt_ids or num_cached > len(prompt_ids):
-        raise ValueError(f"the cache holds {num_cached} rows, but the prompt has only {len(prompt_ids)} tokens")
-    # The last row of the prompt says the first token, so it runs even if it is cached.
-    cache.truncate(min(num_cached, len(prompt_ids) - 1))
-    writer = _Writer(network, cache, prompt_ids, policy, max_tokens, first_token_prefix, finished, may_end)
-    if guess_ids:
-        writer.guess, writer.is_given = list(guess_ids[:MAX_GUESS]), True
-    while writer.reason is None:
-        out_of_steps = policy.max_steps is not None and writer.num_passes >= policy.max_steps
-        interruption = "max_steps" if out_of_steps else expired() if expired is not None else None
-        if interruption is not None:
-            writer.reason, writer.complete = interruption, False
-            break
-        with torch.inference_mode():
-            writer.step()
-        if writer.reason is None:
-            yield writer.frame()
-    yield writer.frame()
+    steps = SpeculateSteps(
+        cache,
+        prompt_ids,
+        policy,
+        max_tokens=max_tokens,
+        guess_ids=guess_ids,
+        first_token_prefix=first_token_prefix,
+        finished=finished,
+        may_end=may_end,
+    )
+    return run_alone(network, steps, expired)
 
 
-class _Writer:
-    """The text so far and what the next pass runs. `reason` is None until the text has ended."""
+class SpeculateSteps:
+    """The text so far and what the next pass runs, as Steps (steps.py). `reason` is None until the text has ended."""
 
     def __init__(
         self,
-        network: Transformer,
         cache: KVCache,
         prompt_ids: Sequence[int],
         policy: Policy,
+        *,
         max_tokens: int,
-        taken_back: TakenBack | None,
-        finished: Finished | None,
-        may_end: bool,
+        guess_ids: Sequence[int] = (),
+        first_token_prefix: TakenBack | None = None,
+        finished: Finished | None = None,
+        may_end: bool = True,
     ) -> None:
+        """As `speculate`."""
+        num_cached = int(cache.lengths_B[0])
+        if not prompt_ids or num_cached > len(prompt_ids):
+            raise ValueError(f"the cache holds {num_cached} rows, but the prompt has only {len(prompt_ids)} tokens")
+        # The last row of the prompt says the first token, so it runs even if it is cached.
+        cache.truncate(min(num_cached, len(prompt_ids) - 1))
+        self.cache = cache
         self.reason: Reason | None = None if max_tokens else "length"
         self.complete = True
         self.num_passes = 0
-        self._network, self._cache, self._policy = network, cache, policy
-        self._max_tokens, self._taken_back = max_tokens, taken_back
+        self._policy = policy
+        self._max_tokens, self._taken_back = max_tokens, first_token_prefix
         self._finished, self._may_end = finished, may_end
         self._num_prompt, self._num_cached = len(prompt_ids), int(cache.lengths_B[0])
         self._pending = list(prompt_ids[self._num_cached :])  # final tokens without a row in the cache
@@ -99,26 +99,41 @@ class _Writer:
         self._num_put_back = 0
         self._log_ps: list[float | None] = []
         self._lookup = Lookup(prompt_ids)
-        self.guess = self._lookup.following(policy.num_drafts)
-        self.is_given = False  # whether the guess came from outside
+        self.is_given = bool(guess_ids)  # whether the guess came from outside
+        self.guess = list(guess_ids[:MAX_GUESS]) if guess_ids else self._lookup.following(policy.num_drafts)
 
-    def step(self) -> None:
-        """One pass: checks the guess, writes at least one token, guesses anew."""
+    @property
+    def out_of_steps(self) -> bool:
+        return self._policy.max_steps is not None and self.num_passes >= self._policy.max_steps
+
+    def pass_rows(self) -> PassRows:
+        return PassRows([*self._pending, *self.guess], num_wanted=1 + len(self.guess))
+
+    def count_ahead(self, num_rows: int) -> None:
+        del self._pending[:num_rows]
+
+    def read(self, network: Transformer, hidden_CD: Tensor | None, hidden_ND: Tensor | None) -> Tensor | None:
+        return hidden_CD
+
+    def absorb(self, logits_MV: Tensor | None) -> Frame:
+        """Checks the guess, writes at least one token, guesses anew."""
+        assert logits_MV is not None
         num_pending = len(self._pending)
-        clean = Rows(torch.tensor([[*self._pending, *self.guess]], device=self._cache.k_LBGSK.device))
-        hidden_1CD, _ = one_pass(self._network, self._cache, clean, None, want_clean=1 + len(self.guess))
-        assert hidden_1CD is not None
         self.num_passes += 1
-        logits_CV = self._clean_logits(hidden_1CD[0])
-        num_accepted = self._write(logits_CV) if self._ids or self._heals(logits_CV[0]) else 0
+        self._ban(logits_MV)
+        num_accepted = self._write(logits_MV) if self._ids or self._heals(logits_MV[0]) else 0
         # The rows of a text that has ended serve nobody: the last tokens may be cut off by the stop rule.
-        self._cache.advance(num_pending + (num_accepted if self.reason is None else 0))
-        if self.reason is not None:
-            return
-        self._pending = [self._ids[-1]]
-        for token in self._ids[len(self._ids) - num_accepted - 1 :]:
-            self._lookup.add(token)
-        self.guess, self.is_given = self._lookup.following(self._policy.num_drafts), False
+        self.cache.advance(num_pending + (num_accepted if self.reason is None else 0))
+        if self.reason is None:
+            self._pending = [self._ids[-1]]
+            for token in self._ids[len(self._ids) - num_accepted - 1 :]:
+                self._lookup.add(token)
+            self.guess, self.is_given = self._lookup.following(self._policy.num_drafts), False
+        return self.frame()
+
+    def interrupt(self, reason: Interruption) -> Frame:
+        self.reason, self.complete = reason, False
+        return self.frame()
 
     def frame(self) -> Frame:
         guess = tuple(self.guess) if self.reason is None else ()
@@ -132,9 +147,8 @@ class _Writer:
             result=None if self.reason is None else self._result(self.reason),
         )
 
-    def _clean_logits(self, hidden_CD: Tensor) -> Tensor:
-        """fp32, -inf at the labels that the clean stream never has."""
-        logits_CV = self._network.logits(hidden_CD).float()
+    def _ban(self, logits_CV: Tensor) -> None:
+        """-inf at the labels that the clean stream never has."""
         eom_C = logits_CV[:, EOM].clone()
         logits_CV[:, :NUM_RESERVED] = -torch.inf
         if self._may_end:
@@ -144,7 +158,6 @@ class _Writer:
             if all(token in blank for token in self._ids[self._num_put_back :]):
                 num_blank = next((n for n, token in enumerate(self.guess) if token not in blank), len(self.guess))
                 logits_CV[: 1 + num_blank, EOM] = -torch.inf
-        return logits_CV
 
     def _heals(self, logits_V: Tensor) -> bool:
         """Leaves the first token only those that go on with the typed bytes. False: these are too improbable, and the
@@ -221,5 +234,5 @@ class _Writer:
             forwards=self.num_passes,
             prompt_tokens=self._num_prompt,
             cached_tokens=self._num_cached,
-            committed_tokens=max(0, int(self._cache.lengths_B[0]) - self._num_prompt),
+            committed_tokens=max(0, int(self.cache.lengths_B[0]) - self._num_prompt),
         )

@@ -13,8 +13,9 @@ from model.diffusion.canvas import known_length_canvas, masked_canvas, mixed_can
 from model.diffusion.healing import TakenBack
 from model.diffusion.policy import Policy
 from model.diffusion.run import Run
-from model.diffusion.sampler import denoise, denoise_to_end, run_pass
+from model.diffusion.sampler import BlockSteps, denoise, denoise_to_end
 from model.diffusion.states import DRAFT, LOCKED, MASKED
+from model.diffusion.steps import run_passes
 from model.diffusion.verify import clean_log_p, doubtful, doubtful_below
 from model.network.config import tiny_test
 from model.network.kv_cache import KVCache
@@ -145,25 +146,25 @@ def test_what_is_refused_is_the_first_doubtful_token_and_no_place_twice(networks
         network = networks[seed % 3]
         epsilon = [0.5, 0.05, 0.01][seed // 3 % 3]
         policy = Policy(tau_mask=[0.05, 1.1][seed % 2], first_block=7, block=5, verify=epsilon)
-        run, cache = Run(PROMPT, known_length_canvas(60), policy), KVCache(network.config)
+        steps = BlockSteps(KVCache(network.config), PROMPT, known_length_canvas(60), policy)
+        run = steps.run
         refused: dict[int, int] = {}
         shown: tuple[int, ...] = ()
         while run.result is None:
             request = run.request()
             rows = [row.token for row in request.verifier.rows]
-            reading = run_pass(network, cache, request)
+            (frame,) = run_passes(network, [(steps, 0)])
             if rows:
                 num_looks += 1
                 first = max(refused, default=-1) + 1
-                assert reading.doubted == expected_doubt(network, shown, rows, first, epsilon)
-            frame = run.absorb(request, reading)
+                assert steps.doubted == expected_doubt(network, shown, rows, first, epsilon)
             shown = frame.committed
-            if reading.doubted is not None:
+            if steps.doubted is not None:
                 assert len(shown) not in refused
-                refused[len(shown)] = rows[reading.doubted]
+                refused[len(shown)] = rows[steps.doubted]
                 assert frame.block_states[0] == MASKED
-                assert frame.block_ids[1 : len(rows) - reading.doubted] == tuple(rows[reading.doubted + 1 :])
-                assert run.request().asks[0].banned == rows[reading.doubted]
+                assert frame.block_ids[1 : len(rows) - steps.doubted] == tuple(rows[steps.doubted + 1 :])
+                assert run.request().asks[0].banned == rows[steps.doubted]
         num_refused += len(refused)
         assert all(run.result.ids[place] != token for place, token in refused.items())
     assert 5 < num_refused < num_looks
