@@ -120,9 +120,7 @@ def denoise(
     expired: asked before each pass; a reason ends the run by the anytime rule (run.py).
     Raises ValueError with one sentence if the cache is longer than the prompt or the canvas cannot be healed.
     """
-    steps = BlockSteps(
-        cache, prompt_ids, canvas, policy, first_token_prefix=first_token_prefix, finished=finished
-    )
+    steps = BlockSteps(cache, prompt_ids, canvas, policy, first_token_prefix=first_token_prefix, finished=finished)
     return run_alone(network, steps, expired)
 
 

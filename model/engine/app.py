@@ -23,12 +23,14 @@ from starlette.routing import Route
 
 from model.engine import api
 from model.engine.guard import Guard, GuardSettings, client_of, too_large
+from model.engine.job import Job
 from model.engine.lifecycle import Lifecycle
 from model.engine.metrics import CONTENT_TYPE, Metrics, kind_of
 from model.engine.protocols.errors import encode_error
 from model.engine.protocols.routes import ProtocolRoutes
 from model.engine.refusal import Refused
-from model.engine.runner import Job, QueueFull, Runner
+from model.engine.runner import Runner
+from model.engine.scheduler import QueueFull
 
 BODY_TIMEOUT_S = 10.0
 MAX_ALTERNATIVES = 8

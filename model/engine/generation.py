@@ -1,13 +1,14 @@
 """The loaded checkpoint and how one request runs on it: prepare, denoise, events.
 
-Source: model/diffusion/sampler.py and the border's events. This file imports torch and belongs to the worker's thread.
-Left out: queues and HTTP (runner.py, app.py), batching of several requests.
+Source: model/diffusion/steps.py and the border's events. This file imports torch and belongs to the worker's thread.
+Left out: queues and HTTP (runner.py, app.py), which requests run together (scheduler.py).
 """
 
+import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,24 +17,34 @@ import msgspec
 import torch
 
 from model.checkpoints.load import Checkpoint, load_checkpoint
-from model.diffusion.frames import Frame, Result
+from model.diffusion.frames import Frame, Interruption, Result
 from model.diffusion.policy import Policy
 from model.diffusion.states import DRAFT, LOCKED, MASKED
+from model.diffusion.steps import Steps, run_passes
 from model.engine import api
 from model.engine.abilities import capabilities_of
+from model.engine.job import Job
 from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.repairs import Repairs
-from model.engine.runner import Job
+from model.engine.scheduler import Limits
 from model.engine.scoring import token_scores
 from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
-from model.engine.writing import frames_of
+from model.engine.writing import frames_of, steps_of
 from model.mending.ranking import Calibration, load_calibration
 from model.network.kv_cache import KVCache
 from model.network.packed import can_pack, pack_weights
 from model.tokenizer import EOM
 
 NUM_WARM_UP_TOKENS = 4
+
+MIN_KV_BYTES = 64 * 2**20
+MIN_SEQUENCES = 4
+
+Work = Generator[api.Event | Steps, Frame | None, None]
+"""What a request does: it gives events, and steps wherever it needs a pass, whose frame is sent back."""
+
+_EVENTS = (api.Progress, api.Committed, api.Done, api.Error)
 
 ShownState = Literal["masked", "draft", "locked", "committed"]
 
@@ -67,18 +78,66 @@ class ResidentModel:
         self._repairs = Repairs(checkpoint, self._encoder, calibration)
         self.capabilities = capabilities_of(preset, str(device), calibration)
 
+    @property
+    def limits(self) -> Limits:
+        """What one iteration takes here. Measured (docs/log.md) on 2 cores: from three canvases on, one pass for all
+        costs less than one for each even if those run compiled layers; pieces of 192 rows cost a prefill nothing.
+        """
+        num_bytes = self.prefix_cache.working_bytes
+        if self._device.type == "cpu":
+            return Limits(max_bytes=max(MIN_KV_BYTES, MIN_SEQUENCES * num_bytes))
+        return Limits(
+            max_sequences=32, max_ahead=1024, max_rows=2048, max_bytes=max(16 * MIN_KV_BYTES, MIN_SEQUENCES * num_bytes)
+        )
+
+    @property
+    def sequence_bytes(self) -> int:
+        """Keys and values of a request that has begun."""
+        return self.prefix_cache.working_bytes
+
+    def open(self, job: Job) -> "Course":
+        """A completion or a rewrite before its first pass. Raises BadRequest."""
+        assert isinstance(job.request, api.DenoiseRequest)
+        return Course(self._denoise(job, job.request))
+
+    def iterate(self, parts: Sequence[tuple["Course", int]]) -> None:
+        """One pass for all parts, each as in `run_passes`, and what follows from it in each course."""
+        frames = run_passes(self.network, [(course.steps, num_ahead) for course, num_ahead in parts])
+        for (course, _), frame in zip(parts, frames, strict=True):
+            course.go_on(frame)
+
     def run(self, job: Job) -> Iterator[api.Event | api.RepairEvent]:
-        """The events of one request. Raises BadRequest before the first one."""
-        request = job.request
-        if isinstance(request, api.RepairRequest):
-            yield from self._repairs.run(job, request)
+        """The events of one request that runs alone. Raises BadRequest before the first one."""
+        if isinstance(job.request, api.RepairRequest):
+            yield from self._repairs.run(job, job.request)
             return
+        course = self.open(job)
+        try:
+            yield from course.take()
+            while not course.has_ended:
+                reason = job.expired()
+                if reason is not None:
+                    course.interrupt(reason)
+                else:
+                    self.iterate([(course, 0)])
+                yield from course.take()
+            if course.error is not None:
+                raise course.error
+        finally:
+            course.close()
+
+    def _denoise(self, job: Job, request: api.DenoiseRequest) -> "Work":
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
-        with self.prefix_cache.lend(prepared.prompt_ids, job.client) as cache:
+        with self._cache_for(job, prepared) as cache:
             for index in range(request.n):
                 if index:  # the prompt stays, the last alternative's canvas goes
                     cache.truncate(min(len(prepared.prompt_ids), int(cache.lengths_B[0])))
                 yield from self._run_one(job, request, prepared, cache, index)
+
+    def _cache_for(self, job: Job, prepared: Prepared) -> contextlib.AbstractContextManager[KVCache]:
+        if job.expired() is not None:  # it ends before its first pass
+            return contextlib.nullcontext(KVCache(self._checkpoint.preset.network, capacity=0))
+        return self.prefix_cache.lend(prepared.prompt_ids, job.client)
 
     def warm_up(self) -> None:
         """A few tokens the way a request gets them, so that the first one does not pay for lazy initialisation."""
@@ -92,22 +151,21 @@ class ResidentModel:
         for _ in frames_of(checkpoint, cache, request, prepared, prepared.policy, self._encoder, stop):
             pass
 
-    def _run_one(
-        self, job: Job, request: api.DenoiseRequest, prepared: Prepared, cache: KVCache, index: int
-    ) -> Iterator[api.Event]:
+    def _run_one(self, job: Job, request: api.DenoiseRequest, prepared: Prepared, cache: KVCache, index: int) -> "Work":
         typed = prepared.taken_back.typed if prepared.taken_back else b""
         token_bytes = self._checkpoint.tokenizer.token_bytes
         stop = stop_for(prepared, request, token_bytes)
         committed = _Utf8Pieces(skip=len(typed))
         num_committed = 0
         policy = _with_seed(prepared.policy, request.seed + index)
-        for frame in frames_of(
-            self._checkpoint, cache, request, prepared, policy, self._encoder, stop, expired=job.expired
-        ):
+        steps = steps_of(self._checkpoint, cache, request, prepared, policy, self._encoder, stop)
+        frame = steps.frame()
+        while frame.result is None:
+            reason = "max_steps" if steps.out_of_steps else job.expired()
+            frame = (yield steps) if reason is None else steps.interrupt(reason)
+            assert frame is not None
             if frame.result is not None:
-                last = self._last_event(job, frame.result, stop, typed, index)
-                yield self._with_scores(last, frame.result, request, prepared, cache)
-                return
+                break
             if request.want_progress:
                 yield self._progress(frame, len(typed), index)
             new = frame.committed[num_committed:]
@@ -115,6 +173,8 @@ class ResidentModel:
             text = committed.add(b"".join(token_bytes[i] for i in new))
             if text:
                 yield api.Committed(text=text, index=index)
+        last = self._last_event(job, frame.result, stop, typed, index)
+        yield self._with_scores(last, frame.result, request, prepared, cache)
 
     def _last_event(self, job: Job, result: Result, stop: StopCheck, typed: bytes, index: int) -> api.Event:
         if not result.usable:
@@ -182,6 +242,65 @@ class ResidentModel:
             )
         block = [row.confidence for row in rows[len(frame.committed) :]]
         return api.Progress(step=frame.step, pieces=tuple(pieces), confidence=_geometric_mean(block), index=index)
+
+
+class Course:
+    """One request between its passes. `steps` say what its next pass runs; without it the request has ended."""
+
+    def __init__(self, work: Work) -> None:
+        """Runs it up to its first pass."""
+        self.error: Exception | None = None  # what ended it, where that was no answer
+        self._work = work
+        self._events: list[api.Event] = []
+        self._steps: Steps | None = None
+        self._resume(None)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._steps is None
+
+    @property
+    def steps(self) -> Steps:
+        assert self._steps is not None, "the course has ended"
+        return self._steps
+
+    @property
+    def next_rows(self) -> tuple[int, int]:
+        """Rows of the next pass: those that may run before it, and the others."""
+        rows = self.steps.pass_rows()
+        return rows.num_ahead, rows.num_rows - rows.num_ahead
+
+    def go_on(self, frame: Frame | None) -> None:
+        """After a pass; None came of one that only ran rows ahead. What fails is this request's own affair."""
+        if frame is None:
+            return
+        try:
+            self._resume(frame)
+        except Exception as error:
+            self.error = error
+
+    def interrupt(self, reason: Interruption) -> None:
+        """Instead of the next pass. An alternative that is still to come ends in the same way, by itself."""
+        self._resume(self.steps.interrupt(reason))
+
+    def take(self) -> list[api.Event]:
+        """The events since the last time."""
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        """Gives back what it holds, wherever it stands."""
+        self._steps = None
+        self._work.close()
+
+    def _resume(self, frame: Frame | None) -> None:
+        self._steps = None
+        with contextlib.suppress(StopIteration):
+            given = self._work.send(frame)
+            while isinstance(given, _EVENTS):
+                self._events.append(given)
+                given = next(self._work)
+            self._steps = given
 
 
 class _Utf8Pieces:

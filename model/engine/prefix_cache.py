@@ -50,7 +50,7 @@ class PrefixCache:
         self._capacity = capacity
         self._device = device
         self._dtype = dtype
-        row_bytes = 2 * config.num_layers * config.num_kv_heads * config.d_head * dtype.itemsize
+        row_bytes = self._row_bytes = 2 * config.num_layers * config.num_kv_heads * config.d_head * dtype.itemsize
         if max_bytes is None:
             max_bytes = max(MIN_BYTES, NUM_PROMPTS * capacity * row_bytes)
         self._tree = PrefixTree(max_bytes=max_bytes, row_bytes=row_bytes)
@@ -62,6 +62,11 @@ class PrefixCache:
     @property
     def size_bytes(self) -> int:
         return self._tree.size_bytes
+
+    @property
+    def working_bytes(self) -> int:
+        """Size of one working cache."""
+        return self._capacity * self._row_bytes
 
     @property
     def num_evicted_tokens(self) -> int:

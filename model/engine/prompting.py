@@ -16,7 +16,7 @@ from model.diffusion.healing import TakenBack, heal
 from model.diffusion.policy import Policy
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
-from model.engine.runner import BadRequest
+from model.engine.job import BadRequest
 from model.lines import lines_of
 from model.prompts import MAX_NEAR_TOKENS, layout_ids
 from model.tokenizer import MASK, Tokenizer, TokenizerError

@@ -14,9 +14,9 @@ import msgspec
 from model.checkpoints.load import Checkpoint
 from model.diffusion.sampler import denoise_to_end
 from model.engine import api
+from model.engine.job import BadRequest, Job
 from model.engine.line_ends import LineEnds
 from model.engine.prompting import LineEncoder, prepare, prompt_around
-from model.engine.runner import BadRequest, Job
 from model.engine.stopping import answer_text
 from model.lines import lines_of
 from model.mending.edits import smallest

@@ -7,7 +7,7 @@ its class, the longest first. So nothing starves. Within a class those that have
 nothing until it is whole), then the client that got the fewest rows is next. Who has been idle gets no credit for it.
 
 Source: iteration-level scheduling (Orca, OSDI 2022), chunked prefill (Sarathi, arXiv 2308.16369), start-time fair
-queueing (Goyal et al., SIGCOMM 1996). Left out: running the plan (runner.py, generation.py), limits of a token (guard.py).
+queueing (Goyal et al., SIGCOMM 1996). Left out: running the plan (iterations.py), limits of a token (guard.py).
 """
 
 import enum
@@ -63,7 +63,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Entry:
     """A request. `num_ahead` and `num_rows`: of its next pass, the rows that may run before it, and the others.
 
-    since_s: when it came or last got a pass. is_whole: it is run by itself, pass by pass, once it is planned (a repair).
+    since_s: when it came or last got a pass. is_whole: it makes its passes by itself once it is planned (a repair).
     """
 
     __slots__ = (
@@ -127,6 +127,9 @@ class Scheduler:
         """A request that has ended or left; unknown ones are no fault."""
         if self._entries.pop(key, None) is None:
             return
+        if not self._entries:
+            self._rows_of, self._rows_now = {}, 0.0
+            return
         present = {entry.client for entry in self._entries.values()}
         self._rows_of = {c: rows for c, rows in self._rows_of.items() if c in present or rows > self._rows_now}
 
@@ -180,7 +183,9 @@ class Scheduler:
 
     def _chosen(self, now_s: float, above: Entry | None, *, must_be_open: bool = False) -> list[Entry]:
         """The most urgent ones, of one class; one that runs by itself is alone."""
-        ordered = sorted((self._urgency(entry, now_s), entry.key) for entry in self._entries.values() if not entry.is_running)
+        ordered = sorted(
+            (self._urgency(entry, now_s), entry.key) for entry in self._entries.values() if not entry.is_running
+        )
         if above is not None:
             bound = self._urgency(above, now_s)
             ordered = [

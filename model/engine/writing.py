@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from model.checkpoints.load import Checkpoint
 from model.diffusion.frames import Frame
 from model.diffusion.policy import Policy
-from model.diffusion.sampler import Expired, denoise
-from model.diffusion.speculate import speculate
+from model.diffusion.sampler import BlockSteps
+from model.diffusion.speculate import SpeculateSteps
+from model.diffusion.steps import Expired, Steps, run_alone
 from model.engine import api
 from model.engine.guess import guess_ids, guess_of
 from model.engine.prompting import LineEncoder, Prepared
@@ -29,14 +30,28 @@ def frames_of(
     *,
     expired: Expired | None = None,
 ) -> Iterator[Frame]:
-    """The frames of a request; cache and policy as in `denoise`. A hole with a guess is always speculated,
-    unless blocks are asked for: they know no guess."""
+    """The frames of a request that runs alone; cache and policy as in `denoise`."""
+    steps = steps_of(checkpoint, cache, request, prepared, policy, encoder, stop)
+    return run_alone(checkpoint.network, steps, expired)
+
+
+def steps_of(
+    checkpoint: Checkpoint,
+    cache: KVCache,
+    request: api.DenoiseRequest,
+    prepared: Prepared,
+    policy: Policy,
+    encoder: LineEncoder,
+    stop: StopCheck,
+) -> Steps:
+    """The canvas of a request before its first pass. A hole with a guess is always speculated, unless blocks are asked
+    for: they know no guess.
+    """
     guess = "" if request.in_blocks else guess_of(request)
     is_hole = len(request.canvas) == 1 and isinstance(request.canvas[0], api.Masked)
     speculates = checkpoint.preset.sampling.completion == "speculate" and not request.in_blocks
     if guess or (is_hole and speculates):
-        return speculate(
-            checkpoint.network,
+        return SpeculateSteps(
             cache,
             prepared.prompt_ids,
             policy,
@@ -44,15 +59,12 @@ def frames_of(
             guess_ids=guess_ids(request.prompt.line, guess, prepared.taken_back, encoder),
             first_token_prefix=prepared.taken_back,
             finished=stop,
-            expired=expired,
         )
-    return denoise(
-        checkpoint.network,
+    return BlockSteps(
         cache,
         prepared.prompt_ids,
         prepared.canvas,
         policy,
         first_token_prefix=prepared.taken_back,
         finished=stop,
-        expired=expired,
     )

@@ -125,10 +125,7 @@ def _run(network: Transformer, segments: Sequence[_Segment], x_1TD: Tensor) -> T
     for i, layer in enumerate(network.layers):
         assert isinstance(layer, Layer | PackedLayer)
         q_1THK = layer.project_into(x_1TD, cos, sin, k_1GTK, v_1GTK, 0)
-        attended = [
-            _attend(i, s, q_1THK, k_1GTK, v_1GTK, s.num_dropped if i == last else 0)
-            for s in segments
-        ]
+        attended = [_attend(i, s, q_1THK, k_1GTK, v_1GTK, s.num_dropped if i == last else 0) for s in segments]
         if i == last and any(s.num_dropped for s in segments):
             x_1TD = torch.cat([x_1TD[:, s.start + s.num_dropped : s.stop] for s in segments], 1)
             if not x_1TD.shape[1]:
@@ -140,9 +137,7 @@ def _run(network: Transformer, segments: Sequence[_Segment], x_1TD: Tensor) -> T
     return network.final_norm(x_1TD)[0]
 
 
-def _attend(
-    index: int, segment: _Segment, q_1THK: Tensor, k_1GTK: Tensor, v_1GTK: Tensor, num_dropped: int
-) -> Tensor:
+def _attend(index: int, segment: _Segment, q_1THK: Tensor, k_1GTK: Tensor, v_1GTK: Tensor, num_dropped: int) -> Tensor:
     """One sequence's new keys and values go into its cache; its rows but the dropped ones over it, as (1, t, E)."""
     cache, num_rows = segment.cache, segment.stop - segment.start
     keys_1GSK, values_1GSK = (each[index, :, :, : segment.num_keys] for each in (cache.k_LBGSK, cache.v_LBGSK))

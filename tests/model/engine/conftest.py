@@ -8,7 +8,7 @@ import pytest
 from model.checkpoints.load import save_checkpoint
 from model.checkpoints.presets import Preset, Sampling
 from model.engine import api
-from model.engine.runner import Job
+from model.engine.job import Job
 from model.network.config import tiny_test
 from model.tokenizer import NUM_BASE, Tokenizer, tokenizer_json
 

@@ -18,6 +18,7 @@ from model.engine.lifecycle import Lifecycle
 from model.engine.limits import Limits
 from model.engine.lock import bind_unix
 from model.engine.runner import Runner
+from model.engine.scheduler import Bounds
 from model.engine.tokens import Tokens, single_token
 
 SETTINGS = GuardSettings(hosts=frozenset({"seedling"}), max_body_bytes=100_000)
@@ -36,7 +37,7 @@ class Engine:
             on_loading=self.life.set_loading,
             on_ready=self.life.set_ready,
             on_failed=self.life.set_failed,
-            max_waiting=2,
+            bounds=Bounds(max_waiting=2),
         )
         info = EngineInfo(version="1.2.3", model="tiny-folder", device="auto")
         self.app = make_app(self.runner, self.life, info, settings)

@@ -7,9 +7,9 @@ import pytest
 
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
+from model.engine.job import BadRequest
 from model.engine.prefix_cache import common_prefix
 from model.engine.prompting import TAIL_LINES, LineEncoder, prepare, prompt_around
-from model.engine.runner import BadRequest
 from model.prompts import prompt_ids
 from model.tokenizer import CUR, EOM, FILE, MASK, PRE, SUF, TAIL
 

@@ -7,8 +7,9 @@ import pytest
 
 from model.engine import api
 from model.engine.generation import ResidentModel
+from model.engine.job import BadRequest, Job
 from model.engine.repairs import Repairs, draft_request
-from model.engine.runner import BadRequest, Job, Runner
+from model.engine.runner import Runner
 from model.mending.ranking import Calibration
 from model.mending.study import FEATURES
 

@@ -7,7 +7,8 @@ import pytest
 
 from model.checkpoints.load import CheckpointError
 from model.engine import api
-from model.engine.runner import QueueFull, Runner
+from model.engine.runner import Runner
+from model.engine.scheduler import Bounds, QueueFull
 
 LONG = (api.Masked(max_tokens=200),)
 
@@ -88,7 +89,7 @@ async def test_a_full_queue_refuses_and_a_leaver_makes_room(reports, resident, a
         may_load.wait(30)
         return resident
 
-    runner = reports.runner(load, max_waiting=2)
+    runner = reports.runner(load, bounds=Bounds(max_waiting=2))
     runner.start()
     try:
         loop = asyncio.get_running_loop()
@@ -112,9 +113,9 @@ async def test_a_request_that_cannot_be_done_does_not_end_the_worker(runner, ask
 
 async def test_a_failure_inside_is_one_sentence_and_no_code_in_the_log(reports, ask, resident, caplog):
     class Broken:
-        capabilities = resident.capabilities
+        capabilities, limits, sequence_bytes = resident.capabilities, resident.limits, resident.sequence_bytes
 
-        def run(self, job):
+        def open(self, job):
             raise RuntimeError(f"secret code: {job.request.prompt.line}")
 
     runner = reports.runner(lambda report: Broken())

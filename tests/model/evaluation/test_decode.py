@@ -14,8 +14,8 @@ from model.diffusion.objective import allowed_labels
 from model.diffusion.states import CLEAN
 from model.engine import api
 from model.engine.generation import ResidentModel
+from model.engine.job import BadRequest, Job
 from model.engine.prompting import prepare
-from model.engine.runner import BadRequest, Job
 from model.evaluation.decode import Decoder, Place, place_prompt
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
