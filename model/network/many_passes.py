@@ -100,8 +100,8 @@ def _embed(network: Transformer, passes: Sequence[Pass], segments: Sequence[_Seg
         for rows in (part.clean, part.noisy):
             if rows is not None:
                 tokens.append(rows.tokens_BT[0])
-                is_noisy = rows is part.noisy and rows.states_BT is not None
-                states.append(rows.states_BT[0] if is_noisy else torch.zeros_like(rows.tokens_BT[0]))
+                given = rows.states_BT if rows is part.noisy else None
+                states.append(torch.zeros_like(rows.tokens_BT[0]) if given is None else given[0])
                 num_added -= len(tokens[-1])
         if num_added:
             tokens.append(tokens[-1].new_zeros(num_added))
