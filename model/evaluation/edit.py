@@ -70,7 +70,7 @@ def packed(checkpoint: "Checkpoint") -> "Checkpoint":
 
 def by_decoder(decoder: "Decoder") -> Rewrite:
     """The engine's own path without an engine; what does not fit the context stays as it is."""
-    from model.engine.runner import BadRequest
+    from model.engine.job import BadRequest
 
     def rewrite(task: "EditTask") -> tuple[str, int]:
         try:

@@ -120,7 +120,7 @@ def score_places(rewrite: Rewrite, places: Sequence["EditPlace"]) -> dict[str, K
 
 def by_decoder(decoder: "Decoder") -> Rewrite:
     """The engine's own path without an engine; what does not fit the context stays as it is."""
-    from model.engine.runner import BadRequest
+    from model.engine.job import BadRequest
 
     def rewrite(place: "EditPlace") -> tuple[str, int]:
         try:

@@ -136,7 +136,7 @@ def reader_of(checkpoint: "Checkpoint") -> "Reader":
 
 def by_sampler(decoder: "Decoder") -> Repair:
     """The block sampler edits the draft; one that does not fit stays (0 passes)."""
-    from model.engine.runner import BadRequest
+    from model.engine.job import BadRequest
 
     def repair(place: "Place", draft: str) -> tuple[str, int]:
         try:

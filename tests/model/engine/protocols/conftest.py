@@ -15,8 +15,10 @@ import uvicorn
 from model.engine import api
 from model.engine.app import EngineInfo, make_app
 from model.engine.guard import GuardSettings
+from model.engine.job import Job
 from model.engine.lifecycle import Lifecycle
-from model.engine.runner import Job, Runner
+from model.engine.runner import Runner
+from model.engine.scheduler import Limits
 from model.engine.tokens import single_token
 
 PIECE_CHARS = 3
@@ -45,6 +47,15 @@ class Scripted:
         self.error: api.Error | None = None
         self.is_endless = False
         self.is_silent = False
+
+    limits, sequence_bytes = Limits(), 1
+
+    def open(self, job: Job) -> "ScriptedCourse":
+        return ScriptedCourse(self.run(job))
+
+    def iterate(self, parts) -> None:
+        for course, _ in parts:
+            course.go_on()
 
     def run(self, job: Job) -> Iterator[api.Event]:
         request = job.request
@@ -87,6 +98,32 @@ class Scripted:
             index=index,
             tokens=tuple(api.TokenScore(text=char, logprob=-1.0, top=top) for char, top in scores),
         )
+
+
+class ScriptedCourse:
+    """A script as the engine's iterations take it: an event each."""
+
+    error = None
+    next_rows = (0, 1)
+
+    def __init__(self, events: Iterator[api.Event]) -> None:
+        self._events, self._taken, self.has_ended = events, [], False
+
+    def go_on(self) -> None:
+        event = next(self._events, None)
+        self._taken += [] if event is None else [event]
+        self.has_ended = event is None
+
+    def interrupt(self, reason: str) -> None:
+        self._taken += list(self._events)  # the script sees by itself that its time is over
+        self.has_ended = True
+
+    def take(self) -> list[api.Event]:
+        taken, self._taken = self._taken, []
+        return taken
+
+    def close(self) -> None:
+        pass
 
 
 class Served:
