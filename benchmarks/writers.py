@@ -4,6 +4,7 @@ All use one network and one cache. What a way is asked to do is `write`; `warm` 
 keystroke before has left, and is not part of the time. Left out: what a line is (lines.py) and clocks.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,9 @@ from benchmarks.lines import Line, Task, num_common
 from benchmarks.one_by_one import GreedyLine
 from model.checkpoints.load import Checkpoint
 from model.diffusion.frames import Result
-from model.diffusion.sampler import denoise_to_end
-from model.diffusion.speculate import speculate
+from model.diffusion.sampler import denoise_to_end, last_result
+from model.diffusion.speculate import SpeculateSteps
+from model.diffusion.steps import run_alone, run_passes
 from model.engine.compiling import BackgroundCompile
 from model.engine.stopping import StopCheck, answer_text, stop_for
 from model.evaluation.options import EvalError
@@ -77,27 +79,12 @@ class OurWriter:
             first_token_prefix=prepared.taken_back,
             finished=check,
         )
-        return self._line(task, result, check)
+        return self.line(task, result, check)
 
     def speculate(self, task: Task) -> Line:
         """The clean stream's text, several tokens a pass; begins with the task's guess as far as that holds."""
-        self._keep(task.num_warm)
-        prepared = task.prepared
-        check = stop_for(prepared, task.request, self._token_bytes)
-        result = None
-        for frame in speculate(
-            self._checkpoint.network,
-            self._cache,
-            prepared.prompt_ids,
-            prepared.policy,
-            max_tokens=prepared.canvas.max_tokens,
-            guess_ids=task.guess_ids,
-            first_token_prefix=prepared.taken_back,
-            finished=check,
-        ):
-            result = frame.result
-        assert result is not None
-        return self._line(task, result, check)
+        steps, check = self.begin(task)
+        return self.line(task, last_result(run_alone(self._checkpoint.network, steps)), check)
 
     def one_by_one(self, task: Task) -> Line:
         """The clean stream, one token a forward."""
@@ -116,11 +103,54 @@ class OurWriter:
                 forwards += 1
         return line.finish(forwards)
 
+    def begin(self, task: Task) -> tuple[SpeculateSteps, StopCheck]:
+        """A line before its first pass."""
+        self._keep(task.num_warm)
+        prepared = task.prepared
+        check = stop_for(prepared, task.request, self._token_bytes)
+        steps = SpeculateSteps(
+            self._cache,
+            prepared.prompt_ids,
+            prepared.policy,
+            max_tokens=prepared.canvas.max_tokens,
+            guess_ids=task.guess_ids,
+            first_token_prefix=prepared.taken_back,
+            finished=check,
+        )
+        return steps, check
+
     def _keep(self, num_rows: int) -> None:
         self._cache.truncate(min(num_rows, int(self._cache.lengths_B[0])))
 
-    def _line(self, task: Task, result: Result, check: StopCheck) -> Line:
+    def line(self, task: Task, result: Result, check: StopCheck) -> Line:
         prepared = task.prepared
         num_typed = len(prepared.taken_back.typed) if prepared.taken_back else 0
         text = answer_text(self._token_bytes, result.ids, result.reason, stop=check, num_typed=num_typed)
         return Line(result.ids, text, result.forwards)
+
+
+class SideBySide:
+    """Several lines at once, each speculated over a cache of its own, all in the same passes."""
+
+    def __init__(self, checkpoint: Checkpoint, num_caches: int) -> None:
+        self._writers = [OurWriter(checkpoint) for _ in range(num_caches)]
+        self._network = checkpoint.network
+
+    def warm(self, tasks: Sequence[Task]) -> None:
+        """As OurWriter.warm, for each task."""
+        for writer, task in zip(self._writers, tasks, strict=False):
+            writer.warm(task)
+
+    def write(self, tasks: Sequence[Task]) -> list[Line]:
+        begun = [writer.begin(task) for writer, task in zip(self._writers, tasks, strict=False)]
+        running = [steps for steps, _ in begun]
+        while running:
+            frames = run_passes(self._network, [(steps, 0) for steps in running])
+            ended = [frame is not None and frame.result is not None for frame in frames]
+            running = [steps for steps, has_ended in zip(running, ended, strict=True) if not has_ended]
+        lines = []
+        for writer, task, (steps, check) in zip(self._writers, tasks, begun, strict=False):
+            result = steps.frame().result
+            assert result is not None
+            lines.append(writer.line(task, result, check))
+        return lines
