@@ -137,8 +137,9 @@ async def _serve(options: argparse.Namespace, place: _Place) -> None:
     from model.engine.compiling import BackgroundCompile
     from model.engine.guard import GuardSettings
     from model.engine.http_protocol import BoundedHttp
+    from model.engine.iterations import Resident
     from model.engine.lifecycle import Lifecycle
-    from model.engine.runner import Resident, Runner
+    from model.engine.runner import Runner
 
     compiling = BackgroundCompile()
 

@@ -19,6 +19,7 @@ from model.diffusion.steps import run_passes
 from model.diffusion.verify import clean_log_p, doubtful, doubtful_below
 from model.network.config import tiny_test
 from model.network.kv_cache import KVCache
+from model.network.many_passes import many_passes
 from model.network.one_pass import Rows, one_pass
 from model.tokenizer import EOM, NUM_RESERVED
 
@@ -204,11 +205,11 @@ def test_a_batch_equals_lone_runs(networks, edits):
 def test_a_look_reads_the_rows_to_commit_and_the_one_before_them(networks, monkeypatch):
     wanted = []
 
-    def watched(*args, want_clean=None):
-        wanted.append((want_clean, 0 if args[2] is None else args[2].tokens_BT.shape[1]))
-        return one_pass(*args, want_clean=want_clean)
+    def watched(network, passes):
+        wanted.extend((part.want_clean, 0 if part.clean is None else part.clean.tokens_BT.shape[1]) for part in passes)
+        return many_passes(network, passes)
 
-    monkeypatch.setattr("model.diffusion.sampler.one_pass", watched)
+    monkeypatch.setattr("model.diffusion.steps.many_passes", watched)
     for verify in (None, 0.0):
         wanted.clear()
         policy = Policy(tau_mask=1e-4, first_block=7, block=7, verify=verify)
