@@ -80,7 +80,8 @@ class Soak:
                     self.answers["closed"] += 1
                     return
                 lines = [line async for line in answer.aiter_lines()]
-        except httpx.TransportError:
+        except httpx.TransportError as error:
+            self.answers[type(error).__name__] += 1
             self.num_unanswered += 1
             return
         last = json.loads(lines[-1]) if lines else {}

@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 from fake_engine import FakeEngine
 
+from lsp_server import engine_command
 from lsp_server.engine_client import remote
 from lsp_server.engine_client.connect import connect
 from lsp_server.engine_client.endpoint import endpoint_from_environment, endpoint_of
@@ -275,3 +276,29 @@ def test_vanished_boxes_are_noticed():
         for option in remote.keep_alive_options():
             connection.setsockopt(*option)
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_status_on_the_command_line_tells_of_it(box, capsys):
+    assert engine_command.run("status") == 0
+    assert f"at {box.address}, version 0.1.0" in capsys.readouterr().out
+    box.stop()
+    with pytest.raises(EngineUnavailable) as caught:
+        engine_command.run("status")
+    assert caught.value.reason == "offline"
+
+
+def test_a_box_that_never_answers_is_given_up(box, monkeypatch):
+    monkeypatch.setattr("lsp_server.engine_client.endpoint.REMOTE_CONNECT_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and that is all
+        monkeypatch.setenv("SEEDLING_ENGINE", f"https://localhost:{silent.getsockname()[1]}")
+        with pytest.raises(EngineUnavailable, match="nothing answers there in time") as caught:
+            engine_command.run("status")
+    assert caught.value.reason == "offline"
+
+
+async def test_what_stands_before_a_dead_box_is_not_taken_for_it(box, monkeypatch):
+    box.health_body, box.health_status_code = b"<html>Bad Gateway</html>", 502
+    assert "what stands before it says 502" in await refused("offline")
+    box.health_status_code = 421
+    box.health_body = api.encode_event(api.Error(code="wrong_host", sentence="Not under that name."))
+    assert "refuses: Not under that name." in await refused("foreign_answer")

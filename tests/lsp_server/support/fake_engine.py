@@ -59,6 +59,7 @@ class FakeEngine:
         self.progress = 1.0
         self.api_version = api.API_VERSION
         self.health_body: bytes | None = None
+        self.health_status_code = 200
         self.encoding: bytes | None = None  # how all answers say that they are compressed, which they are not
         self.capabilities = capabilities(model="fake")
         self.tls: tuple[Path, Path] | None = None  # certificate and key: on a loopback port, as on another machine
@@ -144,7 +145,7 @@ class FakeEngine:
             pid=1,
             uptime_s=1.0,
         )
-        await _answer(send, self.health_body or msgspec.json.encode(health))
+        await _answer(send, self.health_body or msgspec.json.encode(health), self.health_status_code)
 
     async def _capabilities(self, receive, send) -> None:
         await _answer(send, msgspec.json.encode(self.capabilities))
@@ -242,8 +243,8 @@ async def _begin(send, status: int = 200) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
-async def _answer(send, body: bytes) -> None:
-    await _begin(send)
+async def _answer(send, body: bytes, status: int = 200) -> None:
+    await _begin(send, status)
     await send({"type": "http.response.body", "body": body})
 
 
