@@ -216,7 +216,8 @@ async def _begin(client: LanguageClient, folder: Path, socket: Path, engine: sub
         status = status if isinstance(status, dict) else vars(status)
         if status.get("message") == "Ready.":
             return
-        if status.get("kind") == "Error" or engine.poll() is not None or time.monotonic() > deadline_s:
+        # An engine that does not answer yet is tried again by the server.
+        if engine.poll() is not None or time.monotonic() > deadline_s:
             raise EvalError(f"the language server has no engine ({status.get('message')})")
         await asyncio.sleep(POLL_S)
 

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from model.checkpoints.load import Checkpoint, save_checkpoint
+from model.evaluation import syntax
 from model.evaluation.decode import Decoder, Place
 from model.evaluation.edit import by_decoder, packed, rewriting
 from model.evaluation.edit_data import EditTask
@@ -17,6 +18,7 @@ from model.evaluation.options import load_model
 from model.evaluation.through_server import ServedModel, served
 from model.mending.ranking import Calibration, save_calibration
 from model.mending.study import FEATURES
+from model.syntax.errors import first_error_row
 
 BEFORE = "import os\n\n\ndef alpha(beta):\n"
 OLD = "    gamma = beta + 1\n    return gamma\n"
@@ -97,6 +99,15 @@ def test_both_ways_give_the_same_fix(args: argparse.Namespace, tmp_path, checkpo
             body = "" if draft.startswith("return") else "\n        return 1"
             place = Place(path="toy/file.py", before=BEFORE + "    ", after=body + AFTER, gold=right)
             assert (direct(place, draft)[0], server.repaired(place, draft)[0]) == (right, right)
+        text = BEFORE + "    for x in range(beta:\n        return [beta\n" + AFTER
+        row = first_error_row(text, "python")
+        assert row is not None
+        menu = server.quick_fixes("toy/file.py", text, row)
+        assert menu == syntax.by_mender(mender)("toy/file.py", text, row)
+        text = BEFORE + "    if beta\n        return 1\n" + AFTER
+        menu = server.quick_fixes("toy/file.py", text, 5)
+        assert menu == syntax.by_mender(mender)("toy/file.py", text, 5)
+        assert menu[0] == text.replace("if beta", "if beta:")
 
 
 def test_a_kind_of_edit_is_asked_for_as_a_task(server: ServedModel, args: argparse.Namespace) -> None:
