@@ -80,9 +80,11 @@ class ResidentModel:
 
     @property
     def limits(self) -> Limits:
-        """What one iteration takes here. Measured on 2 cores, one thread, processor time: a line costs two canvases side
-        by side what it costs alone (with compiled layers), four 0.82 and eight 0.75 of it; a prefill of 500 rows in
-        pieces of 192 costs what it costs in one, in pieces of 64 a tenth more. Not measured: devices but the CPU.
+        """What one iteration takes here.
+
+        Measured on 2 cores, one thread, processor time: two canvases side by side cost what they cost alone (with
+        compiled layers), four 0.82 and eight 0.75 of it; a prefill of 500 rows in pieces of 192 costs what it costs in
+        one, in pieces of 64 a tenth more. Not measured: devices but the CPU.
         """
         num_bytes = self.prefix_cache.working_bytes
         if self._device.type == "cpu":
