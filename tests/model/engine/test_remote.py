@@ -35,7 +35,7 @@ class Box:
         self.command = [
             *(*prefix, sys.executable, "-E", "-P", "-m", "model.engine", "serve", "--model", str(checkpoint)),
             *("--listen", f"127.0.0.1:{self.port}", "--tls-cert", "cert.pem", "--tls-key", "cert.key"),
-            *("--token-file", "tokens", "--eager", *arguments),
+            *("--token-file", "tokens", "--eager", "--idle-s", "600", *arguments),  # should nobody be left to end it
         ]
         self.errors = (folder / "stderr").open("wb")
         self.process = subprocess.Popen(self.command, cwd=folder, stdout=self.errors, stderr=self.errors)
