@@ -18,8 +18,9 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
     completion: how a hole is written: in blocks of the noisy stream, or speculated (the clean stream's text,
     model/diffusion/speculate.py). num_drafts: most tokens guessed ahead. doubt: epsilon of the check of a given guess.
-    verify: epsilon of the look at a block that is committed (model/diffusion/verify.py). tau_rewrite: tau_edit where
-    an edit was asked for in words.
+    verify: epsilon of the look at a block that is committed (model/diffusion/verify.py). tau_rewrite: what tau_edit may
+    be where an edit was asked for in words; of several each is tried, and the clean stream chooses
+    (model/diffusion/judged.py).
     """
 
     tau_mask: float = 0.5
@@ -32,7 +33,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     num_drafts: int = 12
     doubt: float | None = None
     verify: float | None = None
-    tau_rewrite: float = 0.5
+    tau_rewrite: tuple[float, ...] = (0.5,)
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,9 +106,13 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
     )
     prompt = request.prompt
     if prompt.instruction is not None:
-        tau = sampling.tau_rewrite
-        policy = msgspec.structs.replace(policy, tau_edit=tau, own_max=1.0, tau_carry=CARRIED * tau)
+        policy = for_rewrite(policy, sampling.tau_rewrite[0])
     return Prepared(ids, taken_back, canvas, policy, prompt.prefix + prompt.line, prompt.tail + prompt.suffix)
+
+
+def for_rewrite(policy: Policy, tau: float) -> Policy:
+    """The policy for an edit that was asked for in words, from probability `tau` on."""
+    return msgspec.structs.replace(policy, tau_edit=tau, own_max=1.0, tau_carry=CARRIED * tau)
 
 
 def _check_abilities(request: api.DenoiseRequest, preset: Preset) -> None:

@@ -1,22 +1,26 @@
-"""How a prepared request is written: a hole may be speculated, everything else is denoised.
+"""How a prepared request is written: a hole may be speculated, everything else is denoised, an edit that was asked for
+in words perhaps several times.
 
-Source: model/diffusion/{sampler,speculate}.py; which of the two writes better holes is the checkpoint's to say
-(presets.py). Left out: what comes of the frames (generation.py).
+Source: model/diffusion/{sampler,speculate,judged}.py; what writes better is the checkpoint's to say (presets.py).
+Left out: what comes of the frames (generation.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from model.checkpoints.load import Checkpoint
 from model.diffusion.frames import Frame
+from model.diffusion.judged import IsSound, JudgedSteps
 from model.diffusion.policy import Policy
 from model.diffusion.sampler import BlockSteps
 from model.diffusion.speculate import SpeculateSteps
+from model.diffusion.states import MASKED
 from model.diffusion.steps import Expired, Steps, run_alone
 from model.engine import api
 from model.engine.guess import guess_ids, guess_of
-from model.engine.prompting import LineEncoder, Prepared
+from model.engine.prompting import LineEncoder, Prepared, for_rewrite
 from model.engine.stopping import StopCheck
 from model.network.kv_cache import KVCache
+from model.syntax.errors import num_errors
 
 
 def frames_of(
@@ -60,6 +64,15 @@ def steps_of(
             first_token_prefix=prepared.taken_back,
             finished=stop,
         )
+    thresholds = checkpoint.preset.sampling.tau_rewrite
+    if request.prompt.instruction is not None and len(thresholds) > 1 and MASKED not in prepared.canvas.states:
+        return JudgedSteps(
+            cache,
+            prepared.prompt_ids,
+            prepared.canvas,
+            [for_rewrite(policy, tau) for tau in thresholds],
+            is_sound=_soundness(checkpoint, request, prepared),
+        )
     return BlockSteps(
         cache,
         prepared.prompt_ids,
@@ -68,3 +81,15 @@ def steps_of(
         first_token_prefix=prepared.taken_back,
         finished=stop,
     )
+
+
+def _soundness(checkpoint: Checkpoint, request: api.DenoiseRequest, prepared: Prepared) -> IsSound:
+    """Whether the parser stumbles over a text no more than over what stood there."""
+    token_bytes, language = checkpoint.tokenizer.token_bytes, request.prompt.language
+
+    def num(ids: Sequence[int]) -> int:
+        text = b"".join(token_bytes[i] for i in ids).decode("utf-8", "replace")
+        return num_errors(prepared.prefix_text + text + prepared.suffix_text, language)
+
+    num_before = num(prepared.canvas.ids[:-1])
+    return lambda ids: num(ids) <= num_before
