@@ -38,7 +38,7 @@ class QueueFull(Exception):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Of requests that have not begun."""
+    """Of requests that have not begun. Who has no name (on a local socket) may be several editors, and is not a client."""
 
     max_waiting: int = 256
     max_waiting_per_client: int = 32
@@ -116,7 +116,7 @@ class Scheduler:
     def add(self, entry: Entry) -> None:
         """Raises QueueFull. Keys rise with time: among equals the lower one is first."""
         waiting = [other for other in self._entries.values() if not other.is_open]
-        num_own = sum(other.client == entry.client for other in waiting)
+        num_own = sum(other.client == entry.client for other in waiting) if entry.client else 0
         if len(waiting) >= self.bounds.max_waiting or num_own >= self.bounds.max_waiting_per_client:
             raise QueueFull
         if not any(other.client == entry.client for other in self._entries.values()):

@@ -178,6 +178,14 @@ def test_the_queue_is_bounded_in_all_and_for_each_client():
     box.ask([1], client="c")
 
 
+def test_who_has_no_name_is_bounded_by_the_queue_alone():
+    box = Box(bounds=Bounds(max_waiting=3, max_waiting_per_client=1))
+    for _ in range(3):
+        box.ask([1])
+    with pytest.raises(QueueFull):
+        box.ask([1])
+
+
 def test_no_more_begins_than_keys_and_values_fit():
     box = Box()
     for _ in range(3):
