@@ -38,7 +38,7 @@ class QueueFull(Exception):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Of requests that have not begun. Who has no name (on a local socket) may be several editors, and is not a client."""
+    """Of requests that have not begun. Who has no name (on a local socket) may be several editors, not one client."""
 
     max_waiting: int = 256
     max_waiting_per_client: int = 32
