@@ -62,7 +62,7 @@ def test_what_one_client_sent_is_not_found_by_another(resident, job_for, ask):
         job.client = name
         return done(list(resident.run(job)))
 
-    first, foreign, again = as_client("ann"), as_client("ben"), as_client("ann")
+    first, foreign, again = as_client("writer"), as_client("reader"), as_client("writer")
     assert foreign.cached_tokens == first.cached_tokens == 0
     assert again.cached_tokens == again.prompt_tokens
     assert first.text == foreign.text == again.text
