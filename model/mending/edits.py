@@ -75,6 +75,12 @@ def smallest(line: str, changed: str) -> Edit:
     return Edit(start, len(line) - num_after, changed[start : len(changed) - num_after])
 
 
+def is_of_quotes(line: str, changed: str) -> bool:
+    """Whether nothing but quotes differs; they make a string of many words, or many words of a string."""
+    edit = smallest(line, changed)
+    return not (line[edit.start : edit.end] + edit.text).strip("'\"")
+
+
 def is_near(a: str, b: str) -> bool:
     """Whether one letter was lost, added, changed, or exchanged with its neighbour."""
     if abs(len(a) - len(b)) > 1 or len(a) < 3 or len(b) < 3:
@@ -97,8 +103,6 @@ def _unlike(old: Sequence[Word], new: Sequence[Word]) -> tuple[Sequence[Word], S
 
 def _kind(a: Sequence[Word], b: Sequence[Word]) -> Kind:
     old, new = [word.text for word in a], [word.text for word in b]
-    if _without_quotes(old) == _without_quotes(new):
-        return "quote"
     if {*old, *new} <= {"=", "=="} and old and new:
         return "equals"
     if len(old) > 1 and sorted(old) == sorted(new):
@@ -112,11 +116,6 @@ def _kind(a: Sequence[Word], b: Sequence[Word]) -> Kind:
     if len(a) + len(b) == 1:
         return _single((*a, *b)[0], "removed" if a else "added")
     return "replaced" if max(len(a), len(b)) <= 2 else "rewritten"
-
-
-def _without_quotes(words: Sequence[str]) -> str:
-    """A quote put in or out makes a string of many words, or many words of a string."""
-    return "".join(char for word in words for char in word if char not in "'\" \t")
 
 
 def _exchanged(one: Word, two: Word) -> Kind:

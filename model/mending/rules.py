@@ -32,6 +32,8 @@ _WORDS = (
 )
 """Keywords that leave a line broken where they are forgotten."""
 _RUN_OF_QUOTES = re.compile("'+|\"+")
+_PREFIX = re.compile(r"\b(?:[rRbBuUfF]|[rR][bBfF]|[bBfF][rR])(?=\w)")
+_END_OF_WORD = re.compile(r"\w(?=[:,)\]}=])")
 _HEADER = re.compile(r"(?:async |if|elif|else|for|while|with|try|except|finally|def|class|match|case|lambda)\b")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz_"
 MAX_POOL = 40
@@ -185,10 +187,15 @@ class LineRules:
                     yield Edit(start, end, f"{before}{word}{after}")
 
     def _quotes(self) -> Iterator[Edit]:
-        """One quote more or less, where quotes are."""
-        for run in _RUN_OF_QUOTES.finditer(self._line):
+        """One quote more or less where quotes are; one more behind a prefix, and behind each word of a string."""
+        runs = list(_RUN_OF_QUOTES.finditer(self._line))
+        for run in runs:
             yield Edit(run.start(), run.start(), run[0][0])
             yield Edit(run.start(), run.start() + 1, "")
+        quotes = dict.fromkeys(run[0][0] for run in runs)
+        for pattern in (_PREFIX, _END_OF_WORD):
+            for place in pattern.finditer(self._line):
+                yield from (Edit(place.end(), place.end(), quote) for quote in quotes)
 
     def _other_marks(self) -> Iterator[Edit]:
         for word in self._words:

@@ -23,7 +23,7 @@ class Excerpt:
     """The lines around row `row`; asked about any line put in its place."""
 
     def __init__(self, lines: Sequence[str], row: int) -> None:
-        first, last = excerpt_rows(lines, row)
+        first, last, self.is_cut = excerpt_rows(lines, row)
         indent = min((_indent(line) for line in lines[first:last] if line.strip()), default=0)
         cut = [line[min(indent, _indent(line)) :] for line in lines[first:last]]
         self._before, self._after = "".join(cut[: row - first]), "".join(cut[row - first + 1 :])
@@ -50,9 +50,10 @@ class Excerpt:
         return self._before + line[self._indent :] + self._after
 
 
-def excerpt_rows(lines: Sequence[str], row: int) -> tuple[int, int]:
-    """First row and the row behind the last one."""
+def excerpt_rows(lines: Sequence[str], row: int) -> tuple[int, int, bool]:
+    """First row, the row behind the last one, and whether the statement is too long for an excerpt."""
     first, lowest = row, _indent(lines[row]) + bool(_CLOSING.match(lines[row]))
+    is_cut = False
     if not _HEADER.match(lines[row]) and lowest > 0:
         for above in range(row - 1, max(-1, row - MAX_LINES), -1):
             line = lines[above]
@@ -63,6 +64,8 @@ def excerpt_rows(lines: Sequence[str], row: int) -> tuple[int, int]:
             first, lowest = above, _indent(line)
             if _HEADER.match(line) or lowest == 0:
                 break
+        else:
+            is_cut = True
     base = _indent(lines[first])
     last = row + 1
     if lines[first].lstrip().startswith("@"):  # what is decorated belongs to it
@@ -74,13 +77,13 @@ def excerpt_rows(lines: Sequence[str], row: int) -> tuple[int, int]:
         line = lines[last]
         is_code = bool(line.strip()) and not _CLOSING.match(line)
         if is_code and _indent(line) <= base:
-            return first, last
+            return first, last, is_cut
         if last >= row + MAX_LINES:
-            return first, cut
+            return first, cut, True
         if is_code and _indent(line) <= shallowest:
             cut, shallowest = last, _indent(line)
         last += 1
-    return first, min(last, len(lines))
+    return first, min(last, len(lines)), is_cut
 
 
 def num_errors(text: str) -> int:

@@ -6,6 +6,7 @@ stream weighs those (likelihood.py), the parser drops those that read worse. Lef
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -14,16 +15,19 @@ from typing import NamedTuple
 import numpy as np
 
 from model.mending.blind import Draft, Holes, read_draft, read_holes
-from model.mending.edits import KINDS, Change, Kind, change_of, smallest
+from model.mending.edits import KINDS, Change, Kind, change_of, is_of_quotes, smallest
 from model.mending.likelihood import Judged
 from model.mending.reader import Reader
 from model.mending.rules import LineRules
 from model.mending.text_view import TextView
 from model.mending.words import Elsewhere, runs_of, words_of
+from model.syntax.python import parses
 
 MAX_JUDGED = 40
 MAX_FILLINGS = 64
 MAX_LINE_TOKENS = 96
+_LONG_STRING = re.compile(r"""^(?:''|"")|'''|\"""|[\w.!?](?:''|"")$""")
+"""What may be three quotes, or has been."""
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 NUMBERS = (
@@ -101,7 +105,9 @@ class Line:
         self._indent = view.text[view.starts[row] : self._start]
         self._end = view.lines[row][len(self._indent) + len(self._code) :]
         self._errors = self._read(self._code)
-        self._is_broken = not view.is_sound and self._errors != (0, True)
+        # Of a statement that is too long for an excerpt, or a string that may be cut by it, all of the text is read.
+        self._is_long = self._excerpt.is_cut or bool(_LONG_STRING.search(self._code))
+        self._is_broken = not view.is_sound and (self._errors != (0, True) or self._is_long)
         self._depth = _depth(word.text for word in words_of(self._code))
         if self._is_broken:  # as many brackets as open must close
             self._depth -= self._excerpt.excess
@@ -164,7 +170,7 @@ class Line:
                 words = words_of(text)
                 change = change_of(old, words)
                 if change is not None:
-                    changes[text] = change
+                    changes[text] = change._replace(kind="quote") if is_of_quotes(self._code, text) else change
                     self._words[text] = tuple(word.text for word in words)
         return changes
 
@@ -184,8 +190,15 @@ class Line:
         if words not in self._verdicts and self._is_broken and not self._may_read(changed):
             self._verdicts[words] = False
         if words not in self._verdicts:
-            self._verdicts[words] = self._excerpt.is_read(self._indent + changed + self._end)
+            self._verdicts[words] = self._is_read(changed)
         return self._verdicts[words]
+
+    def _is_read(self, changed: str) -> bool:
+        line = self._indent + changed + self._end
+        if not self._is_broken or not self._is_long:
+            return self._excerpt.is_read(line)
+        starts = self._view.starts
+        return parses(self._view.text[: starts[self._row]] + line + self._view.text[starts[self._row + 1] :])
 
     def _may_read(self, changed: str) -> bool:
         """Whether brackets, as many as open, are closed again; where quotes change nobody knows what a bracket is."""

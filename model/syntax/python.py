@@ -9,7 +9,7 @@ import re
 import warnings
 
 _OTHER_LINE = re.compile(r"\b(?:on|at) line (\d+)")
-_QUOTES = re.compile(r"(?<![\"'\\])(?:\"{2}|'{2}|\"{4}|'{4})(?![\"'])")
+_QUOTES = re.compile(r"(?<![\"'\\])(?:\"{2,4}|'{2,4})(?![\"'])")
 MAX_TRIED = 24
 
 
@@ -49,19 +49,26 @@ def error_rows(text: str) -> tuple[int, int] | None:
 
 
 def damaged_quotes(text: str) -> int | None:
-    """The line of two or four quotes that, made three, let all of the text be read; None if there is none.
+    """The line of a run of quotes, one too few or too many, the change of which lets all of the text be read: two or
+    four that should be three, or three that should be two; None if there is none.
 
-    Where one of a docstring's quotes is lost, all that follows is turned inside out: the error is named anywhere below.
+    Behind such a run all is turned inside out, and the error is named anywhere below.
     """
-    tried = 0
-    for match in _QUOTES.finditer(text):
-        before, after = text[: match.start()][-1:], text[match.end() :][:1]
-        is_empty = len(match[0]) == 2 and (before in "([{=,: " and after in ")]},: .%\n") and match[0] + after != '""\n'
-        if is_empty:
-            continue
-        tried += 1
-        if tried > MAX_TRIED:
-            return None
-        if parses(text[: match.start()] + match[0][0] * 3 + text[match.end() :]):
-            return text.count("\n", 0, match.start())
+    named = error_row(text)
+    if named is None:
+        return None
+    end = sum(len(line) + 1 for line in text.split("\n")[: named + 1])
+    runs = [run for run in _QUOTES.finditer(text, 0, end) if _is_doubtful(text, run)]
+    for run in runs[: -MAX_TRIED - 1 : -1]:
+        num = 2 if len(run[0]) == 3 else 3
+        if parses(text[: run.start()] + run[0][0] * num + text[run.end() :]):
+            return text.count("\n", 0, run.start())
     return None
+
+
+def _is_doubtful(text: str, run: re.Match[str]) -> bool:
+    """Whether the run looks neither like an empty string nor like the end of one that is set off by three quotes."""
+    before, after = text[: run.start()][-1:], text[run.end() :][:1]
+    is_value = before in tuple("([{=,: ") and after in ("", *")]},: .%\n")
+    is_alone = before == " " and after == "\n" and not text[text.rfind("\n", 0, run.start()) + 1 : run.start()].strip()
+    return is_value and not is_alone if len(run[0]) == 3 else not is_value or is_alone

@@ -70,6 +70,13 @@ def test_errors_of_one_mark_are_mended_whatever_the_threshold(reader, good: str,
     assert sum(finding.confidence for finding in found) <= 1.0
 
 
+def test_a_line_of_a_long_statement_is_mended(reader) -> None:
+    text = "x = {\n" + "".join(f'    "k{i}": {i},\n' for i in range(240)) + "}\n"
+    bad = text.replace('"k120": 120', '"k120" 120')
+    finding, *_ = mender(reader, **MARKS).fix(TextView("a.py", bad), 119, 123)
+    assert finding.applied(bad).replace(" ", "") == text.replace(" ", "")
+
+
 def test_of_two_errors_the_one_that_is_named_is_mended(reader) -> None:
     text = TEXT.replace("def count(self, kind):", "def count(self, kind)").replace("(things):", "(things:")
     row = row_of(text, "def count")

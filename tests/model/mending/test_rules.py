@@ -68,6 +68,8 @@ def test_slips_are_undone(bad: str, good: str) -> None:
         ('f(name")', 'f("name")'),
         ('""A text."""', '"""A text."""'),
         ('f(name"", count)', 'f(name", count)'),
+        ('f(rname", count)', 'f(r"name", count)'),
+        ('x = {"name: f("count", [])}', 'x = {"name": f("count", [])}'),
     ],
 )
 def test_marks_are_tried_where_the_parser_is_lost(bad: str, good: str) -> None:

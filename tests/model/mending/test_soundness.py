@@ -32,11 +32,18 @@ def test_a_damaged_line_reads_worse_and_the_true_one_well(part: str, bad: str) -
 
 def test_excerpts_are_short_and_whole() -> None:
     lines = lines_of(TEXT)
-    first, last = excerpt_rows(lines, row_of(TEXT, "total += 1"))
+    first, last, _ = excerpt_rows(lines, row_of(TEXT, "total += 1"))
     assert lines[first].strip() == "def count(self, kind):"
     assert lines[last - 3].strip() == "return total"
     decorated = lines_of("class A:\n    @one\n    @two\n    def f(self):\n        return 1\n\n    x = 2\n")
-    assert excerpt_rows(decorated, 1) == (1, 6)
+    assert excerpt_rows(decorated, 1) == (1, 6, False)
+
+
+def test_a_statement_that_is_too_long_is_said_to_be_cut() -> None:
+    table = ["x = {\n", *(f"    {i}: {i},\n" for i in range(300)), "}\n"]
+    assert excerpt_rows(table, 5)[2]
+    assert excerpt_rows(table, 150)[2]
+    assert not excerpt_rows(table[:40] + table[-1:], 20)[2]
 
 
 def test_the_parsers() -> None:

@@ -43,6 +43,9 @@ def test_the_line_that_the_sentence_points_to_belongs_to_it() -> None:
         ('def f():\n    """A text.""\n\ndef g():\n    """Isn\'t."""\n', 1),
         ("def f():\n    ''''A text.'''\n\nx = (\n", None),  # parses as it is; another error
         ('x = ""\ny = f("", 1)\nz = (\n', None),
+        ('x = """\n\n\ndef f():\n    """A text."""\n    return 1\n', 0),
+        ('def f():\n    ""\n    A text.\n    """\n', 1),
+        ('def f():\n    """\n    A text.\n    ""\n\n\ndef g():\n    """Another."""\n', 3),
     ],
 )
 def test_quotes_that_lost_one(text: str, row: int | None) -> None:
