@@ -315,6 +315,8 @@ def _quiet_libraries() -> None:
     os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # counters belong into memory, not into another program's folder
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Kernels of oneDNN, one a shape, of which it keeps 1,024: more than a hundred megabytes for shapes seen once.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 

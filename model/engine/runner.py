@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from model.engine import api
+from model.engine.freed_memory import EVERY, give_back
 from model.engine.iterations import Iterations, PrefixFigures, Resident, log, log_without_text
 from model.engine.job import Job
 from model.engine.scheduler import Bounds
@@ -102,7 +103,11 @@ class Runner:
         self.capabilities = resident.capabilities
         log.info("ready after %.2f s: %s", time.monotonic() - started_s, resident.capabilities.model)
         self._on_ready()
+        num_passes = 0
         while True:
+            if num_passes >= EVERY:
+                give_back()
+                num_passes = 0
             with self._changed:
                 while self._iterations.is_idle and not self._stopping:
                     self._changed.wait()
@@ -110,6 +115,7 @@ class Runner:
                 self._iterations.end_expired()
                 return
             self._iterations.run_one()
+            num_passes += 1
 
     def _fail(self, error: Exception) -> None:
         log_without_text("loading failed", error)

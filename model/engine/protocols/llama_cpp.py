@@ -22,7 +22,8 @@ MAX_RESPONSE_FIELDS = 64
 
 # Its clients may leave a stop string empty, and -1 means no limit.
 Count = Annotated[int, msgspec.Meta(ge=-1, le=2**31)]
-Milliseconds = Annotated[float, msgspec.Meta(ge=-1, le=86_400_000)]
+MAX_MS = 86_400_000  # a day, as the border has it
+Milliseconds = Annotated[float, msgspec.Meta(ge=-1, le=MAX_MS)]
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +126,7 @@ def hole_of_infill(asked: InfillRequest) -> Hole:
 def wanted_of(asked: InfillRequest) -> Wanted:
     """What is wanted. The times of its two stages are one deadline here."""
     is_drawn = asked.temperature is not None and (asked.samplers is None or "temperature" in asked.samplers)
-    limit_ms = max(asked.t_max_prompt_ms, 0) + asked.t_max_predict_ms
+    limit_ms = min(MAX_MS, max(asked.t_max_prompt_ms, 0) + asked.t_max_predict_ms)
     return Wanted(
         num=asked.n_cmpl,
         max_tokens=None if asked.n_predict < 0 else asked.n_predict,
