@@ -62,6 +62,11 @@ function changes(old: readonly Unit[], after: readonly Unit[]): number[] {
   }
   return places;
 
+  /** Masks that appear, another block, replace nothing. */
+  function priceOfNew(j: number): number {
+    return after[j]!.isMask ? 0 : 1;
+  }
+
   /** From old unit i and new unit j to the end: what the best first move is, and what the whole way costs. */
   function cheapest(i: number, j: number): Move {
     const at = (move: Move['move'], price: number): Move => {
@@ -70,7 +75,7 @@ function changes(old: readonly Unit[], after: readonly Unit[]): number[] {
     };
     const unit = old[i];
     if (unit === undefined) {
-      return j === after.length ? { move: [0, 0], cost: 0, isChange: false } : at([0, 1], 1);
+      return j === after.length ? { move: [0, 0], cost: 0, isChange: false } : at([0, 1], priceOfNew(j));
     }
     if (j === after.length) {
       return at([1, 0], unit.isMask ? 0 : 1);
@@ -79,7 +84,7 @@ function changes(old: readonly Unit[], after: readonly Unit[]): number[] {
       return least(at([0, 1], 0), at([1, 0], 0));
     }
     const both = at([1, 1], isSame(unit, after[j]!) ? 0 : 1);
-    return least(both, least(at([1, 0], 1), at([0, 1], 1)));
+    return least(both, least(at([1, 0], 1), at([0, 1], priceOfNew(j))));
   }
 }
 

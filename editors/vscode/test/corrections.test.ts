@@ -29,6 +29,7 @@ const cases: readonly (readonly [string, string, string, string])[] = [
   ['text goes at the end', 'f(a))', 'f(a)', 'f(a‹)›'],
   ['text comes where no mask was', 'f(a', 'f(a)', 'f(a‹)›'],
   ['astral characters are one', 's = "𝒳"', 's = "𝒴"', 's = "‹𝒴›"'],
+  ['another block of masks', 'return x', 'return x░░░░', 'return x░░░░'],
   ['the first text', '', 'x = 1', '‹x = 1›'],
 ];
 for (const [name, before, after, expected] of cases) {
