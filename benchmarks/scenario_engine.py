@@ -74,6 +74,9 @@ class ReplayEngine:
     ends it.
     """
 
+    completes_only = False
+    is_metered = False
+
     def __init__(self, cassette: Cassette, mode: str = "recorded") -> None:
         self._cassette = cassette
         self.mode = mode

@@ -101,7 +101,7 @@ def write(checkpoint: "Checkpoint", places: Sequence["Place"], tau: float | None
     """All places with one threshold, or speculated."""
     from model.evaluation.decode import Decoder
     from model.evaluation.metrics import edit_similarity
-    from model.evaluation.parsing import parses
+    from model.syntax.python import parses
 
     decoder = Decoder(checkpoint, tau_mask=tau)
     way = decoder.complete if tau is not None else decoder.complete_speculate
