@@ -63,7 +63,13 @@ def test_the_app_does_what_the_document_says(document, path, mode):
         return  # without a body nothing can be wrong
     [operation] = [found.ok() for found in document.get_all_operations() if found.ok().path == path]
 
-    @settings(max_examples=MAX_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=MAX_EXAMPLES,
+        deadline=None,
+        derandomize=True,  # the same cases each time; `schemathesis run` looks for others
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case):
         case.call_and_validate()
