@@ -4,17 +4,14 @@ Source: Copilot's anomalyDetection.ts and tabby-agent's removeRepetitive{Lines,B
 their first occurrence; a line that ends in the same word over and over is refused. Rulers (`# ------`) are no stutter.
 """
 
-import re
-
 from lsp_server.outcome import Reason
 from lsp_server.shaping.draft import Draft, Surroundings
 
 MIN_REPEATS = 3
 MAX_PERIOD_LINES = 4
-_STUTTER = re.compile(r"(.{1,24}?)\1{3,}$", re.DOTALL)
+MIN_STUTTERS = 4
 MIN_STUTTER_CHARS = 12
-# Enough to see a stutter; the search takes its time on long lines.
-MAX_SEARCHED_CHARS = 400
+MAX_STUTTER_PERIOD = 80
 
 
 def cut_repetition(draft: Draft, around: Surroundings) -> Draft | Reason:
@@ -24,10 +21,17 @@ def cut_repetition(draft: Draft, around: Surroundings) -> Draft | Reason:
         for period in range(1, MAX_PERIOD_LINES + 1):
             if _repeats(lines, index, period):
                 return Draft("\n".join(lines[: index + period]).rstrip("\n"), draft.num_replaced)
-    stutter = _STUTTER.search(lines[-1][-MAX_SEARCHED_CHARS:])
-    if stutter and len(stutter[0]) >= MIN_STUTTER_CHARS and re.search(r"[^\W\d_]", stutter[1]):
-        return Reason.REPETITION
-    return draft
+    return Reason.REPETITION if _stutters(lines[-1]) else draft
+
+
+def _stutters(line: str) -> bool:
+    """Whether the line ends in the same characters, letters among them, several times over."""
+    for period in range(1, min(MAX_STUTTER_PERIOD, len(line) // MIN_STUTTERS) + 1):
+        length = max(MIN_STUTTERS * period, -(-MIN_STUTTER_CHARS // period) * period)
+        end = line[-length:]
+        if len(end) == length and end[period:] == end[:-period]:
+            return any(map(str.isalpha, end[:period]))
+    return False
 
 
 def _repeats(lines: list[str], index: int, period: int) -> bool:
