@@ -3,11 +3,18 @@
 A checkpoint is described by such a struct inside its preset file; there is no registry and no code per checkpoint.
 """
 
+from typing import Literal
+
 import msgspec
 
 
 class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes are counts; `rope_theta` and `norm_eps` are plain numbers."""
+    """Sizes are counts; `rope_theta` and `norm_eps` are plain numbers.
+
+    attention: how clean rows see each other (noisy rows always see their whole block). cache_unit: with "block-causal"
+    the rows of an aligned unit, counted from the sequence's first token, see one another, and only whole units are
+    kept. shift: hidden row i says token i + 1 of the noisy rows.
+    """
 
     vocab_size: int
     num_layers: int
@@ -22,10 +29,15 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
     qk_norm: bool = False
     tied_head: bool = True
     state_vectors: bool = True
+    attention: Literal["causal", "block-causal", "full"] = "causal"
+    cache_unit: int = 1
+    shift: bool = False
 
     def __post_init__(self) -> None:
         if self.num_heads % self.num_kv_heads:
             raise ValueError(f"num_heads ({self.num_heads}) must be a multiple of num_kv_heads ({self.num_kv_heads})")
+        if self.cache_unit < 1 or (self.cache_unit > 1 and self.attention != "block-causal"):
+            raise ValueError(f"cache_unit ({self.cache_unit}) is at least 1, and above 1 for block-causal attention only")
 
 
 def small_9m(vocab_size: int = 8192) -> NetworkConfig:
