@@ -1,0 +1,69 @@
+"""Matrices in 8 bits: close to what they were, small, and refused where they cannot be had."""
+
+import msgspec
+import pytest
+import torch
+
+from model.checkpoints import precision
+from model.checkpoints.precision import PrecisionError, check_precision, make_small, stored_bytes
+from model.network.config import tiny_test
+from model.network.transformer import Transformer
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_int8_answers_nearly_the_same(tied: bool, dtype: torch.dtype) -> None:
+    """Against the same matrices rounded by hand: 8 bits a number, one scale a row."""
+    torch.manual_seed(0)
+    config = msgspec.structs.replace(tiny_test(), tied_head=tied, qkv_bias=True, state_vectors=False)
+    network = Transformer(config).to(dtype).eval().requires_grad_(False)
+    rounded = Transformer(config).to(dtype).eval().requires_grad_(False)
+    rounded.load_state_dict(network.state_dict())
+    for module in rounded.modules():
+        if isinstance(module, torch.nn.Linear):
+            scale = module.weight.float().abs().amax(1, keepdim=True) / 127.5
+            module.weight.copy_((module.weight.float() / scale).round().clamp(-128, 127) * scale)
+    tokens, positions = torch.randint(0, config.vocab_size, (1, 24)), torch.arange(24)[None]
+    mask = torch.ones(1, 24, 24, dtype=torch.bool).tril()
+    before = network.logits(network(tokens, positions, None, mask)).float()
+    expected = rounded.logits(rounded(tokens, positions, None, mask)).float()
+    size = stored_bytes(network)
+    make_small(network, "int8", CPU)
+    after = network.logits(network(tokens, positions, None, mask)).float()
+    tolerance = 2e-3 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(after, expected, rtol=0, atol=tolerance * float(before.abs().max()))
+    assert not torch.equal(after, before)
+    assert float((after - before).norm() / before.norm()) < 0.03
+    assert stored_bytes(network) < size
+
+
+def test_full_changes_nothing() -> None:
+    network = Transformer(tiny_test())
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    make_small(network, "full", CPU)
+    assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
+
+
+def test_fp8_without_a_gpu_is_refused() -> None:
+    with pytest.raises(PrecisionError, match="needs an NVIDIA GPU") as caught:
+        make_small(Transformer(tiny_test()), "fp8", CPU)
+    assert "int8" in caught.value.sentence
+
+
+def test_fp8_on_an_old_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (8, 6))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "Card 1")
+    with pytest.raises(PrecisionError, match="newer GPU than Card 1"):
+        check_precision("fp8", torch.device("cuda"))
+    check_precision("int8", torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (9, 0))
+    check_precision("fp8", torch.device("cuda"))
+
+
+def test_without_torchao_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "can_be_small", lambda: False)
+    with pytest.raises(PrecisionError, match=r"torchao.*seedling-lsp\[models\]"):
+        check_precision("int8", CPU)
+    check_precision("full", CPU)
