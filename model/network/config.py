@@ -37,7 +37,9 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
         if self.num_heads % self.num_kv_heads:
             raise ValueError(f"num_heads ({self.num_heads}) must be a multiple of num_kv_heads ({self.num_kv_heads})")
         if self.cache_unit < 1 or (self.cache_unit > 1 and self.attention != "block-causal"):
-            raise ValueError(f"cache_unit ({self.cache_unit}) is at least 1, and above 1 for block-causal attention only")
+            raise ValueError(
+                f"cache_unit ({self.cache_unit}) is at least 1, and above 1 for block-causal attention only"
+            )
 
 
 def small_9m(vocab_size: int = 8192) -> NetworkConfig:
