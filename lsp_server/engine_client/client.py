@@ -7,6 +7,7 @@ Left out: finding and starting an engine (connect.py), counting crashes (crashes
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -31,9 +32,11 @@ ATTACH_VERDICT_S = 2.0  # how long a broken request waits to learn whether the e
 class _Connection:
     """One engine process, as long as it lives. `running` holds the fingerprints of requests in flight."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, editor: str) -> None:
         self.endpoint = endpoint
         self.http: httpx.AsyncClient = open_http(endpoint)
+        if not endpoint.is_remote:  # there its token says whose it is
+            self.http.headers[api.EDITOR_HEADER] = editor
         self.running: list[bytes] = []
         self.attached: asyncio.Task[bool] | None = None  # ends with True when the engine said that it closes
         self.judged = False
@@ -57,7 +60,8 @@ class EngineClient:
     def __init__(
         self, endpoint: Endpoint, reach: Callable[[], Awaitable[Endpoint]], log: Path | None, crashes: CrashRecord
     ) -> None:
-        self._connection: _Connection | None = _Connection(endpoint)
+        self._editor = secrets.token_hex(8)
+        self._connection: _Connection | None = _Connection(endpoint, self._editor)
         self._reach = reach
         self._log = log or Path("the remote engine's")
         self._crashes = crashes
@@ -197,7 +201,7 @@ class EngineClient:
                 raise EngineUnavailable("closed", "The connection to the engine was closed.")
             if self._connection is None:
                 await asyncio.sleep(self._crashes.delay_s(self._log))
-                self._connection = _Connection(await self._reach())
+                self._connection = _Connection(await self._reach(), self._editor)
                 self._attach(self._connection)
             return self._connection
 

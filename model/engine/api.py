@@ -9,9 +9,14 @@ from typing import Literal
 
 import msgspec
 
-API_VERSION = 5
+API_VERSION = 6
+
+EDITOR_HEADER = "Seedling-Editor"
+"""An HTTP header with any word, the same in all requests of one editor: of a user's editors none takes another's turn.
+Read only where no token names the client."""
 
 StopRule = Literal["eom", "line", "node"]
+Purpose = Literal["complete", "next_edit"]
 DoneReason = Literal["eom", "stop", "length", "deadline", "max_steps", "cancelled"]
 RewriteCapability = Literal["none", "listed", "free"]
 RepairReason = Literal["finished", "deadline", "cancelled"]
@@ -70,6 +75,7 @@ class DenoiseRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     in_blocks: a hole is denoised block by block from masks, also by a checkpoint that writes it better otherwise: for
     those who want to watch. logprobs: None, or how many of the likeliest tokens to name beside each of the answer's.
+    purpose: what a hole is filled for; a next edit, which nobody is typing at, waits behind what is typed for.
     """
 
     id: str
@@ -88,6 +94,7 @@ class DenoiseRequest(msgspec.Struct, frozen=True, kw_only=True):
     want_progress: bool = False
     in_blocks: bool = False
     logprobs: int | None = None
+    purpose: Purpose = "complete"
 
 
 class ProgressPiece(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ from model.engine.scheduler import QueueFull
 BODY_TIMEOUT_S = 10.0
 MAX_ALTERNATIVES = 8
 MAX_LOGPROBS = 20
+MAX_EDITOR_CHARS = 64
 HEARTBEAT_S = 30.0
 RETRY_AFTER_S = {"queue_full": 1, "loading": 5, "draining": 5}  # by error code
 
@@ -186,7 +187,7 @@ class _Routes:
         self._check(asked)
         asked = msgspec.structs.replace(asked, id=_own_id(request, asked.id))
         try:
-            return self._runner.submit(asked, asyncio.get_running_loop(), client_of(request))
+            return self._runner.submit(asked, asyncio.get_running_loop(), client_of(request), _editor_of(request))
         except QueueFull:
             raise Refused(429, "queue_full", "The engine has too many requests waiting: try again later.") from None
 
@@ -312,6 +313,10 @@ def _own_id(request: Request, request_id: str) -> str:
     """Requests are cancelled by their id, each client's its own ones."""
     client = client_of(request)
     return f"{client} {request_id}" if client else request_id
+
+
+def _editor_of(request: Request) -> str:
+    return request.headers.get(api.EDITOR_HEADER, "")[:MAX_EDITOR_CHARS]
 
 
 def _log_end(client: str, kind: str, outcome: str, seconds: float) -> None:

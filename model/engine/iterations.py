@@ -101,7 +101,7 @@ class Iterations:
         key = next(self._keys)
         is_whole = isinstance(job.request, api.RepairRequest)
         entry = Entry(
-            key, job.client, rank_of(job.request), time.monotonic(), num_bytes=self._num_bytes, is_whole=is_whole
+            key, job.share, rank_of(job.request), time.monotonic(), num_bytes=self._num_bytes, is_whole=is_whole
         )
         self._scheduler.add(entry)
         job.make_way = functools.partial(self._make_way, entry)

@@ -34,13 +34,17 @@ class Job:
         loop: asyncio.AbstractEventLoop,
         make_way: Callable[[], None] = _nobody_waits,
         client: str = "",
+        editor: str = "",
     ) -> None:
         """make_way: called by a repair between two passes, for those that should not wait for it.
 
-        client: whose request it is, on a box with many users; what is cached of it is not found by others.
+        client: whose request it is, on a box with many users; what is cached of it is not found by others. editor:
+        which of one user's editors asks, as far as it says so.
         """
         self.request = request
         self.client = client
+        self.share = client or editor
+        """Whose share of the worker it takes: on a box several editors of one user are one client."""
         self.make_way = make_way
         self.events: asyncio.Queue[api.Event | api.RepairEvent | None] = asyncio.Queue()
         self.received_s = time.monotonic()

@@ -17,17 +17,17 @@ from model.engine import api
 from model.engine.runner import Runner
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-Kind = Literal["complete", "rewrite", "fix", "mend"]
+Kind = Literal["complete", "next_edit", "rewrite", "fix", "mend"]
 
 # With the bars of a keystroke (60 and 150 ms) as borders.
 SECONDS = (0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def kind_of(request: api.DenoiseRequest | api.RepairRequest) -> Kind:
-    """What a request is for, as far as it shows at the border: a next edit asks as a completion does."""
+    """What a request is for."""
     if isinstance(request, api.RepairRequest):
         return "mend" if request.first_row is None else "fix"
-    return "complete" if request.prompt.instruction is None else "rewrite"
+    return request.purpose if request.prompt.instruction is None else "rewrite"
 
 
 class Metrics:

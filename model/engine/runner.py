@@ -52,10 +52,14 @@ class Runner:
         self._thread.start()
 
     def submit(
-        self, request: api.DenoiseRequest | api.RepairRequest, loop: asyncio.AbstractEventLoop, client: str = ""
+        self,
+        request: api.DenoiseRequest | api.RepairRequest,
+        loop: asyncio.AbstractEventLoop,
+        client: str = "",
+        editor: str = "",
     ) -> Job:
         """Queues a request. Raises QueueFull (scheduler.py)."""
-        job = Job(request, loop, client=client)
+        job = Job(request, loop, client=client, editor=editor)
         with self._changed:
             self._iterations.add(job)
             self._jobs.setdefault(request.id, []).append(job)

@@ -38,7 +38,7 @@ class QueueFull(Exception):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Of requests that have not begun. Who has no name (on a local socket) may be several editors, not one client."""
+    """Of requests that have not begun. Who has no name (another tool on a local socket) may be many, not one client."""
 
     max_waiting: int = 256
     max_waiting_per_client: int = 32
@@ -218,8 +218,10 @@ class Scheduler:
 
 
 def rank_of(request: api.DenoiseRequest | api.RepairRequest) -> Rank:
-    """The class of a request, as far as it shows at the border."""
+    """The class of a request. One in words is a rewrite whatever it says that it is for: it takes as long as one."""
     if isinstance(request, api.RepairRequest):
         return Rank.MEND if request.first_row is None else Rank.REWRITE
     is_hole = len(request.canvas) == 1 and isinstance(request.canvas[0], api.Masked)
-    return Rank.GHOST_TEXT if is_hole and request.prompt.instruction is None else Rank.REWRITE
+    if not is_hole or request.prompt.instruction is not None:
+        return Rank.REWRITE
+    return Rank.NEXT_EDIT if request.purpose == "next_edit" else Rank.GHOST_TEXT

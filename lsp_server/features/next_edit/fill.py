@@ -41,6 +41,7 @@ def hole_question(
         canvas=(api.Masked(max_tokens=MAX_TOKENS),),
         stop="line",
         deadline_ms=settings.automatic_deadline_ms,
+        purpose="next_edit",
     )
 
 

@@ -319,6 +319,20 @@ async def test_a_full_queue_is_a_429(cold, ask):
         assert isinstance(events[-1], api.Done)
 
 
+async def test_editors_on_one_socket_have_shares_of_their_own(engine, shared, ask):
+    """One user's editors say who they are; where tokens do, nobody gets another share by saying so."""
+    body = msgspec.json.encode(ask(canvas=SHORT))
+    shared.runner.start()
+    for which, headers, client in ((engine, {}, ""), (shared, ANN, "ann")):
+        jobs, submit = [], which.runner.submit
+        which.runner.submit = lambda *given, jobs=jobs, submit=submit: jobs.append(submit(*given)) or jobs[-1]
+        for name in ("one", "two", "x" * 1000, ""):
+            async with which.http(headers={**headers, api.EDITOR_HEADER: name}) as http:
+                assert b'"done"' in (await http.post("/v1/denoise", content=body)).content
+        wanted = [client or name for name in ("one", "two", "x" * 64, "")]
+        assert [(job.client, job.share) for job in jobs] == [(client, share) for share in wanted]
+
+
 async def test_a_draining_engine_takes_nothing_new(engine, ask):
     engine.life.drain("stop")
     async with engine.http() as http:

@@ -48,10 +48,10 @@ def loop():
 def asking(loop):
     """Builds the iterations over a watched resident, with jobs added: (iterations, watched, jobs)."""
 
-    def build(resident, requests, *, limits: Limits | None = None, clients=()) -> tuple[Iterations, Watched, list[Job]]:
+    def build(resident, requests, *, limits: Limits | None = None, editors=()) -> tuple[Iterations, Watched, list[Job]]:
         watched = Watched(resident, limits)
         iterations = Iterations(Bounds(), threading.Condition())
-        jobs = [Job(request, loop, client=clients[i] if clients else "") for i, request in enumerate(requests)]
+        jobs = [Job(request, loop, editor=editors[i] if editors else "") for i, request in enumerate(requests)]
         for job in jobs:
             iterations.add(job)
         iterations.begin(watched)
@@ -202,6 +202,33 @@ def test_ghost_texts_go_first_between_the_passes_of_a_repair(resident, loop, ask
     ends = [name for name, event in order if event is None]
     assert ends == ["1", "r"]
     assert isinstance(told(ghost, loop)[-1], api.Done)
+
+
+def test_an_editor_that_asks_much_takes_no_turns_of_another(resident, loop, asking, ask):
+    requests = [ask(f"a{i} = (", canvas=(api.Masked(max_tokens=3),)) for i in range(6)]
+    requests.append(ask("b = (", canvas=(api.Masked(max_tokens=3),)))
+    ends: dict[bool, list[int]] = {}
+    for is_told in (False, True):
+        editors = [*["busy"] * 6, "calm"] if is_told else []
+        iterations, _, jobs = asking(resident, requests, limits=Limits(max_sequences=1), editors=editors)
+        ended: list[int] = []
+        for number, job in enumerate(jobs):
+            job.emit = lambda event, number=number: ended.append(number) if event is None else None
+        run_all(iterations)
+        ends[is_told] = ended
+    assert ends == {False: [0, 1, 2, 3, 4, 5, 6], True: [0, 6, 1, 2, 3, 4, 5]}
+
+
+def test_a_next_edit_waits_behind_what_is_typed_for(resident, loop, asking, ask):
+    short = (api.Masked(max_tokens=3),)
+    requests = [ask(f"{p} = (", id=p, canvas=short, purpose=p) for p in ("next_edit", "complete")]
+    requests.insert(0, ask("z", id="rewrite", canvas=short, instruction="sort it"))
+    iterations, _, jobs = asking(resident, requests)
+    ended: list[str] = []
+    for job in jobs:
+        job.emit = lambda event, job=job: ended.append(job.request.id) if event is None else None
+    run_all(iterations)
+    assert ended == ["complete", "next_edit", "rewrite"]
 
 
 def test_who_leaves_before_it_begins_frees_its_place(resident, asking, ask):

@@ -309,7 +309,11 @@ def test_classes_as_far_as_they_show_at_the_border():
     def request(*canvas: api.Piece, **fields) -> api.DenoiseRequest:
         return api.DenoiseRequest(id="1", prompt=api.Prompt(**fields), canvas=canvas)
 
-    assert rank_of(request(api.Masked())) is Rank.GHOST_TEXT
+    hole = request(api.Masked())
+    assert rank_of(hole) is Rank.GHOST_TEXT
+    assert rank_of(msgspec.structs.replace(hole, purpose="next_edit")) is Rank.NEXT_EDIT
+    in_words = request(api.Masked(), instruction="sort it")
+    assert rank_of(msgspec.structs.replace(in_words, purpose="next_edit")) is Rank.REWRITE
     assert rank_of(request(api.Masked(), instruction="sort it")) is Rank.REWRITE
     assert rank_of(request(api.Draft("a"))) is Rank.REWRITE
     assert rank_of(api.RepairRequest(id="1", text="", first_row=0, last_row=0)) is Rank.REWRITE

@@ -40,7 +40,7 @@ def test_the_question_is_about_the_document_as_it_will_be():
     prompt = question.prompt
     assert (prompt.line, prompt.tail.partition("\n")[0]) == ("f(1, ", ")")
     assert question.canvas == (api.Masked(max_tokens=16),)
-    assert question.id == "id"
+    assert (question.id, question.purpose) == ("id", "next_edit")
 
 
 def answer(text: str, **changes) -> api.Done:
