@@ -5,6 +5,7 @@ keeps bf16 as raw 16-bit words and multiplies those, so bf16 is left to GPUs.
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,6 +13,15 @@ import torch
 IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 if not (IS_INTERPRETED or torch.cuda.is_available()):
     collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(autouse=True)
+def poisoned() -> Iterator[None]:
+    """Whatever `torch.empty` gives is NaN, or the largest whole number, so that nothing unwritten can look right."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    assert torch.empty(3).isnan().all()
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
