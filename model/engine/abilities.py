@@ -11,6 +11,8 @@ from model.mending.ranking import Calibration
 def capabilities_of(preset: Preset, device: str, calibration: Calibration | None = None) -> api.Capabilities:
     """The capabilities of a checkpoint that runs on `device`; calibrated weights that can edit repair."""
     repairs = calibration if preset.sampling.edits == "insert-delete" else None
+    if preset.prompt is not None:
+        return _of_foreign(preset, device)
     return api.Capabilities(
         api=api.API_VERSION,
         model=preset.name,
@@ -23,4 +25,24 @@ def capabilities_of(preset: Preset, device: str, calibration: Calibration | None
         next_edit=preset.next_edit,
         context_tokens=preset.context_tokens,
         edits_listed=preset.edits_listed,
+    )
+
+
+def _of_foreign(preset: Preset, device: str) -> api.Capabilities:
+    """What the forms of its prompts allow. A fix is a rewrite with the diagnostic as the instruction. Mistakes are not
+    looked for: no calibration says when such weights are sure of one.
+    """
+    form = preset.prompt
+    assert form is not None
+    return api.Capabilities(
+        api=api.API_VERSION,
+        model=preset.name,
+        device=device,
+        languages=preset.languages,
+        complete=preset.complete if form.hole is not None else (),
+        rewrite="free" if form.chat is not None else "none",
+        fix=form.chat is not None,
+        mend=False,
+        next_edit=False,
+        context_tokens=preset.context_tokens,
     )

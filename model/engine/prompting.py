@@ -5,7 +5,7 @@ up to 16 lines, so that most keystrokes keep the cached prefix. The server sends
 clients that do not know the checkpoint's context. Left out: choosing windows and anchors (lsp_server/context).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
 
 import msgspec
@@ -16,27 +16,40 @@ from model.diffusion.healing import TakenBack, heal
 from model.diffusion.policy import Policy
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.engine import api
+from model.engine.abilities import capabilities_of
+from model.engine.answers import Answer
+from model.engine.chats import chat_prompt
+from model.engine.encoder import LineEncoder
+from model.engine.foreign_prompts import hole_prompt
 from model.engine.job import BadRequest
+from model.engine.trimming import (
+    cut_tail,
+    jumping_suffix,
+    last_ids,
+    near_start,
+    prefix_start,
+    round_up,
+    that_fit,
+)
 from model.lines import lines_of
-from model.prompts import MAX_NEAR_TOKENS, layout_ids
+from model.prompts import layout_ids
 from model.tokenizer import MASK, Tokenizer, TokenizerError
 
 TAIL_LINES = 4
-JUMP_STEPS = (16, 8, 4, 2, 1)
-JUMP_COST = 4
-"""A jump drops at most one part in so many of what fits."""
-NEAR_STEPS = (8, 4, 2)
 EDIT_STEPS = 8
 CARRIED = 0.4
 """An edit that was asked for carries along what stands beside it, from this share of its threshold on."""
 DEFAULT_MAX_TOKENS = {"line": 64, "node": 128, "eom": 256}
-MAX_CACHED_LINES = 20_000
 
 Encode = Callable[[str], list[int]]
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """Everything the sampler needs. `prefix_text` and `suffix_text` surround the canvas (for the stop rule)."""
+    """Everything the sampler needs. `prefix_text` and `suffix_text` surround the canvas (for the stop rule).
+
+    after_ids: what stands behind the canvas, for networks that see it. answer: how a chat's answer becomes text, None =
+    the canvas's text is the answer.
+    """
 
     prompt_ids: list[int]
     taken_back: TakenBack | None
@@ -44,26 +57,8 @@ class Prepared(msgspec.Struct, frozen=True):
     policy: Policy
     prefix_text: str
     suffix_text: str
-
-
-class LineEncoder:
-    """`tokenizer.encode` with a memory of lines: exact, as no merge crosses a newline; a keystroke changes one line."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._known: dict[str, list[int]] = {}
-
-    def __call__(self, text: str) -> list[int]:
-        return [i for line in lines_of(text) for i in self.line(line)]
-
-    def line(self, line: str) -> list[int]:
-        """Ids of one line with its newline. The list is shared: do not change it."""
-        ids = self._known.get(line)
-        if ids is None:
-            if len(self._known) >= MAX_CACHED_LINES:
-                self._known.clear()
-            ids = self._known[line] = self._tokenizer.encode(line)
-        return ids
+    after_ids: tuple[int, ...] = ()
+    answer: Answer | None = None
 
 
 def prompt_around(path: str, before: str, after: str) -> api.Prompt:
@@ -78,6 +73,8 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
     """Raises BadRequest with a sentence when the checkpoint cannot do what is asked, or when it does not fit."""
     _check_abilities(request, preset)
     try:
+        if preset.prompt is not None:
+            return _prepare_foreign(request, preset, tokenizer, encoder)
         canvas = _canvas(request, preset, tokenizer, encoder)
         ids = _prompt_ids(request, canvas, preset, encoder)
     except TokenizerError as error:
@@ -85,9 +82,38 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
     taken_back = None
     if isinstance(request.canvas[0], api.Masked):
         ids, taken_back = heal(tokenizer, ids)
+    policy = _policy(request, preset, tokenizer)
+    prompt = request.prompt
+    if prompt.instruction is not None:
+        policy = for_rewrite(policy, preset.sampling.tau_rewrite[0])
+    return Prepared(ids, taken_back, canvas, policy, prompt.prefix + prompt.line, prompt.tail + prompt.suffix)
+
+
+def _prepare_foreign(
+    request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, encoder: LineEncoder
+) -> Prepared:
+    """As `prepare`, for weights that are asked as their family says."""
+    prompt, form = request.prompt, preset.prompt
+    assert form is not None
+    policy = _policy(request, preset, tokenizer)
+    around = prompt.prefix + prompt.line, prompt.tail + prompt.suffix
+    if prompt.instruction is not None:
+        assert form.chat is not None, "abilities are checked"
+        chat = chat_prompt(request, form.chat, tokenizer, encoder, preset.context_tokens)
+        ids, after_ids, _ = chat.filled
+        answer = Answer(chat.change, chat.opening)
+        return Prepared(ids, None, masked_canvas(chat.max_tokens), policy, *around, tuple(after_ids), answer)
+    assert form.hole is not None, "abilities are checked"
+    canvas = _canvas(request, preset, tokenizer, encoder)
+    room = preset.context_tokens - canvas.max_tokens
+    ids, after_ids, taken_back = hole_prompt(request, form.hole, tokenizer, encoder, room)
+    return Prepared(ids, taken_back, canvas, policy, *around, tuple(after_ids))
+
+
+def _policy(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer) -> Policy:
     sampling = preset.sampling
     has_edits = any(not isinstance(piece, api.Masked) for piece in request.canvas)
-    policy = Policy(
+    return Policy(
         tau_mask=sampling.tau_mask,
         tau_edit=sampling.tau_edit,
         tau_remask=sampling.tau_remask,
@@ -98,16 +124,12 @@ def prepare(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, e
         num_drafts=sampling.num_drafts,
         doubt=sampling.doubt,
         verify=sampling.verify,
-        extra_edit_steps=EDIT_STEPS if has_edits else 0,
+        extra_edit_steps=EDIT_STEPS if has_edits and preset.prompt is None else 0,
         max_steps=request.max_steps,
         temperature=request.temperature,
         top_p=request.top_p,
         seed=request.seed,
     )
-    prompt = request.prompt
-    if prompt.instruction is not None:
-        policy = for_rewrite(policy, sampling.tau_rewrite[0])
-    return Prepared(ids, taken_back, canvas, policy, prompt.prefix + prompt.line, prompt.tail + prompt.suffix)
 
 
 def for_rewrite(policy: Policy, tau: float) -> Policy:
@@ -118,6 +140,9 @@ def for_rewrite(policy: Policy, tau: float) -> Policy:
 def _check_abilities(request: api.DenoiseRequest, preset: Preset) -> None:
     if request.model is not None and request.model != preset.name:
         raise BadRequest("wrong_model", f"The engine has loaded {preset.name}, not {request.model}.")
+    if preset.prompt is not None:
+        _check_foreign(request, preset)
+        return
     has_draft = any(isinstance(piece, api.Draft) for piece in request.canvas)
     if has_draft and preset.sampling.edits == "none":
         raise BadRequest("unsupported", f"The model {preset.name} was not trained to correct drafts.")
@@ -125,6 +150,23 @@ def _check_abilities(request: api.DenoiseRequest, preset: Preset) -> None:
         raise BadRequest("unsupported", f"The model {preset.name} was not trained to rewrite code.")
     if request.boundaries and not has_draft:
         raise BadRequest("bad_request", "boundaries need draft text in the canvas.")
+
+
+def _check_foreign(request: api.DenoiseRequest, preset: Preset) -> None:
+    """What such weights are asked: a hole, or an edit in words."""
+    abilities = capabilities_of(preset, "")
+    is_hole = len(request.canvas) == 1 and isinstance(request.canvas[0], api.Masked)
+    if request.logprobs is not None:
+        raise BadRequest("unsupported", f"The model {preset.name} gives no log-probabilities: it writes in any order.")
+    if request.prompt.instruction is not None:
+        if abilities.rewrite == "none":
+            raise BadRequest("unsupported", f"The model {preset.name} was not trained to rewrite code.")
+    elif not is_hole:
+        raise BadRequest("unsupported", f"The model {preset.name} fills one hole at a time and corrects no drafts.")
+    elif not abilities.complete:
+        raise BadRequest(
+            "unsupported", f"The model {preset.name} was not trained to write in the middle of code: it only rewrites."
+        )
 
 
 def _canvas(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer, encode: Encode) -> Canvas:
@@ -177,16 +219,16 @@ def _prompt_ids(request: api.DenoiseRequest, canvas: Canvas, preset: Preset, enc
     if room < context // 4:
         raise BadRequest("too_long", f"The canvas leaves no room for a prompt in a context of {context} tokens.")
     path = encoder(prompt.path + "\n")[-context // 16 :]
-    line = _last_ids(encoder(prompt.line), room // 4)
-    tail, below = _cut_tail(prompt.tail, room // 8, encoder)
+    line = last_ids(encoder(prompt.line), room // 4)
+    tail, below = cut_tail(prompt.tail, room // 8, encoder)
     snippets = [encoder(f"{snippet.path}\n{snippet.text}") for snippet in prompt.snippets]
-    snippets = _that_fit(snippets, room // 3)  # the server sends less (lsp_server/context/budget.py)
-    suffix = _jumping_suffix(chain(below, map(encoder.line, lines_of(prompt.suffix))), room // 4)
+    snippets = that_fit(snippets, room // 3)  # the server sends less (lsp_server/context/budget.py)
+    suffix = jumping_suffix(chain(below, map(encoder.line, lines_of(prompt.suffix))), room // 4)
     # Rounded up, so that the prefix's edge does not move with every token of the cursor's line.
-    used = len(path) + len(suffix) + sum(len(s) + 1 for s in snippets) + _round_up(len(tail) + len(line), 32)
+    used = len(path) + len(suffix) + sum(len(s) + 1 for s in snippets) + round_up(len(tail) + len(line), 32)
     above = lines_of(prompt.prefix)
-    start = _prefix_start(above, room - used, encoder)
-    near = max(start, _near_start(above, encoder))
+    start = prefix_start(above, room - used, encoder)
+    near = max(start, near_start(above, encoder))
     return layout_ids(
         path=path,
         snippets=snippets,
@@ -196,85 +238,3 @@ def _prompt_ids(request: api.DenoiseRequest, canvas: Canvas, preset: Preset, enc
         line=[i for text in above[near:] for i in encoder.line(text)] + line,
         rewrite=rewrite,
     )
-
-
-def _prefix_start(lines: list[str], budget: int, encoder: LineEncoder) -> int:
-    """Where the last lines that fit begin, moved down to the next edge.
-
-    Edges cut the text into blocks of 16 lines; a block that may cost too much of the budget (all but its first line,
-    which did not fit) is halved, and so on. Edges are the text's own: typing below moves the start from one to
-    the next.
-    """
-    start, used = len(lines), 0
-    while start > 0 and used + len(encoder.line(lines[start - 1])) <= budget:
-        start -= 1
-        used += len(encoder.line(lines[start]))
-    for step in JUMP_STEPS:
-        edge = _round_up(start, step)
-        cost = sum(len(encoder.line(line)) for line in lines[edge - step + 1 : edge])
-        if edge < len(lines) and cost <= budget // JUMP_COST:
-            return edge
-    return start
-
-
-def _near_start(lines: list[str], encoder: LineEncoder) -> int:
-    """The upper anchor: the first of the lines that stand with the cursor's line, behind the tail (model/prompts.py).
-
-    A multiple of 8 from the window's first line, 4 to 11 lines above the cursor; where those lines are too long for
-    what training showed, a multiple of 4 or 2.
-    """
-    for step in NEAR_STEPS:
-        start = max(0, (len(lines) - step // 2) // step * step)
-        if sum(len(encoder.line(line)) for line in lines[start:]) <= MAX_NEAR_TOKENS:
-            return start
-    return len(lines)
-
-
-def _jumping_suffix(lines: Iterable[list[int]], budget: int) -> list[int]:
-    """The first lines that fit; when some do not, a multiple of as many as cost little is kept.
-
-    Of a first line that is too long, its beginning.
-    """
-    kept: list[list[int]] = []
-    left = budget
-    for line in lines:
-        if len(line) > left:
-            cuts = [len(kept) // step * step for step in JUMP_STEPS]
-            cheap = [cut for cut in cuts if cut and sum(map(len, kept[cut:])) <= budget // JUMP_COST]
-            kept = kept[: cheap[0]] if cheap else [line[:budget]]
-            break
-        kept.append(line)
-        left -= len(line)
-    return [i for line in kept for i in line]
-
-
-def _cut_tail(text: str, budget: int, encoder: LineEncoder) -> tuple[list[int], Iterator[list[int]]]:
-    """Whole lines from the beginning (of a first line that is too long, its beginning), and the lines that are left."""
-    ids: list[int] = []
-    lines = map(encoder.line, lines_of(text))
-    for line in lines:
-        if len(ids) + len(line) > budget:
-            return (ids, chain([line], lines)) if ids else (line[:budget], chain([line[budget:]], lines))
-        ids += line
-    return ids, lines
-
-
-def _last_ids(ids: list[int], budget: int) -> list[int]:
-    """The end of an overlong line, cut in jumps as well."""
-    if len(ids) <= budget:
-        return ids
-    return ids[_round_up(len(ids) - budget, budget // 2) :]
-
-
-def _that_fit(snippets: list[list[int]], budget: int) -> list[list[int]]:
-    kept: list[list[int]] = []
-    for ids in snippets:
-        budget -= len(ids) + 1
-        if budget < 0:
-            break
-        kept.append(ids)
-    return kept
-
-
-def _round_up(number: int, step: int) -> int:
-    return -(-number // step) * step
