@@ -65,6 +65,7 @@ class Hub:
         from huggingface_hub import constants
 
         self._agent = {"library_name": "seedling-lsp", "library_version": version("seedling-lsp")}
+        constants.HF_HUB_DISABLE_TELEMETRY = True  # something else may have imported it before
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         self.endpoint = endpoint or constants.ENDPOINT
 
