@@ -1,7 +1,8 @@
 """Checkpoint folders: model.safetensors, tokenizer.json, preset.json; saved, found, loaded and checked.
 
-Source: this project's format, number 1; weights in the safetensors format only (no pickle, no code). Left out: fetching
-foreign checkpoints and mapping their names (pull.py), optimiser states (training writes its own), the integer form of
+Source: this project's format, number 1; weights in the safetensors format only (no pickle, no code). A folder of the
+Hugging Face layout loads too, with a preset of ours beside its files or without (families.py). Left out: fetching such
+folders and mapping their names (foreign_weights.py), optimiser states (training writes its own), the integer form of
 the weights itself (int8.py).
 """
 
@@ -19,22 +20,18 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from model.checkpoints.error import CheckpointError
+from model.checkpoints.families import family_preset, is_foreign_folder, load_foreign_tokenizer, weight_names
+from model.checkpoints.foreign_weights import load_weights
 from model.checkpoints.int8 import expand
 from model.checkpoints.presets import FORMAT, Preset, decode_preset, encode_preset
+from model.foreign_tokenizer import ForeignTokenizer
 from model.network.transformer import Transformer
 
 if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
 
 WEIGHTS_FILE, TOKENIZER_FILE, PRESET_FILE = "model.safetensors", "tokenizer.json", "preset.json"
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be used; the message is one sentence for the user."""
-
-    @property
-    def sentence(self) -> str:
-        return str(self)
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ def load_preset(folder: Path) -> Preset:
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder at {folder}.")
+    if is_foreign_folder(folder):
+        return family_preset(folder)
     path = folder / PRESET_FILE
     try:
         data = path.read_bytes()
@@ -84,16 +83,20 @@ def load_checkpoint(
     """
     folder = Path(folder)
     preset = load_preset(folder)
-    tokenizer = _load_tokenizer(folder / TOKENIZER_FILE)
+    tokenizer = load_tokenizer(folder, preset)
     if tokenizer.vocab_size != preset.network.vocab_size:
         raise CheckpointError(
             f"The tokenizer of {folder} has {tokenizer.vocab_size} tokens, but its network {preset.network.vocab_size}."
         )
-    weights = _load_weights(folder, preset, dtype)
     # On the meta device nothing is allocated, so loading costs one read of the file.
     with torch.device("meta"), _WithoutInitialisation():
         network = Transformer(preset.network)
-    _check_weights(folder / WEIGHTS_FILE, network.state_dict(), weights)
+    if isinstance(tokenizer, ForeignTokenizer):
+        foreign_ids = tokenizer.vocabulary.foreign_ids
+        weights = load_weights(folder, preset.network, weight_names(preset), foreign_ids, device, dtype)
+    else:
+        weights = _load_weights(folder, preset, dtype)
+        _check_weights(folder / WEIGHTS_FILE, network.state_dict(), weights)
     network.load_state_dict({name: w.to(device=device, dtype=dtype) for name, w in weights.items()}, assign=True)
     return Checkpoint(network.eval().requires_grad_(False), tokenizer, preset)
 
@@ -173,6 +176,13 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def load_tokenizer(folder: Path, preset: Preset) -> "Tokenizer":
+    """The tokenizer of a checkpoint folder, ours or foreign. Raises CheckpointError."""
+    if preset.weights == "huggingface":
+        return load_foreign_tokenizer(folder, preset.special)
+    return _load_tokenizer(folder / TOKENIZER_FILE)
 
 
 def _load_tokenizer(path: Path) -> "Tokenizer":

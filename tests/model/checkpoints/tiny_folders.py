@@ -1,4 +1,4 @@
-"""Folders in the layout of each family's real checkpoints, with tiny random weights: for tests of everything that loads.
+"""Folders in the layout of each family's real checkpoints, with tiny random weights, to test everything that loads.
 
 The keys of config.json, the names of the weights, the shards with their index, the type (bf16) and the files of the
 tokenizer are those of the real folders; shapes and vocabulary are tiny. Left out: files that no part reads (README,

@@ -1,0 +1,121 @@
+"""The weights of a foreign folder as those of our network: checked by the headers, then taken one tensor at a time.
+
+Query, key and value become one matrix, gate and up too; the rows of embedding and head are put in the order of our ids
+(model/foreign_tokenizer.py), once; a reserved id without a foreign token gets the mean of all rows. So memory holds the
+weights once, and beside them the largest tensor. Source: this project's network, foreign_shape.py for the names. Left
+out: quantised files, other formats.
+
+Shapes: V our vocabulary, R rows of the foreign embedding, D width.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.checkpoints.error import CheckpointError
+from model.checkpoints.foreign_shape import IGNORED, WeightNames, wanted_weights
+from model.checkpoints.weight_files import WeightFiles
+from model.network.config import NetworkConfig
+
+DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
+ROWS_AT_ONCE = 16_384
+
+
+def check_weights(
+    files: WeightFiles, config: NetworkConfig, names: WeightNames, foreign_ids: tuple[int | None, ...]
+) -> None:
+    """Names, shapes and types against the headers. Raises CheckpointError with the first that is wrong."""
+    embed = f"{names.embed}.weight"
+    if embed not in files:
+        raise CheckpointError(f"The model in {files.folder} lacks the weight {embed}.")
+    num_rows = files[embed].shape[0]
+    wanted = wanted_weights(config, names, num_rows)
+    for name, shape in wanted.items():
+        if name not in files:
+            raise CheckpointError(f"The model in {files.folder} lacks the weight {name}.")
+        stored = files[name]
+        if stored.shape != shape:
+            raise CheckpointError(
+                f"The weights in {files.folder} do not fit its config.json: {name} has the shape {stored.shape}, "
+                f"not {shape}."
+            )
+        if stored.dtype not in DTYPES:
+            raise CheckpointError(f"In {files.folder} {name} is stored as {stored.dtype}, which is not supported.")
+    extra = next((name for name in files if name not in wanted and not name.endswith(IGNORED)), None)
+    if extra is not None:
+        raise CheckpointError(f"The model in {files.folder} holds the weight {extra}, which its family does not know.")
+    last = max(id for id in foreign_ids if id is not None)
+    if last >= num_rows:
+        raise CheckpointError(
+            f"The tokenizer in {files.folder} has the token {last}, but the model only {num_rows} rows for tokens."
+        )
+
+
+def load_weights(
+    folder: Path,
+    config: NetworkConfig,
+    names: WeightNames,
+    foreign_ids: tuple[int | None, ...],
+    device: torch.device | str,
+    dtype: torch.dtype | None,
+) -> dict[str, Tensor]:
+    """Our weights by name on `device`; `dtype` None = that of the stored embedding. Raises CheckpointError."""
+    files = WeightFiles(folder)
+    check_weights(files, config, names, foreign_ids)
+    dtype = dtype or DTYPES[files[f"{names.embed}.weight"].dtype]
+    state: dict[str, Tensor] = {}
+    for ours, theirs in _parts(config, names):
+        if ours in ("embed.weight", "head.weight"):
+            state[ours] = _in_our_order(files.take(theirs[0]), foreign_ids, device, dtype)
+        else:
+            state[ours] = _joined(files, theirs, device, dtype)
+    return state
+
+
+def _parts(config: NetworkConfig, names: WeightNames) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Our names, each with the foreign ones whose rows it joins."""
+    yield "embed.weight", (f"{names.embed}.weight",)
+    if not config.tied_head:
+        yield "head.weight", (f"{names.head}.weight",)
+    yield "final_norm.weight", (f"{names.final_norm}.weight",)
+    for i in range(config.num_layers):
+        ours, theirs = f"layers.{i}.", names.layer.format(i)
+        qkv = tuple(theirs + name for name in (names.q, names.k, names.v))
+        yield f"{ours}qkv.weight", tuple(f"{name}.weight" for name in qkv)
+        if config.qkv_bias:
+            yield f"{ours}qkv.bias", tuple(f"{name}.bias" for name in qkv)
+        if config.qk_norm:
+            yield f"{ours}q_norm.weight", (f"{theirs}{names.q_norm}.weight",)
+            yield f"{ours}k_norm.weight", (f"{theirs}{names.k_norm}.weight",)
+        yield f"{ours}attn_out.weight", (f"{theirs}{names.attn_out}.weight",)
+        yield f"{ours}gate_up.weight", (f"{theirs}{names.gate}.weight", f"{theirs}{names.up}.weight")
+        yield f"{ours}mlp_out.weight", (f"{theirs}{names.down}.weight",)
+        yield f"{ours}attn_norm.weight", (f"{theirs}{names.attn_norm}.weight",)
+        yield f"{ours}mlp_norm.weight", (f"{theirs}{names.mlp_norm}.weight",)
+
+
+def _joined(files: WeightFiles, names: tuple[str, ...], device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    num_rows = sum(files[name].shape[0] for name in names)
+    whole = torch.empty((num_rows, *files[names[0]].shape[1:]), device=device, dtype=dtype)
+    start = 0
+    for name in names:
+        part = files.take(name)
+        whole[start : start + len(part)].copy_(part)
+        start += len(part)
+    return whole
+
+
+def _in_our_order(
+    theirs_RD: Tensor, foreign_ids: tuple[int | None, ...], device: torch.device | str, dtype: torch.dtype
+) -> Tensor:
+    ours_VD = torch.empty((len(foreign_ids), theirs_RD.shape[1]), device=device, dtype=dtype)
+    ids = torch.tensor([-1 if id is None else id for id in foreign_ids])
+    for start in range(0, len(foreign_ids), ROWS_AT_ONCE):
+        rows = ids[start : start + ROWS_AT_ONCE]
+        ours_VD[start : start + len(rows)].copy_(theirs_RD[rows.clamp(min=0)])
+    empty = (ids < 0).nonzero().squeeze(1)
+    if len(empty):
+        ours_VD[empty.to(device)] = theirs_RD.mean(0, dtype=torch.float32).to(device=device, dtype=dtype)
+    return ours_VD
