@@ -24,12 +24,14 @@ AUTOMATIC = 2
 
 
 class Named(msgspec.Struct, frozen=True):
-    """A diagnostic of the request. `raw` is all of it, as it came; positions are the client's."""
+    """A diagnostic of the request. `raw` is all of it, as it came; positions are the client's. message: "" where it
+    has none."""
 
     start: tuple[int, int]
     end: tuple[int, int]
     source: str
     raw: Mapping[str, Any]
+    message: str = ""
 
 
 class CodeActionRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +83,14 @@ def _named(value: Any) -> Named | None:
         start, end = read_range(fields.get("range"), "diagnostics[].range")
     except UnreadableParams:
         return None
-    source = fields.get("source")
-    return Named(start, end, source if isinstance(source, str) else "", fields)
+    source, message = fields.get("source"), fields.get("message")
+    return Named(
+        start,
+        end,
+        source if isinstance(source, str) else "",
+        fields,
+        message if isinstance(message, str) else "",
+    )
 
 
 def read_resolve(params: Any) -> ResolveRequest:

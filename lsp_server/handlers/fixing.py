@@ -38,6 +38,8 @@ from model.syntax.errors import Rows, named_rows
 
 MENU_PATIENCE_S = 1.5
 DEADLINE_MS = 10_000.0
+MAX_MESSAGES = 4
+MAX_MESSAGE_CHARS = 400
 
 
 async def fixes(
@@ -123,7 +125,8 @@ async def _found_in_time(
     )
     if rows is None:
         return Reason.NOTHING_NAMED
-    search = session.repairs.searches.join(document.uri, rows, lambda: _search(session, document, rows))
+    messages = tuple(found.message for found in named if found.message and _is_at(found, rows))[:MAX_MESSAGES]
+    search = session.repairs.searches.join(document.uri, rows, lambda: _search(session, document, rows, messages))
     # An editor that applies no edits for us could not take the late entry.
     await asyncio.wait({search}, timeout=MENU_PATIENCE_S if session.client.apply_edit else None)
     if not search.done():
@@ -136,7 +139,7 @@ def _result(search: asyncio.Task[Found]) -> Found:
     return Reason.SUPERSEDED if search.cancelled() else search.result()
 
 
-async def _search(session: Session, document: Document, rows: Rows) -> Found:
+async def _search(session: Session, document: Document, rows: Rows, messages: tuple[str, ...] = ()) -> Found:
     source = source_of(document.lines)
     question = api.RepairRequest(
         id=session.ticket().id,
@@ -145,6 +148,7 @@ async def _search(session: Session, document: Document, rows: Rows) -> Found:
         language=document.language,
         first_row=rows.first,
         last_row=rows.last,
+        messages=tuple(message[:MAX_MESSAGE_CHARS] for message in messages),
         deadline_ms=max(DEADLINE_MS, session.settings_for(document.uri).invoked_deadline_ms),
     )
     try:

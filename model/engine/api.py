@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-API_VERSION = 6
+API_VERSION = 7
 
 EDITOR_HEADER = "Seedling-Editor"
 """An HTTP header with any word, the same in all requests of one editor: of a user's editors none takes another's turn.
@@ -165,7 +165,8 @@ Event = Progress | Committed | Done | Error
 
 class RepairRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A text to repair. Rows first..last (from 0, both or neither) are those that somebody named; without them the
-    engine looks for what is wrong in the whole text.
+    engine looks for what is wrong in the whole text. messages: what diagnostics say of the named rows, for models that
+    read instructions.
     """
 
     id: str
@@ -174,6 +175,7 @@ class RepairRequest(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "python"
     first_row: int | None = None
     last_row: int | None = None
+    messages: tuple[str, ...] = ()
     snippets: tuple[Snippet, ...] = ()
     api: int = API_VERSION
     model: str | None = None

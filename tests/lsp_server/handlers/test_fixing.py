@@ -179,3 +179,11 @@ async def test_an_editor_that_applies_no_edits_waits(in_process, engine, monkeyp
     engine.repair_script = lambda request: Script(findings=(replaced(TEXT, "aa", "a"),), delay_s=0.1)
     await begin(in_process, TEXT, {"textDocument": ABLE["textDocument"]})
     assert titles(await menu(in_process, 1, diagnostic(1))) == ["Seedling: `aa` → `a`"]
+
+
+async def test_what_diagnostics_say_of_the_rows_goes_along(client, engine, patient):
+    says(engine, replaced(TEXT, "aa", "a"))
+    long = {**diagnostic(1), "message": "x" * 1000}
+    odd = {**diagnostic(1), "message": {"kind": "markup"}}
+    await menu(client, 1, diagnostic(1), long, odd)
+    assert engine.repairs[-1].messages == ("Undefined name", "x" * 400)
