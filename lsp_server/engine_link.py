@@ -187,6 +187,7 @@ class EngineLink:
                     on_progress(event)
                 elif isinstance(event, api.Done):
                     answers.append(event)
+                    answers.sort(key=lambda done: done.index)  # they are written side by side
                     if len(answers) == request.n:
                         return answers
                 elif isinstance(event, api.Error):

@@ -8,7 +8,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -17,17 +17,19 @@ import msgspec
 import torch
 
 from model.checkpoints.load import Checkpoint, load_checkpoint
-from model.diffusion.frames import Frame, Interruption, Result
+from model.diffusion.frames import Frame, Result
 from model.diffusion.policy import Policy
 from model.diffusion.states import DRAFT, LOCKED, MASKED
-from model.diffusion.steps import Steps, run_passes
+from model.diffusion.steps import run_passes
 from model.engine import api
 from model.engine.abilities import capabilities_of
+from model.engine.alternatives import Together, Work, side_by_side
+from model.engine.course import Course
 from model.engine.job import Job
 from model.engine.prefix_cache import PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.repairs import Repairs
-from model.engine.scheduler import Limits
+from model.engine.scheduler import Limits, num_caches
 from model.engine.scoring import token_scores
 from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
 from model.engine.writing import frames_of, steps_of
@@ -40,11 +42,6 @@ NUM_WARM_UP_TOKENS = 4
 
 MIN_KV_BYTES = 64 * 2**20
 MIN_SEQUENCES = 4
-
-Work = Generator[api.Event | Steps, Frame | None, None]
-"""What a request does: it gives events, and steps wherever it needs a pass, whose frame is sent back."""
-
-_EVENTS = (api.Progress, api.Committed, api.Done, api.Error)
 
 ShownState = Literal["masked", "draft", "locked", "committed"]
 
@@ -98,16 +95,19 @@ class ResidentModel:
         """Keys and values of a request that has begun."""
         return self.prefix_cache.working_bytes
 
-    def open(self, job: Job) -> "Course":
+    def open(self, job: Job) -> Course:
         """A completion or a rewrite before its first pass. Raises BadRequest."""
         assert isinstance(job.request, api.DenoiseRequest)
         return Course(self._denoise(job, job.request))
 
-    def iterate(self, parts: Sequence[tuple["Course", int]]) -> None:
+    def iterate(self, parts: Sequence[tuple[Course, int]]) -> None:
         """One pass for all parts, each as in `run_passes`, and what follows from it in each course."""
-        frames = run_passes(self.network, [(course.steps, num_ahead) for course, num_ahead in parts])
-        for (course, _), frame in zip(parts, frames, strict=True):
-            course.go_on(frame)
+        asked = [course.parts(num_ahead) for course, num_ahead in parts]
+        frames = iter(run_passes(self.network, [part for of_course in asked for part in of_course]))
+        for (course, num_ahead), of_course in zip(parts, asked, strict=True):
+            given = [next(frames) for _ in of_course]
+            if not num_ahead:
+                course.go_on([frame for frame in given if frame is not None])
 
     def run(self, job: Job) -> Iterator[api.Event | api.RepairEvent]:
         """The events of one request that runs alone. Raises BadRequest before the first one."""
@@ -129,13 +129,18 @@ class ResidentModel:
         finally:
             course.close()
 
-    def _denoise(self, job: Job, request: api.DenoiseRequest) -> "Work":
+    def _denoise(self, job: Job, request: api.DenoiseRequest) -> Together:
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
-        with self._cache_for(job, prepared) as cache:
-            for index in range(request.n):
-                if index:  # the prompt stays, the last alternative's canvas goes
-                    cache.truncate(min(len(prepared.prompt_ids), int(cache.lengths_B[0])))
+        num_lanes = num_caches(request)
+
+        def lane(number: int, cache: KVCache) -> Work:
+            for index in range(number, request.n, num_lanes):
+                # The prompt stays, the canvas of whoever wrote here before goes.
+                cache.truncate(min(len(prepared.prompt_ids), int(cache.lengths_B[0])))
                 yield from self._run_one(job, request, prepared, cache, index)
+
+        with self._cache_for(job, prepared) as cache:
+            yield from side_by_side(lane(0, cache), lambda: [lane(i, cache.fork(1)) for i in range(1, num_lanes)])
 
     def _cache_for(self, job: Job, prepared: Prepared) -> contextlib.AbstractContextManager[KVCache]:
         if job.expired() is not None:  # it ends before its first pass
@@ -154,7 +159,7 @@ class ResidentModel:
         for _ in frames_of(checkpoint, cache, request, prepared, prepared.policy, self._encoder, stop):
             pass
 
-    def _run_one(self, job: Job, request: api.DenoiseRequest, prepared: Prepared, cache: KVCache, index: int) -> "Work":
+    def _run_one(self, job: Job, request: api.DenoiseRequest, prepared: Prepared, cache: KVCache, index: int) -> Work:
         typed = prepared.taken_back.typed if prepared.taken_back else b""
         token_bytes = self._checkpoint.tokenizer.token_bytes
         stop = stop_for(prepared, request, token_bytes)
@@ -245,65 +250,6 @@ class ResidentModel:
             )
         block = [row.confidence for row in rows[len(frame.committed) :]]
         return api.Progress(step=frame.step, pieces=tuple(pieces), confidence=_geometric_mean(block), index=index)
-
-
-class Course:
-    """One request between its passes. `steps` say what its next pass runs; without it the request has ended."""
-
-    def __init__(self, work: Work) -> None:
-        """Runs it up to its first pass."""
-        self.error: Exception | None = None  # what ended it, where that was no answer
-        self._work = work
-        self._events: list[api.Event] = []
-        self._steps: Steps | None = None
-        self._resume(None)
-
-    @property
-    def has_ended(self) -> bool:
-        return self._steps is None
-
-    @property
-    def steps(self) -> Steps:
-        assert self._steps is not None, "the course has ended"
-        return self._steps
-
-    @property
-    def next_rows(self) -> tuple[int, int]:
-        """Rows of the next pass: those that may run before it, and the others."""
-        rows = self.steps.pass_rows()
-        return rows.num_ahead, rows.num_rows - rows.num_ahead
-
-    def go_on(self, frame: Frame | None) -> None:
-        """After a pass; None came of one that only ran rows ahead. What fails is this request's own affair."""
-        if frame is None:
-            return
-        try:
-            self._resume(frame)
-        except Exception as error:
-            self.error = error
-
-    def interrupt(self, reason: Interruption) -> None:
-        """Instead of the next pass. An alternative that is still to come ends in the same way, by itself."""
-        self._resume(self.steps.interrupt(reason))
-
-    def take(self) -> list[api.Event]:
-        """The events since the last time."""
-        events, self._events = self._events, []
-        return events
-
-    def close(self) -> None:
-        """Gives back what it holds, wherever it stands."""
-        self._steps = None
-        self._work.close()
-
-    def _resume(self, frame: Frame | None) -> None:
-        self._steps = None
-        with contextlib.suppress(StopIteration):
-            given = self._work.send(frame)
-            while isinstance(given, _EVENTS):
-                self._events.append(given)
-                given = next(self._work)
-            self._steps = given
 
 
 class _Utf8Pieces:

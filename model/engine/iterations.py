@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from model.engine import api
 from model.engine.job import BadRequest, Job
-from model.engine.scheduler import Bounds, Entry, Limits, Part, Scheduler, rank_of
+from model.engine.scheduler import Bounds, Entry, Limits, Part, Scheduler, num_caches, rank_of
 
 log = logging.getLogger("seedling.engine")
 
@@ -86,7 +86,7 @@ class Iterations:
         self._jobs: dict[int, Job] = {}
         self._courses: dict[int, Course] = {}
         self._resident: Resident | None = None
-        self._num_bytes = 0  # of a request that has begun; nothing begins before it is known
+        self._num_bytes = 0  # of one cache; nothing begins before it is known
 
     @property
     def num_waiting(self) -> int:
@@ -100,9 +100,8 @@ class Iterations:
         """Under the lock. Raises QueueFull."""
         key = next(self._keys)
         is_whole = isinstance(job.request, api.RepairRequest)
-        entry = Entry(
-            key, job.share, rank_of(job.request), time.monotonic(), num_bytes=self._num_bytes, is_whole=is_whole
-        )
+        num_bytes = self._num_bytes * num_caches(job.request)
+        entry = Entry(key, job.share, rank_of(job.request), time.monotonic(), num_bytes=num_bytes, is_whole=is_whole)
         self._scheduler.add(entry)
         job.make_way = functools.partial(self._make_way, entry)
         self._jobs[key] = job
@@ -119,8 +118,8 @@ class Iterations:
         with self._lock:
             self._resident, self._num_bytes = resident, resident.sequence_bytes
             self._scheduler.limits = resident.limits
-            for key in self._jobs:
-                self._scheduler.entry(key).num_bytes = self._num_bytes
+            for key, job in self._jobs.items():
+                self._scheduler.entry(key).num_bytes = self._num_bytes * num_caches(job.request)
 
     def refuse_all(self, error: api.Error) -> None:
         """There will be no model."""

@@ -22,6 +22,9 @@ OVERDUE_AGES = 6
 """Ages beyond those of its class after which a request goes before all others."""
 ROWS_OF_A_REPAIR = 128
 """What one pass of a repair counts for: its passes are made elsewhere, most are about so wide."""
+NUM_SIDE_BY_SIDE = 4
+"""Alternatives of one request written at a time, each in a cache of its own: eight cost 0.75 of what they cost one by
+one, four 0.82."""
 
 
 class Rank(enum.IntEnum):
@@ -225,3 +228,8 @@ def rank_of(request: api.DenoiseRequest | api.RepairRequest) -> Rank:
     if not is_hole or request.prompt.instruction is not None:
         return Rank.REWRITE
     return Rank.NEXT_EDIT if request.purpose == "next_edit" else Rank.GHOST_TEXT
+
+
+def num_caches(request: api.DenoiseRequest | api.RepairRequest) -> int:
+    """How many working caches a request that has begun takes."""
+    return min(request.n, NUM_SIDE_BY_SIDE) if isinstance(request, api.DenoiseRequest) else 1

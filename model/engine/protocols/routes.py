@@ -144,21 +144,21 @@ class _Answer:
         for number, hole in enumerate(holes):
             group: list[Written] = []
             self.groups.append(group)
-            of_hole = self._unbegun(wanted) if wanted.max_tokens == 0 else self._of_hole(hole, wanted)
+            of_hole = self._unbegun(wanted, group) if wanted.max_tokens == 0 else self._of_hole(hole, wanted, group)
             async with contextlib.aclosing(of_hole) as pieces:
                 async for index, written, piece in pieces:
-                    if index == len(group):
-                        group.append(written)
                     yield number * wanted.num + index, written, piece
 
-    async def _unbegun(self, wanted: Wanted) -> AsyncGenerator[Piece, None]:
-        for index in range(wanted.num):
-            yield index, Written.unbegun(), ""
+    async def _unbegun(self, wanted: Wanted, group: list[Written]) -> AsyncGenerator[Piece, None]:
+        group += [Written.unbegun() for _ in range(wanted.num)]
+        for index, written in enumerate(group):
+            yield index, written, ""
 
-    async def _of_hole(self, hole: Hole, wanted: Wanted) -> AsyncGenerator[Piece, None]:
+    async def _of_hole(self, hole: Hole, wanted: Wanted, group: list[Written]) -> AsyncGenerator[Piece, None]:
         first = 0
         for asked in requests_for(hole, wanted, f"protocol-{secrets.token_hex(8)}"):
             alternatives = [Written(self._stop_strings) for _ in range(asked.n)]
+            group += alternatives  # they are written side by side: any of them may come first
             async with contextlib.aclosing(self._door.ask(self._request, asked)) as events:
                 async for event in events:
                     if isinstance(event, api.Error):
@@ -166,14 +166,23 @@ class _Answer:
                     if isinstance(event, api.Progress):
                         continue
                     written = alternatives[event.index]
-                    was_cut = written.is_cut
+                    was_wanted = _is_more_wanted(alternatives)
                     piece = written.finish(event) if isinstance(event, api.Done) else written.add(event.text)
-                    if written.is_cut and not was_cut and event.index == asked.n - 1:
+                    if was_wanted and not _is_more_wanted(alternatives) and not _are_over(alternatives):
                         self._door.end(self._request, asked.id)  # the rest would be thrown away
                     yield first + event.index, written, piece
-            if not all(written.is_over for written in alternatives):
+            if not _are_over(alternatives):
                 raise Refused(503, "cancelled", "The engine ended before it had answered.")
             first += asked.n
+
+
+def _is_more_wanted(alternatives: Sequence[Written]) -> bool:
+    """Whether any of them goes on before its stop string."""
+    return any(not written.is_cut and not written.is_over for written in alternatives)
+
+
+def _are_over(alternatives: Sequence[Written]) -> bool:
+    return all(written.is_over for written in alternatives)
 
 
 async def _chunks(

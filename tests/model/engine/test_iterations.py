@@ -9,7 +9,7 @@ import pytest
 from model.engine import api
 from model.engine.iterations import Iterations
 from model.engine.job import Job
-from model.engine.scheduler import Bounds, Limits
+from model.engine.scheduler import NUM_SIDE_BY_SIDE, Bounds, Limits
 
 LONG = (api.Masked(max_tokens=60),)
 
@@ -106,6 +106,43 @@ def test_side_by_side_is_as_alone(resident, loop, asking, ask):
     assert max(map(len, watched.iterations)) >= 3
 
 
+def test_alternatives_are_written_side_by_side_each_as_if_alone(resident, loop, asking, ask):
+    request = ask("y = (", prefix="value = 1\n" * 20, canvas=(api.Masked(max_tokens=8),), temperature=1.0, seed=5, n=6)
+    lone = [msgspec.structs.replace(request, n=1, seed=5 + index) for index in range(6)]
+    texts = [list(resident.run(Job(each, loop)))[-1].text for each in lone]
+    assert len(set(texts)) > 1
+    other = ask("x = (", canvas=(api.Masked(max_tokens=8),))
+    iterations, watched, (job, _) = asking(resident, [request, other], limits=Limits(max_ahead=64))
+    widths: list[int] = []
+    watched.before = lambda parts: widths.append(len(parts[0][0].steps))
+    run_all(iterations)
+    dones = [event for event in told(job, loop) if isinstance(event, api.Done)]
+    assert {done.index: done.text for done in dones} == dict(enumerate(texts))
+    assert max(widths) == NUM_SIDE_BY_SIDE
+    assert len(watched.iterations) < sum(done.forwards for done in dones)
+    assert [done.cached_tokens == done.prompt_tokens for done in dones if done.index] == [True] * 5
+
+
+def test_alternatives_end_together_when_time_is_over(resident, loop, asking, ask):
+    iterations, watched, (job,) = asking(resident, [ask("x = (", canvas=LONG, n=6, deadline_ms=60_000)])
+    for _ in range(4):
+        iterations.run_one()
+    num_passes = len(watched.iterations)
+    job.received_s -= 100
+    iterations.run_one()
+    assert iterations.is_idle
+    assert len(watched.iterations) == num_passes
+    dones = told(job, loop)
+    assert sorted((done.index, done.reason) for done in dones) == [(index, "deadline") for index in range(6)]
+    assert not any(edge.num_leases for edge in resident.prefix_cache._tree._order)
+
+
+def test_a_request_takes_room_for_all_that_it_writes_at_a_time(resident, asking, ask):
+    requests = [ask("x = (", n=2), ask("x = (", n=8), api.RepairRequest(id="r", text="")]
+    iterations, _, _ = asking(resident, requests)
+    assert [entry.num_bytes for entry in iterations._scheduler._entries.values()] == [2, NUM_SIDE_BY_SIDE, 1]
+
+
 def test_a_long_prompt_is_prefilled_in_pieces_while_others_step(resident, loop, asking, ask):
     prefix = "".join(f"other{i} = {i}\n" for i in range(40))
     limits = Limits(max_ahead=32, max_rows=64)
@@ -155,9 +192,9 @@ def test_a_failure_of_one_is_its_own(resident, loop, asking, ask, caplog):
 
     def break_second(parts) -> None:
         if len(watched.iterations) == 2:
-            course = parts[1][0]
-            absorb = course.steps.absorb
-            course.steps.absorb = lambda logits: msgspec.structs.replace(absorb(logits), committed=None)
+            (steps,) = parts[1][0].steps
+            absorb = steps.absorb
+            steps.absorb = lambda logits: msgspec.structs.replace(absorb(logits), committed=None)
 
     watched.before = break_second
     run_all(iterations)
@@ -213,7 +250,7 @@ def test_an_editor_that_asks_much_takes_no_turns_of_another(resident, loop, aski
         iterations, _, jobs = asking(resident, requests, limits=Limits(max_sequences=1), editors=editors)
         ended: list[int] = []
         for number, job in enumerate(jobs):
-            job.emit = lambda event, number=number: ended.append(number) if event is None else None
+            job.emit = lambda event, number=number, ended=ended: ended.append(number) if event is None else None
         run_all(iterations)
         ends[is_told] = ended
     assert ends == {False: [0, 1, 2, 3, 4, 5, 6], True: [0, 6, 1, 2, 3, 4, 5]}

@@ -64,8 +64,14 @@ class Scripted:
         if self.error is not None:
             yield self.error
             return
-        for index in range(request.n):
-            yield from self._alternative(job, request, index)
+        writing = [self._alternative(job, request, index) for index in reversed(range(request.n))]
+        while writing:  # side by side, an event of each in turn; which is first nobody may rely on
+            for alternative in list(writing):
+                event = next(alternative, None)
+                if event is None:
+                    writing.remove(alternative)
+                else:
+                    yield event
 
     def _alternative(self, job: Job, request: api.DenoiseRequest, index: int) -> Iterator[api.Event]:
         text, written, reason = self.text(request, index), "", "eom"

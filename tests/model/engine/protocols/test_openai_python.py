@@ -99,6 +99,14 @@ async def test_stop_strings_end_the_text_and_the_work(client, scripted, is_strea
     assert scripted.ends == ["cancelled"]
 
 
+async def test_the_work_ends_when_every_alternative_has_met_its_stop_string(client, scripted):
+    scripted.text, scripted.is_endless = lambda request, index: f"{index} " * (5 * index + 1) + "END", True
+    answer = await client.completions.create(model="any", prompt="x", n=3, temperature=1.0, stop="END")
+    assert [choice.text for choice in answer.choices] == ["0 ", "1 " * 6, "2 " * 11]
+    assert [choice.finish_reason for choice in answer.choices] == ["stop"] * 3
+    assert scripted.ends == ["cancelled"] * 3
+
+
 async def test_as_many_stop_strings_as_zed_sends(client):
     assert (await client.completions.create(model="any", prompt="x", stop=["s"] * 14)).choices[0].text == "an"
 
