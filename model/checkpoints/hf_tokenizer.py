@@ -16,7 +16,7 @@ from model.tokenizer import BOS, EOM, NUM_BASE, NUM_RESERVED, byte_chars, tokeni
 MAX_VOCABULARY = 1 << 16  # shards hold 16-bit ids
 
 
-class ForeignTokenizer(ValueError):
+class UnusableTokenizer(ValueError):
     """A tokenizer that cannot become one of ours; the message is one sentence for the user."""
 
     @property
@@ -36,10 +36,10 @@ def convert_tokenizer(
     path: Path, *, vocab_size: int = MAX_VOCABULARY, begin: int | None = None, end: int | None = None
 ) -> ConvertedTokenizer:
     """The conversion of a tokenizer.json, cut to `vocab_size` ids; `begin` and `end` = the foreign ids of the text's
-    begin and end. Raises ForeignTokenizer.
+    begin and end. Raises UnusableTokenizer.
     """
     if not NUM_BASE <= vocab_size <= MAX_VOCABULARY:
-        raise ForeignTokenizer(f"a vocabulary of {vocab_size} is not possible: take {NUM_BASE} to {MAX_VOCABULARY}")
+        raise UnusableTokenizer(f"a vocabulary of {vocab_size} is not possible: take {NUM_BASE} to {MAX_VOCABULARY}")
     try:
         spec = json.loads(path.read_bytes())
         model = spec["model"]
@@ -47,12 +47,12 @@ def convert_tokenizer(
         merges = [_pair(merge) for merge in model["merges"]]
         kind = model.get("type")
     except OSError as error:
-        raise ForeignTokenizer(f"cannot read the tokenizer {path}: {error.strerror or error}") from None
+        raise UnusableTokenizer(f"cannot read the tokenizer {path}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ForeignTokenizer(f"{path} is no tokenizer of the Hugging Face format with merges") from None
+        raise UnusableTokenizer(f"{path} is no tokenizer of the Hugging Face format with merges") from None
     chars = byte_chars()
     if kind != "BPE" or model.get("byte_fallback") or any(char not in vocab for char in chars):
-        raise ForeignTokenizer(f"{path} is no byte-level BPE, and only such a tokenizer can be taken over")
+        raise UnusableTokenizer(f"{path} is no byte-level BPE, and only such a tokenizer can be taken over")
     alphabet = set(chars)
     kept: list[tuple[str, str]] = []
     known: dict[str, int] = {char: NUM_RESERVED + byte for byte, char in enumerate(chars)}

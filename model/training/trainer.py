@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoints.from_hf import converted_tokenizer, network_from
-from model.checkpoints.hf_tokenizer import ConvertedTokenizer, ForeignTokenizer
+from model.checkpoints.hf_tokenizer import ConvertedTokenizer, UnusableTokenizer
 from model.checkpoints.load import CheckpointError, load_checkpoint, save_checkpoint
 from model.checkpoints.presets import Preset, Sampling
 from model.diffusion.objective import allowed_labels, batch_loss, choose_rows
@@ -312,7 +312,7 @@ def foreign_tokenizer(folder: Path, shards: Shards) -> ConvertedTokenizer:
     """The converted tokenizer of a Hugging Face checkpoint; TrainError unless the shards were made with it."""
     try:
         tokenizer = converted_tokenizer(folder, shards.tokenizer.vocab_size)
-    except (CheckpointError, ForeignTokenizer) as error:
+    except (CheckpointError, UnusableTokenizer) as error:
         raise TrainError(str(error).rstrip(".")) from None
     if hashlib.sha256(tokenizer.text.encode()).hexdigest() != shards.tokenizer.sha256:
         raise TrainError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoints.from_hf import converted_tokenizer, network_from, read_config
-from model.checkpoints.hf_tokenizer import ForeignTokenizer
+from model.checkpoints.hf_tokenizer import UnusableTokenizer
 from model.checkpoints.load import CheckpointError
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
@@ -143,10 +143,10 @@ def test_other_tokenizers_are_one_sentence(tmp_path, write_checkpoint) -> None:
     spec = json.loads(path.read_text())
     for change in ({"byte_fallback": True}, {"type": "Unigram"}, {"vocab": {"a": 0}}):
         path.write_text(json.dumps({"model": {**spec["model"], **change}}))
-        with pytest.raises(ForeignTokenizer, match="no byte-level BPE"):
+        with pytest.raises(UnusableTokenizer, match="no byte-level BPE"):
             converted_tokenizer(tmp_path / "hf")
     path.write_text("{}")
-    with pytest.raises(ForeignTokenizer, match="Hugging Face format"):
+    with pytest.raises(UnusableTokenizer, match="Hugging Face format"):
         converted_tokenizer(tmp_path / "hf")
 
 
