@@ -1,9 +1,9 @@
 """Which form of each operation a device gets, decided once and handed on: plain torch, or Triton's kernels.
 
-On CUDA with Triton the kernels; elsewhere the references, which is also what SEEDLING_KERNELS=torch asks for (a GPU that
-Triton cannot serve, or a kernel under suspicion) and what tests pass as `kind`. The attention of a step is this
-project's own: flash-attn and FlexAttention take neither a page table with a bound for each row nor a group's heads as
-rows, without which short blocks read their keys several times. Passes without pages (model/network/one_pass.py) and
+On CUDA with Triton the kernels; elsewhere the references, which SEEDLING_KERNELS=torch asks for too (a GPU that Triton
+cannot serve, or a kernel under suspicion), as tests do by `kind`. The attention of a step is this project's own:
+flash-attn and FlexAttention take neither a page table with a bound for each row nor a group's heads as rows, without
+which short blocks read their keys several times. Passes without pages (model/network/one_pass.py) and
 training keep `scaled_dot_product_attention`, in which PyTorch itself brings FlashAttention. Left out: choosing between
 kernels by measuring them at start.
 """

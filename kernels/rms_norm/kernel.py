@@ -92,9 +92,9 @@ def _launch(x: Tensor, residual: Tensor | None, weight_D: Tensor, eps: float) ->
 
 def tile(num_rows: int, D: int) -> tuple[int, int]:
     """Rows and (padded) features of one program."""
-    block = triton.next_power_of_2(D)
+    block = 1 << (D - 1).bit_length()
     together = max(1, ELEMENTS // block)
-    return min(together, triton.next_power_of_2(num_rows)), block
+    return min(together, 1 << (num_rows - 1).bit_length()), block
 
 
 def num_warps(num_elements: int) -> int:
