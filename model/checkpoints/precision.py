@@ -2,21 +2,27 @@
 
 Source: torchao's weight-only forms, one scale a row: `Int8WeightOnlyConfig`, `Float8WeightOnlyConfig` (e4m3fn). Only
 the projections and an untied head change; embedding, norms and biases stay, and so does the arithmetic: a matrix is
-turned back for each product. So it saves memory, not time, unless the layers are compiled. Left out: quantised
-activations, 4 bits, storing the result (`seedling quantize` stores our own form).
+turned back for each product. So it saves memory, not time, unless the layers are compiled. Weights change one at a time
+while they are loaded, so nothing ever holds the large form. Left out: quantised activations, 4 bits, storing the result
+(`seedling quantize` stores our own form).
 """
 
 import importlib.util
+import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.checkpoints.memory import Weights
-from model.network.transformer import Transformer
 
 INSTALL = 'pip install "seedling-lsp[models]"'
+MATRICES = (".qkv.weight", ".attn_out.weight", ".gate_up.weight", ".mlp_out.weight", "head.weight")
 OLDEST_FP8 = (8, 9)  # compute capability of the first cards with 8-bit floats (Ada; Hopper is 9.0)
+
+Shrink = Callable[[str, Tensor], Tensor]
 
 
 class PrecisionError(Exception):
@@ -50,21 +56,37 @@ def check_precision(weights: Weights, device: torch.device) -> None:
         raise PrecisionError(f"--precision fp8 needs a newer GPU than {name} (Ada, Hopper or later): take int8.")
 
 
-@torch.no_grad()
-def make_small(network: Transformer, weights: Weights, device: torch.device) -> None:
-    """Turns the matrices into 8 bits, one after the other, and puts the network on `device`: in place and for good.
-
-    The network may come from the CPU: the device then never holds more than the small form and one matrix.
-    """
-    if weights != "full":
-        check_precision(weights, device)
-        # Its compiled parts serve other forms, and complain where they do not fit this PyTorch.
-        os.environ.setdefault("TORCHAO_FORCE_SKIP_LOADING_SO_FILES", "1")
+def shrinker(weights: Weights) -> Shrink:
+    """What turns a weight, by its name, into the form in which it is held; most stay as they are."""
+    if weights == "full":
+        return lambda _name, weight: weight
+    # Its compiled parts serve other forms, and complain where they do not fit this PyTorch.
+    os.environ.setdefault("TORCHAO_FORCE_SKIP_LOADING_SO_FILES", "1")
+    with _quiet():
         from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
 
-        kinds = {"int8": Int8WeightOnlyConfig, "fp8": Float8WeightOnlyConfig}
-        quantize_(network, kinds[weights](set_inductor_config=False), filter_fn=_is_matrix, device=device)
-    network.to(device)
+    form = {"int8": Int8WeightOnlyConfig, "fp8": Float8WeightOnlyConfig}[weights](set_inductor_config=False)
+
+    @torch.no_grad()
+    def shrink(name: str, weight: Tensor) -> Tensor:
+        if not is_matrix(name):
+            return weight
+        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+        linear.weight = nn.Parameter(weight, requires_grad=False)
+        quantize_(linear, form)
+        return linear.weight
+
+    return shrink
+
+
+def is_matrix(name: str) -> bool:
+    """Whether the weight of that name is one that the 8-bit forms make small: a projection, or an untied head."""
+    return name.endswith(MATRICES)
+
+
+def is_small(network: nn.Module) -> bool:
+    """Whether a network's matrices are held in 8 bits: they can then neither be packed nor stored."""
+    return any(_is_in_parts(parameter) for parameter in network.parameters())
 
 
 def stored_bytes(network: nn.Module) -> int:
@@ -72,13 +94,26 @@ def stored_bytes(network: nn.Module) -> int:
     return sum(_bytes_of(parameter) for parameter in network.parameters())
 
 
-def _bytes_of(tensor: torch.Tensor) -> int:
-    flatten = getattr(tensor, "__tensor_flatten__", None)
-    if flatten is None or type(tensor) in (torch.Tensor, nn.Parameter):
+def _bytes_of(tensor: Tensor) -> int:
+    if not _is_in_parts(tensor):
         return tensor.numel() * tensor.element_size()
-    names, _ = flatten()
+    names, _ = tensor.__tensor_flatten__()  # type: ignore[attr-defined]  # PyTorch's protocol of tensor subclasses
     return sum(_bytes_of(getattr(tensor, name)) for name in names)
 
 
-def _is_matrix(module: nn.Module, _name: str) -> bool:
-    return isinstance(module, nn.Linear)
+def _is_in_parts(tensor: Tensor) -> bool:
+    return type(tensor) not in (Tensor, nn.Parameter) and hasattr(tensor, "__tensor_flatten__")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torchao's import tells of what is of no use here: parts that it skips, names that PyTorch will once take back."""
+    loggers = [logging.getLogger(name) for name in ("torchao", "torch.utils._pytree")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

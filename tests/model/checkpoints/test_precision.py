@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model.checkpoints import precision
-from model.checkpoints.precision import PrecisionError, check_precision, make_small, stored_bytes
+from model.checkpoints.precision import PrecisionError, check_precision, is_matrix, shrinker, stored_bytes
 from model.network.config import tiny_test
 from model.network.transformer import Transformer
 
@@ -30,7 +30,8 @@ def test_int8_answers_nearly_the_same(tied: bool, dtype: torch.dtype) -> None:
     before = network.logits(network(tokens, positions, None, mask)).float()
     expected = rounded.logits(rounded(tokens, positions, None, mask)).float()
     size = stored_bytes(network)
-    make_small(network, "int8", CPU)
+    shrink = shrinker("int8")
+    network.load_state_dict({name: shrink(name, w) for name, w in network.state_dict().items()}, assign=True)
     after = network.logits(network(tokens, positions, None, mask)).float()
     tolerance = 2e-3 if dtype == torch.float32 else 2e-2
     torch.testing.assert_close(after, expected, rtol=0, atol=tolerance * float(before.abs().max()))
@@ -40,15 +41,22 @@ def test_int8_answers_nearly_the_same(tied: bool, dtype: torch.dtype) -> None:
 
 
 def test_full_changes_nothing() -> None:
-    network = Transformer(tiny_test())
-    before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    make_small(network, "full", CPU)
-    assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
+    shrink, weights = shrinker("full"), Transformer(tiny_test()).state_dict()
+    assert all(shrink(name, weight) is weight for name, weight in weights.items())
+
+
+def test_embedding_norms_and_states_stay() -> None:
+    config = msgspec.structs.replace(tiny_test(), tied_head=False)
+    changed = {name for name, weight in Transformer(config).state_dict().items() if is_matrix(name)}
+    assert changed == {
+        name for name in changed if name.split(".")[-2] in ("qkv", "attn_out", "gate_up", "mlp_out", "head")
+    }
+    assert len(changed) == 4 * config.num_layers + 1
 
 
 def test_fp8_without_a_gpu_is_refused() -> None:
     with pytest.raises(PrecisionError, match="needs an NVIDIA GPU") as caught:
-        make_small(Transformer(tiny_test()), "fp8", CPU)
+        check_precision("fp8", CPU)
     assert "int8" in caught.value.sentence
 
 
