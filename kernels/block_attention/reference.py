@@ -2,10 +2,10 @@
 
 Source: Vaswani et al. (arXiv 1706.03762), equation 1; grouped heads: Ainslie et al. (arXiv 2305.13245). The keys of the
 block already stand in the cache behind the cached ones (rope_kv_write), so the op sees one run of keys.
-Left out: paged caches, dropout, soft caps, attention sinks.
+Left out: dropout, soft caps, attention sinks, windows.
 
 Shapes: B batch, T query rows, H query heads, G key-value heads (H a multiple of G), R = H/G, M = B·G, N = T·R folded
-rows, S key rows, D features of a head.
+rows, S key rows, D features of a head. Paged: P pages of W rows each, a table of M pages for each batch element.
 """
 
 import torch
@@ -70,11 +70,31 @@ def additive_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def block_attention_by_length(q_BTHD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, num_keys_B: Tensor) -> Tensor:
-    """Every query row of batch element b sees its first num_keys_B[b] ≥ 1 keys. What stands behind them, NaN
+    """Every query row of batch element b sees its first num_keys_B[b] ≥ 1 keys; else as block_attention_by_bounds."""
+    return block_attention_by_bounds(q_BTHD, k_BGSD, v_BGSD, num_keys_B.unsqueeze(1).expand(-1, q_BTHD.shape[1]))
+
+
+def block_attention_by_bounds(q_BTHD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, bounds_BT: Tensor) -> Tensor:
+    """Row t of batch element b sees the first bounds_BT[b, t] keys; where that is 0 (padding) its output is 0.
+
+    One number a row says all that a pass needs: a causal row's bound is its own place + 1, a noisy row's is the end of
+    its block, a block-causal row's is the end of its unit. What stands behind the largest bound of an element, NaN
     included, has no influence (it costs a copy of the keys and values). Gives (B, T, H·D).
     """
-    valid_BS = torch.arange(k_BGSD.shape[2], device=k_BGSD.device) < num_keys_B.unsqueeze(1)
-    unseen_B1S1 = ~valid_BS[:, None, :, None]
+    key_S = torch.arange(k_BGSD.shape[2], device=k_BGSD.device)
+    unseen_B1S1 = (key_S >= bounds_BT.amax(1, keepdim=True))[:, None, :, None]
     k_BGSD, v_BGSD = k_BGSD.masked_fill(unseen_B1S1, 0.0), v_BGSD.masked_fill(unseen_B1S1, 0.0)
-    mask_BTS = additive_mask(valid_BS, q_BTHD.dtype).unsqueeze(1).expand(-1, q_BTHD.shape[1], -1)
-    return block_attention(q_BTHD, k_BGSD, v_BGSD, mask_BTS)
+    # A row that sees nothing would be a soft-max over nothing: it reads one key, and its output is dropped.
+    mask_BTS = additive_mask(key_S < bounds_BT.clamp_min(1).unsqueeze(-1), q_BTHD.dtype)
+    return block_attention(q_BTHD, k_BGSD, v_BGSD, mask_BTS).masked_fill((bounds_BT == 0).unsqueeze(-1), 0.0)
+
+
+def paged_block_attention(
+    q_BTHD: Tensor, k_PGWD: Tensor, v_PGWD: Tensor, table_BM: Tensor, bounds_BT: Tensor
+) -> Tensor:
+    """block_attention_by_bounds where key s of element b is row s mod W of page table_BM[b, s // W].
+
+    Entries of the table behind an element's keys may name any page of the pool.
+    """
+    k_BGSD, v_BGSD = (pages[table_BM.long()].transpose(1, 2).flatten(2, 3) for pages in (k_PGWD, v_PGWD))
+    return block_attention_by_bounds(q_BTHD, k_BGSD, v_BGSD, bounds_BT)

@@ -3,7 +3,8 @@
 Source: Su et al., "RoFormer" (arXiv 2104.09864), §3.4.2, with the half-split pairing of Llama and Qwen (feature i turns
 with feature i + D/2). Left out: partial rotation and context extension by scaled frequencies.
 
-Shapes: B batch, T new rows, H query heads, G key-value heads, D features of a head, S rows of the cache.
+Shapes: B batch, T new rows, H query heads, G key-value heads, D features of a head, S rows of the cache. Paged: P
+pages of W rows each, a table of M pages for each batch element.
 """
 
 import torch
@@ -56,3 +57,28 @@ def kv_write(k_BTGD: Tensor, v_BTGD: Tensor, k_cache_BGSD: Tensor, v_cache_BGSD:
         batch_B1 = torch.arange(rows.shape[0], device=rows.device).unsqueeze(1)
         k_cache_BGSD.transpose(1, 2)[batch_B1, rows] = k_BTGD
         v_cache_BGSD.transpose(1, 2)[batch_B1, rows] = v_BTGD
+
+
+def paged_rope_kv_write(
+    q_BTHD: Tensor,
+    k_BTGD: Tensor,
+    v_BTGD: Tensor,
+    cos_BT1D: Tensor,
+    sin_BT1D: Tensor,
+    k_PGWD: Tensor,
+    v_PGWD: Tensor,
+    table_BM: Tensor,
+    rows_BT: Tensor,
+) -> Tensor:
+    """rope_kv_write into pages: row s of batch element b is row s mod W of page table_BM[b, s // W].
+
+    A negative row (padding) is not written. The rest may not meet: no page twice in what is written.
+    """
+    real_BT = rows_BT >= 0
+    batch_BT = torch.arange(rows_BT.shape[0], device=rows_BT.device).unsqueeze(1).expand_as(rows_BT)
+    row_X = rows_BT[real_BT].long()
+    num_page_rows = k_PGWD.shape[2]
+    page_X = table_BM[batch_BT[real_BT], row_X // num_page_rows].long()
+    k_PGWD[page_X, :, row_X % num_page_rows] = rotate(k_BTGD, cos_BT1D, sin_BT1D)[real_BT]
+    v_PGWD[page_X, :, row_X % num_page_rows] = v_BTGD[real_BT]
+    return rotate(q_BTHD, cos_BT1D, sin_BT1D)
