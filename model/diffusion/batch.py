@@ -2,7 +2,8 @@
 
 In fp32 each text equals that of a lone run: padding changes no row, and noise depends on (seed, position, step) only.
 `step_batch` is one pass over runs of any age, so a scheduler can let canvases join and leave between passes.
-Left out: the scheduler (model/engine), prefix sharing between canvases, and the rules of a run (run.py).
+Left out: the scheduler (model/engine), prefix sharing between canvases, the rules of a run (run.py), and networks that
+see the whole canvas or whose rows are shifted (steps.py runs those side by side).
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from model.diffusion.frames import Frame, Result
 from model.diffusion.healing import TakenBack
 from model.diffusion.policy import Policy
 from model.diffusion.reading import Request, read_logits
-from model.diffusion.run import Finished, Run
+from model.diffusion.run import Run
 from model.diffusion.sampler import Expired
+from model.diffusion.stop_rule import Finished
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
 from model.network.transformer import Transformer
@@ -41,6 +43,8 @@ def denoise_batch(
     it.
     expired: asked before each pass, for all canvases at once. Raises ValueError when the numbers do not agree.
     """
+    assert cache.config.attention != "full", "such a network runs by steps.py"
+    assert not cache.config.shift, "such a network runs by steps.py"
     num = len(prompts)
     policies = [policy] * num if isinstance(policy, Policy) else list(policy)
     prefixes = [None] * num if first_token_prefixes is None else list(first_token_prefixes)
@@ -63,6 +67,7 @@ def denoise_batch(
             cached_tokens=cached[b],
             first_token_prefix=prefixes[b],
             finished=rules[b],
+            unit=cache.config.cache_unit,
         )
         for b in range(num)
     ]

@@ -47,9 +47,12 @@ class Block:
 
     prev_locked: whether the token before the block is locked (the prompt's end is); it decides on the first gap.
     end_open: whether `<eom>` may be placed in this block (a growing canvas with nothing queued behind the block).
-    begins_canvas: row 0 is the canvas's first token. Neither it nor a row behind `blank_ids` alone is ever `<eom>`: who
+    begins_canvas: row `num_before` is the canvas's first token (those before it are the prompt's, of a block that must
+    begin at a unit). Neither it nor a row behind `blank_ids` alone is ever `<eom>`: who
     asks for masks to be filled wants some text. (Training shows a few empty canvases, so that the end of a text is
     also learned where nothing is missing.)
+    knows_surplus: whether the network says `<del>` behind the end of the text. num_steps: steps of a schedule that
+    are over (schedules.py).
     """
 
     rows: list[Row]
@@ -59,6 +62,9 @@ class Block:
     end_open: bool
     begins_canvas: bool = False
     blank_ids: frozenset[int] = frozenset()
+    num_before: int = 0
+    knows_surplus: bool = True
+    num_steps: int = 0
 
     def num_masks(self) -> int:
         return sum(row.state == MASKED for row in self.rows)
@@ -81,6 +87,8 @@ def make_block(
     end_open: bool,
     begins_canvas: bool = False,
     blank_ids: frozenset[int] = frozenset(),
+    num_before: int = 0,
+    knows_surplus: bool = True,
 ) -> Block:
     has_draft = any(row.state == DRAFT for row in rows)
     return Block(
@@ -91,6 +99,8 @@ def make_block(
         end_open=end_open,
         begins_canvas=begins_canvas,
         blank_ids=blank_ids,
+        num_before=num_before,
+        knows_surplus=knows_surplus,
     )
 
 
@@ -102,8 +112,8 @@ def mask_rows(num: int) -> list[Row]:
 class Ask:
     """What one row wants from the head. Its labels: text tokens, those of the flags, and always its own token.
 
-    The flags are the sets of labels a row can have: `<ins>` never on a masked row, edits only as far as the
-    checkpoint was trained for them, `<eom>` only where the text may end, `<del>` on a mask only where it can be
+    The flags are the sets of labels a row can have: `<ins>` never on a masked row (but to expand it), edits only as far
+    as the checkpoint was trained for them, `<eom>` only where the text may end, `<del>` on a mask only where it can be
     obeyed (to delete it) or means the end.
     """
 
@@ -117,13 +127,19 @@ class Ask:
     prefix: bool = False
 
 
-def asks_of(block: Block, edits: Edits, *, prefix_on_first: bool = False) -> list[Ask]:
-    """The rows that need the head in this step: masks always, visible rows as far as `edits` could move them.
+def asks_of(
+    block: Block, edits: Edits, *, healed_row: int | None = None, remask: bool = False, stop: int | None = None
+) -> list[Ask]:
+    """The rows before `stop` that need the head in this step: masks always, visible ones as far as `edits` or `remask`
+    could move them.
 
-    prefix_on_first: row 0 is a healed token, restricted to tokens that start with the typed bytes.
+    healed_row: it is restricted to tokens that start with the typed bytes.
     """
     asks: list[Ask] = []
     indels = edits == "insert-delete"
+    resizes = edits == "expand-delete"  # masks alone
+    expands = resizes and block.insert_budget > 0 and len(block.rows) < block.capacity
+    reads_drafts = remask or edits in ("substitute", "insert-delete")
     rows = block.rows
     last_visible = last_locked = -1
     for index, row in enumerate(rows):
@@ -132,15 +148,14 @@ def asks_of(block: Block, edits: Edits, *, prefix_on_first: bool = False) -> lis
             if row.state == LOCKED:
                 last_locked = index
     first_text = _first_text(block) if block.begins_canvas else -1
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows[:stop]):
         end_here = block.end_open and index > last_locked and index != first_text
         if row.state == MASKED:
-            surplus = indels if index < last_visible else end_here
-            prefix = prefix_on_first and index == 0
-            asks.append(Ask(index, row.token, False, end_here, surplus, False, row.banned, prefix))
-        elif prefix_on_first and index == 0:
+            surplus = resizes or (indels if index < last_visible else end_here and block.knows_surplus)
+            asks.append(Ask(index, row.token, False, end_here, surplus, expands, row.banned, index == healed_row))
+        elif index == healed_row:
             continue  # a healed token stays
-        elif row.state == DRAFT and edits != "none" and row.token != EOM:
+        elif row.state == DRAFT and reads_drafts and row.token != EOM:
             asks.append(Ask(index, row.token, False, end_here, indels, indels, row.banned))
         elif indels and (row.state == LOCKED or row.token == EOM) and block.gap_open(index):
             asks.append(Ask(index, row.token, True, False, False, True, row.banned))
@@ -149,5 +164,6 @@ def asks_of(block: Block, edits: Edits, *, prefix_on_first: bool = False) -> lis
 
 def _first_text(block: Block) -> int:
     """The first row that is a mask or more than white space."""
-    blank = (row.state != MASKED and row.token in block.blank_ids for row in block.rows)
-    return next((index for index, is_blank in enumerate(blank) if not is_blank), len(block.rows))
+    rows = block.rows[block.num_before :]
+    blank = (row.state != MASKED and row.token in block.blank_ids for row in rows)
+    return block.num_before + next((index for index, is_blank in enumerate(blank) if not is_blank), len(rows))

@@ -1,8 +1,10 @@
 """The moves of one step: unmask, substitute, delete, insert, remask, end; decided together, applied together.
 
 Source: this project's own rules (the Seed Diffusion paper, arXiv 2508.02193, leaves the lengths open). Every move
-spends something that never comes back (a mask, an edit, an insert, room before the end), so every run ends.
-Left out: which masks are written (unmasking.py), reading the network (reading.py), blocks and commits (run.py).
+spends something that never comes back (a mask, an edit, an insert, room before the end), so every run ends. Of DreamOn
+(arXiv 2602.01326): a mask whose label is `<ins>` becomes two, one whose label is `<del>` none ("expand-delete").
+Left out: which masks are written (unmasking.py), reading the network (reading.py), blocks and commits (run.py),
+DreamOn's option to turn all masks behind a deleted one into deleted ones.
 """
 
 from itertools import pairwise
@@ -13,8 +15,9 @@ import msgspec
 from model.diffusion.block import Ask, Block, Row, mask_rows
 from model.diffusion.policy import Policy
 from model.diffusion.reading import Reading
+from model.diffusion.schedules import quota
 from model.diffusion.states import DRAFT, LOCKED, MASKED
-from model.diffusion.unmasking import frontier_of, rows_to_unmask
+from model.diffusion.unmasking import frontier_of, probability, rows_to_unmask
 from model.tokenizer import DEL, EOM, INS, MASK
 
 MAX_INSERT = 16
@@ -40,21 +43,54 @@ class Move(msgspec.Struct, frozen=True, array_like=True):
 def decide(block: Block, asks: list[Ask], reading: Reading, policy: Policy, room: int) -> list[Move]:
     """All moves of one step, by row. `room`: rows the canvas may still gain.
 
-    An insert asks for masks *before* its row. A `<del>` directly left of an `<ins>` becomes one remask in place.
+    An insert asks for masks *before* its row. A `<del>` directly left of an `<ins>` becomes one remask in place. Where
+    masks are written in quotas, the block's count of steps goes on.
     """
-    frontier = frontier_of(block, asks, reading)
+    frontier = frontier_of(block, asks, reading) if policy.order == "leftmost" else len(block.rows)
     moves: list[Move | None] = [None] * len(block.rows)
-    for m in rows_to_unmask(block, asks, reading, frontier, policy.tau_mask):
-        index = asks[m].index
-        if reading.label[m] == DEL:
-            moves[index] = Move("delete", index, removed=MASK, p=reading.p[m])
-        else:
-            moves[index] = Move("unmask", index, token=reading.sampled[m], p=reading.sampled_p[m])
+    num_due = _num_due(block, asks, policy)
+    for m in rows_to_unmask(block, asks, reading, frontier, policy.tau_mask, order=policy.order, num_due=num_due):
+        moves[asks[m].index] = _of_mask(asks[m].index, reading, m)
     end: Move | None = None
-    if policy.edits != "none":
+    if policy.edits == "expand-delete":
+        _grant_expansions(block, moves)
+    elif policy.edits != "none" or policy.remask:
         end = _edits(block, asks, reading, policy, frontier, moves)
         _grant_inserts(block, moves, room)
+    if policy.order != "leftmost":
+        return _cut_at_end(block, moves)
     return _with_end(block, asks, reading, policy, frontier, moves, end)
+
+
+def _num_due(block: Block, asks: list[Ask], policy: Policy) -> int | None:
+    if policy.steps_per_block is None:
+        return None
+    num_masks = sum(block.rows[ask.index].state == MASKED for ask in asks)
+    num, block.num_steps = quota(num_masks, block.num_steps, policy.steps_per_block, policy.schedule)
+    return num
+
+
+def _of_mask(index: int, reading: Reading, m: int) -> Move:
+    """What a mask becomes. The end of the text and lengths are never drawn (reading.py)."""
+    label, p = reading.label[m], probability(reading, m)
+    if label == DEL:
+        return Move("delete", index, removed=MASK, p=p)
+    if label == INS:
+        return Move("insert", index, count=1, p=p)
+    return Move("unmask", index, token=EOM if label == EOM else reading.sampled[m], p=p)
+
+
+def _grant_expansions(block: Block, moves: list[Move | None]) -> None:
+    """Drops expansions beyond room and budget, from the left: the right ones are made first. (Where there is neither,
+    nobody is asked for them, so a step never drops all.)
+    """
+    left = min(block.capacity - len(block.rows), block.insert_budget)
+    for index in reversed(range(len(moves))):
+        move = moves[index]
+        if move is not None and move.kind == "insert":
+            left -= 1
+            if left < 0:
+                moves[index] = None
 
 
 def _edits(
@@ -62,7 +98,7 @@ def _edits(
 ) -> Move | None:
     """Fills in the edits that labels ask for left of the frontier; gives the first draft row that wants the end."""
     end: Move | None = None
-    edited = _edited(block, asks, reading, policy, frontier)
+    edited = _edited(block, asks, reading, policy, frontier) if policy.edits != "none" else set()
     for m, ask in enumerate(asks):
         index = ask.index
         if index >= frontier:
@@ -72,7 +108,7 @@ def _edits(
             continue
         label, p, own = reading.label[m], reading.p[m], reading.own[m]
         if m not in edited:
-            is_unsure = label == row.token or p <= policy.tau_edit
+            is_unsure = label == row.token or p <= policy.tau_edit or policy.edits == "none"
             if is_unsure and row.state == DRAFT and own < policy.tau_remask and row.edits_left > 0:
                 moves[index] = Move("remask", index, removed=row.token, p=own)
         elif label == INS:
@@ -171,6 +207,20 @@ def _blank_remains(block: Block, moves: list[Move | None], stop: int) -> bool:
         if kind != "delete" and token not in block.blank_ids:
             return False
     return True
+
+
+def _cut_at_end(block: Block, moves: list[Move | None]) -> list[Move]:
+    """`moves`, and the end of the text where `<eom>` stands after them with no mask before it."""
+    for index, (row, move) in enumerate(zip(block.rows, moves, strict=True)):
+        if row.state == LOCKED or (move is not None and move.kind == "delete"):
+            continue
+        if (move.kind in ("insert", "remask")) if move is not None else row.state == MASKED:
+            break
+        if (row.token if move is None else move.token) == EOM:
+            p = (row.confidence or 0.0) if move is None else move.p
+            kept = [each for each in moves[:index] if each is not None]
+            return [*kept, Move("end", index, token=EOM, removed=row.token, p=p)]
+    return [move for move in moves if move is not None]
 
 
 def apply(block: Block, moves: list[Move]) -> bool:

@@ -8,10 +8,15 @@ from typing import Literal
 
 import msgspec
 
-Edits = Literal["none", "substitute", "insert-delete"]
+Edits = Literal["none", "substitute", "insert-delete", "expand-delete"]
+Order = Literal["leftmost", "confidence", "entropy", "margin"]
+Schedule = Literal["even", "time"]
+Caching = Literal["exact", "none", "prefix", "dual"]
+Length = Literal["grows", "probed", "given"]
 
 MAX_BLOCK = 64
-"""The widest block: training draws block sizes from 1..64."""
+"""The widest block of a network that was trained here: training draws block sizes from 1..64."""
+MAX_CANVAS = 4096
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +29,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     belongs together does not fall apart; None = never.
     tau_remask: a visible row whose own token has p below it, and no better label, becomes a mask again.
     edits: which edits the checkpoint was trained for; with "none" visible rows are never read again.
-    first_block, block: rows of the first masked block and of every other block, at most 64.
+    first_block, block: rows of the first masked block and of every other block. Of a block-causal network every block
+    is a unit; of one that sees the whole canvas `block` says how far from the left masks may be written before those
+    behind them, and `first_block` how many masks a canvas of unknown length starts with.
     extra_edit_steps: further steps on a block after its last mask (0 for completions, 8 for edits).
     max_steps: limit on steps of the whole run; None = none needed, every run ends by itself.
     temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.
@@ -34,6 +41,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     doubt: epsilon below which a given guess is doubtful to the clean stream (speculate.py), None = every token must be
     the clean stream's own.
     verify: epsilon below which a token is doubtful when its block is committed (verify.py), None = nobody looks.
+
+    For foreign networks (unmasking.py has the sources). order: which masks are written first; all but "leftmost" write
+    the end of the text wherever they believe in it, and the text ends where no mask is left before it.
+    steps_per_block: so many steps write a block, in quotas, whatever tau_mask says; None = all above tau_mask, at least
+    one a step. schedule: how the quotas are cut, equal or by the time steps of Dream. remask: visible rows are read
+    again, and those whose own token has p below tau_remask become masks, even where nothing may be edited.
+    caching, length: of a network that sees the whole canvas (whole.py, canvas_length.py).
     """
 
     tau_mask: float = 0.3
@@ -53,11 +67,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     num_drafts: int = 12
     doubt: float | None = None
     verify: float | None = None
+    order: Order = "leftmost"
+    steps_per_block: int | None = None
+    schedule: Schedule = "even"
+    remask: bool = False
+    caching: Caching = "exact"
+    length: Length = "grows"
 
     def __post_init__(self) -> None:
         for name, size in (("first_block", self.first_block), ("block", self.block)):
-            if not 1 <= size <= MAX_BLOCK:
-                raise ValueError(f"{name} must be between 1 and {MAX_BLOCK}, not {size}")
+            if not 1 <= size <= MAX_CANVAS:
+                raise ValueError(f"{name} must be between 1 and {MAX_CANVAS}, not {size}")
+        if self.steps_per_block is not None and self.steps_per_block < 1:
+            raise ValueError(f"steps_per_block must be at least 1, but is {self.steps_per_block}")
         if self.temperature < 0:
             raise ValueError(f"temperature must not be negative, but is {self.temperature}")
         if not 0 < self.top_p <= 1:

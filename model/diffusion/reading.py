@@ -16,6 +16,7 @@ from torch import Tensor
 
 from model.diffusion.block import Ask
 from model.diffusion.healing import TakenBack
+from model.diffusion.policy import Order
 from model.diffusion.verify import Verifier
 from model.tokenizer import DEL, EOM, INS, NUM_RESERVED
 
@@ -39,6 +40,7 @@ class Request:
     read.
 
     first_position: canvas index of the block's row 0. verifier: judges the clean rows (verify.py), None = nobody does.
+    order: what the masks are ordered by.
     """
 
     clean_ids: list[int]
@@ -49,6 +51,7 @@ class Request:
     sampling: Sampling | None
     first_position: int
     verifier: Verifier | None = None
+    order: Order = "leftmost"
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class Reading:
     own: probability of the row's present token (0 on masks). sampled, sampled_p: a drawn text token, or the best
     label again. healed: total probability of the tokens that start with the typed bytes, None if no row was
     restricted. doubted: which of the rows to commit the clean stream doubts (the others say nothing then), or None.
+    score: what masks are ordered by, the greatest first, where that is no probability.
     """
 
     label: list[int]
@@ -67,6 +71,7 @@ class Reading:
     sampled_p: list[float]
     healed: float | None = None
     doubted: int | None = None
+    score: list[float] | None = None
 
 
 def read_logits(logits_MV: Tensor, requests: Sequence[Request]) -> list[Reading]:
@@ -97,11 +102,21 @@ def read_logits(logits_MV: Tensor, requests: Sequence[Request]) -> list[Reading]
         rows = slice(starts[i], starts[i + 1])
         label, best_p = labels[rows], p[rows]
         reading = Reading(label, best_p, own_p[rows], label, best_p, healed[i])
+        if request.order in ("entropy", "margin") and request.asks:
+            reading.score = _scores(logits[rows], total[rows], request.order)
         if request.sampling is not None and request.asks:
             positions = [request.first_position + ask.index for ask in request.asks]
             reading.sampled, reading.sampled_p = draw(logits[rows], total[rows], positions, request.sampling)
         readings.append(reading)
     return readings
+
+
+def _scores(logits: Tensor, total: Tensor, order: Order) -> list[float]:
+    """Negative entropy (nats) of each row, or the margin between its two best labels."""
+    if order == "entropy":
+        return torch.special.entr((logits - total.unsqueeze(1)).exp()).sum(-1).neg().tolist()
+    best_two = logits.topk(2, dim=-1).values.sub(total.unsqueeze(1)).exp()
+    return (best_two[:, 0] - best_two[:, 1]).tolist()
 
 
 def _ban(logits: Tensor, asks: Sequence[Ask]) -> None:

@@ -4,26 +4,28 @@ A Run asks (`request`), somebody runs the network for one or many runs (sampler.
 the Run takes the reading (`absorb`) and gives a Frame. It keeps blocks, commits, the draft fallback, healing and the
 stop rule. Source: this project's own design. Left out: the moves of a step (moves.py), tensors
 (reading.py).
+
+Where the clean rows of a network see their whole unit (block-causal attention), every block is such a unit, counted
+from the sequence's first token; the prompt's last tokens that fill none are locked rows of the first block, and the
+last block is a whole unit too, whose text is cut to length.
 """
 
-import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from model.diffusion.block import Ask, Block, Row, asks_of, make_block, make_row, mask_rows
 from model.diffusion.canvas import Canvas, block_length
-from model.diffusion.frames import Frame, Interruption, Reason, Result
+from model.diffusion.frames import Frame, Interruption, Reason, Result, confidence_of, frame_of, mean_confidence
 from model.diffusion.healing import TakenBack
 from model.diffusion.moves import Move, apply, decide
-from model.diffusion.policy import Policy
+from model.diffusion.policy import MAX_BLOCK, Policy
 from model.diffusion.reading import HEALED_FLOOR, Reading, Request, Sampling
 from model.diffusion.states import DRAFT, LOCKED, MASKED
+from model.diffusion.stop_rule import Finished, StopRule
 from model.diffusion.verify import Verifier, refused
 from model.tokenizer import EOM
-
-Finished = Callable[[list[int]], int | None]
 
 DRAFT_DOUBT = 0.4
 """Share of a draft's rows that want another label after the first pass, above which it is replaced by masks."""
@@ -41,9 +43,16 @@ class Run:
         cached_tokens: int = 0,
         first_token_prefix: TakenBack | None = None,
         finished: Finished | None = None,
+        unit: int = 1,
     ) -> None:
-        if not 0 <= cached_tokens <= len(prompt_ids):
+        """unit: rows of an aligned unit (NetworkConfig.cache_unit)."""
+        num_whole = len(prompt_ids) // unit * unit
+        if not 0 <= cached_tokens <= num_whole:
             raise ValueError(f"the cache holds {cached_tokens} rows, but the prompt has only {len(prompt_ids)} tokens")
+        if unit == 1 and max(policy.block, policy.first_block) > MAX_BLOCK:
+            raise ValueError(f"a block must not be wider than {MAX_BLOCK} rows, but is {policy.block}")
+        if unit > 1 and (policy.verify is not None or policy.edits not in ("none", "substitute")):
+            raise ValueError("where blocks are units of the network, nothing can be inserted, deleted or verified")
         if first_token_prefix is not None and canvas.states and canvas.states[0] != MASKED:
             raise ValueError("a token can be healed only where the canvas begins with a mask")
         if policy.verify is not None and cached_tokens == len(prompt_ids):
@@ -51,14 +60,17 @@ class Run:
         self.policy = policy
         self.result: Result | None = None
         self._canvas = canvas
-        self._finished = finished
+        self._unit = unit
+        self._num_tail = len(prompt_ids) - num_whole  # prompt rows of the first block; they count as committed
+        self._stop_rule = StopRule(finished)
         self._taken_back = first_token_prefix
         self._num_prompt, self._num_cached = len(prompt_ids), cached_tokens
-        self._max_tokens = canvas.max_tokens
+        self._max_tokens = canvas.max_tokens + self._num_tail
         self._grows = canvas.grows
-        self._queue = deque(make_row(t, s) for t, s in zip(canvas.ids, canvas.states, strict=True))
+        self._queue = deque(make_row(t, LOCKED) for t in prompt_ids[num_whole:])
+        self._queue.extend(make_row(t, s) for t, s in zip(canvas.ids, canvas.states, strict=True))
         self._boundaries = canvas.boundaries
-        self._queue_start = 0  # index in canvas.ids of the queue's first row
+        self._queue_start = -self._num_tail  # index in canvas.ids of the queue's first row
         self._prev_locked = True  # the prompt's end counts as locked
         self._begins = True  # no block is final yet
         self._verifier = None if policy.verify is None else Verifier(policy.verify)
@@ -68,13 +80,16 @@ class Run:
         self._committed: list[int] = []
         self._confidences: list[float | None] = []
         self._num_in_cache = 0  # canvas tokens that a pass has made clean rows of
-        self._clean_ids = list(prompt_ids[cached_tokens:])
+        self._clean_ids = list(prompt_ids[cached_tokens:num_whole])
         self._block: Block | None = None
         self._ended = False  # <eom> stands in the block
         self._steps = self._forwards = self._block_steps = self._extra_steps = 0
         self._draft_judged = policy.edits == "none" or DRAFT not in canvas.states
-        self._left_run: tuple[int, ...] | None = None
         self._next_block()
+
+    @property
+    def _rereads(self) -> bool:
+        return self.policy.edits != "none" or self.policy.remask
 
     @property
     def out_of_steps(self) -> bool:
@@ -93,12 +108,17 @@ class Run:
             clean_ids=self._clean_ids,
             tokens=[row.token for row in block.rows],
             states=[row.state for row in block.rows],
-            asks=asks_of(block, policy.edits, prefix_on_first=self._heals_here()),
+            asks=self._asks(block),
             taken_back=self._taken_back if self._heals_here() else None,
             sampling=sampling,
-            first_position=len(self._committed),
+            first_position=len(self._committed) - self._num_tail,
             verifier=self._verifier,
+            order=policy.order,
         )
+
+    def _asks(self, block: Block) -> list[Ask]:
+        healed_row = block.num_before if self._heals_here() else None
+        return asks_of(block, self.policy.edits, healed_row=healed_row, remask=self.policy.remask)
 
     def count_ahead(self, num_rows: int) -> None:
         """The first clean rows of the next pass have run in a pass of their own."""
@@ -131,7 +151,7 @@ class Run:
             if not row.written:
                 row.confidence = reading.p[m] if row.state == MASKED else reading.own[m]
         self._ended = apply(block, moves) or self._ended
-        frame = self._frame(tuple(moves))
+        frame = self._frame(moves)
         self._after_step(block, bool(moves))
         return frame if self.result is None else msgspec.structs.replace(frame, result=self.result)
 
@@ -148,15 +168,15 @@ class Run:
         frame = self._frame(())
         kept = rows[:stop]
         ids = [*self._committed, *(row.token for row in kept)] if usable else []
-        confidences = [*self._confidences, *(_confidence(row) for row in kept)]
-        self._finish(reason, ids, confidences, complete=False, usable=usable)
+        confidences = [*self._confidences, *(confidence_of(row) for row in kept)]
+        self._finish(reason, ids[self._num_tail :], confidences, complete=False, usable=usable)
         return msgspec.structs.replace(frame, result=self.result)
 
     def _unfinished(self, row: Row) -> bool:
         """A mask; in a completion also a draft that the model was to read and has not."""
         if row.state == MASKED:
             return True
-        unread = row.state == DRAFT and row.confidence is None and self.policy.edits != "none"
+        unread = row.state == DRAFT and row.confidence is None and self._rereads
         return unread and self._canvas.grows
 
     def frame(self) -> Frame:
@@ -168,12 +188,12 @@ class Run:
     def _after_step(self, block: Block, moved: bool) -> None:
         self._block_steps += 1
         num_masks = block.num_masks()
-        extra = self.policy.extra_edit_steps if self.policy.edits != "none" else 0
+        extra = self.policy.extra_edit_steps if self._rereads else 0
         if extra == 0 and self._stops():
             return
         if num_masks:
             return
-        if moved and self._extra_steps < extra and asks_of(block, self.policy.edits):
+        if moved and self._extra_steps < extra and self._asks(block):
             self._extra_steps += 1
             return
         self._commit(block)
@@ -198,14 +218,15 @@ class Run:
         """Cuts the next block, commits what needs no look, or ends the run."""
         while True:
             if self._ended:
-                self._finish("eom", self._committed, self._confidences)
+                self._finish("eom", self._text(), self._confidences)
                 return
-            self._pass_locked()
+            if self._unit == 1:
+                self._pass_locked()
             if self._ended:
                 continue
             rows = self._take_rows()
             if not rows:
-                self._finish("length", self._committed, self._confidences)
+                self._finish("length", self._text(), self._confidences)
                 return
             block = make_block(
                 rows,
@@ -213,9 +234,11 @@ class Run:
                 end_open=self._grows and not self._queue,
                 begins_canvas=self._begins and not self._committed,
                 blank_ids=self.policy.blank_ids,
+                num_before=0 if self._committed else self._num_tail,
+                knows_surplus=self.policy.order == "leftmost",
             )
             self._block_steps = self._extra_steps = 0
-            if asks_of(block, self.policy.edits):
+            if self._asks(block):
                 self._block = block
                 return
             self._commit(block)
@@ -237,7 +260,7 @@ class Run:
             self._verifier.add(row, is_fixed=is_healed or len(self._committed) < self._refused_up_to)
         self._committed.append(row.token)
         self._clean_ids.append(row.token)
-        self._confidences.append(_confidence(row))
+        self._confidences.append(confidence_of(row))
 
     def _refuse(self, block: Block, place: int) -> None:
         """Takes back what the pass was to commit, from the doubtful row on, which becomes a mask. `place`: among the
@@ -257,16 +280,22 @@ class Run:
 
     def _take_rows(self) -> list[Row]:
         self._is_queued = bool(self._queue)
-        if self._queue:
-            states = [row.state for row in self._queue]
-            boundaries = [b - self._queue_start for b in self._boundaries]
-            num = block_length(states, self.policy.block, boundaries)
-            self._queue_start += num
-            return [self._queue.popleft() for _ in range(num)]
-        if not self._grows:
-            return []
+        rows = self._take_queued() if self._queue else []
+        num_left = self._max_tokens - len(self._committed) - len(rows)
+        if not self._grows or self._queue or num_left <= 0:
+            return rows
+        if self._unit > 1:
+            return rows + mask_rows(self._unit - len(rows))
         size = self.policy.block if self._committed else self.policy.first_block
-        return mask_rows(min(size, self._max_tokens - len(self._committed)))
+        return rows or mask_rows(min(size, num_left))
+
+    def _take_queued(self) -> list[Row]:
+        num = min(self._unit, len(self._queue))
+        if self._unit == 1:
+            boundaries = [b - self._queue_start for b in self._boundaries]
+            num = block_length([row.state for row in self._queue], self.policy.block, boundaries)
+        self._queue_start += num
+        return [self._queue.popleft() for _ in range(num)]
 
     def _room(self) -> int:
         """Text tokens the canvas may still gain."""
@@ -276,28 +305,15 @@ class Run:
 
     def _stops(self) -> bool:
         """Asks the stop rule about the final left run if it changed; ends the run if it is satisfied."""
-        if self._finished is None or any(row.state == LOCKED and row.token != EOM for row in self._queue):
+        if any(row.state == LOCKED and row.token != EOM for row in self._queue):
             return False
-        rows = self._block.rows if self._block is not None else []
-        kept: list[Row] = []
-        for row in rows:
-            if row.state == MASKED or row.token == EOM:
-                break
-            kept.append(row)
-        # Locked text is never cut off: while some of it stands behind a mask there is nothing to ask.
-        if any(row.state == LOCKED and row.token != EOM for row in rows[len(kept) :]):
-            return False
-        run = (*self._committed, *(row.token for row in kept))
-        if run == self._left_run or not run:
-            return False
-        self._left_run = run
-        num_kept = self._finished(list(run))
+        rows = self._block.rows[self._block.num_before :] if self._block is not None else []
+        num_kept = self._stop_rule.num_kept(self._text(), rows)
         if num_kept is None:
             return False
-        last_locked = max((i for i, row in enumerate(kept) if row.state == LOCKED), default=-1)
-        num_kept = max(num_kept, len(self._committed) + last_locked + 1 if last_locked >= 0 else 0)
-        confidences = [*self._confidences, *(_confidence(row) for row in kept)]
-        self._finish("stop", list(run[:num_kept]), confidences[:num_kept])
+        ids = [*self._text(), *(row.token for row in rows)]
+        confidences = [*self._confidences[self._num_tail :], *(confidence_of(row) for row in rows)]
+        self._finish("stop", ids[:num_kept], confidences[:num_kept])
         return True
 
     # Beginnings that turn out wrong
@@ -312,8 +328,23 @@ class Run:
         text. The dropped step costs one pass; what follows equals a run that never tried to heal.
         """
         assert self._taken_back is not None
-        self._append(make_row(self._taken_back.token, LOCKED))
+        row = make_row(self._taken_back.token, LOCKED)
         self._max_tokens += 1
+        if self._unit == 1:
+            self._append(row)
+            return
+        assert self._block is not None
+        self._taken_back = None
+        rows = self._block.rows
+        rows.insert(self._block.num_before, row)
+        if len(rows) > self._unit:
+            last = rows.pop()
+            if self._queue or not self._grows:
+                self._queue.appendleft(last)
+                self._queue_start -= 1
+        if not self._asks(self._block):
+            self._commit(self._block)
+            self._next_block()
 
     def _starts_from_masks(self, block: Block, asks: list[Ask], reading: Reading) -> bool:
         """Judges the first draft block; a draft that is mostly doubted is replaced by masks, which drops this step."""
@@ -340,16 +371,15 @@ class Run:
 
     # Endings
 
-    def _frame(self, moves: tuple[Move, ...]) -> Frame:
-        rows = self._block.rows if self._block is not None else []
-        return Frame(
-            step=self._steps,
-            committed=tuple(self._committed),
-            block_ids=tuple(row.token for row in rows),
-            block_states=tuple(row.state for row in rows),
-            confidences=tuple(1.0 if row.state == LOCKED else row.confidence or 0.0 for row in rows),
-            moves=moves,
-        )
+    def _text(self) -> list[int]:
+        """What is committed of the canvas."""
+        return self._committed[self._num_tail :]
+
+    def _frame(self, moves: Sequence[Move]) -> Frame:
+        block = self._block
+        if block is None:
+            return frame_of(self._steps, self._text(), (), moves)
+        return frame_of(self._steps, self._text(), block.rows, moves, num_hidden=block.num_before)
 
     def _finish(
         self,
@@ -360,20 +390,17 @@ class Run:
         complete: bool = True,
         usable: bool = True,
     ) -> None:
-        known = [math.log(max(c, 1e-12)) for c in confidences if c is not None]
+        if self._unit > 1 and self._canvas.grows:
+            ids = ids[: self._max_tokens - self._num_tail]
         self.result = Result(
             ids=tuple(i for i in ids if i != EOM),
             reason=reason,
             complete=complete,
             usable=usable,
-            confidence=math.exp(sum(known) / len(known)) if known else 1.0,
+            confidence=mean_confidence(confidences),
             steps=self._steps,
             forwards=self._forwards,
             prompt_tokens=self._num_prompt,
             cached_tokens=self._num_cached,
-            committed_tokens=self._num_in_cache,
+            committed_tokens=max(0, self._num_in_cache - self._num_tail),
         )
-
-
-def _confidence(row: Row) -> float | None:
-    return None if row.state in (LOCKED, MASKED) else row.confidence

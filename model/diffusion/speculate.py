@@ -21,9 +21,9 @@ from model.diffusion.healing import TakenBack
 from model.diffusion.lookup import Lookup
 from model.diffusion.policy import Policy
 from model.diffusion.reading import HEALED_FLOOR, Sampling, draw
-from model.diffusion.run import Finished
 from model.diffusion.states import DRAFT
 from model.diffusion.steps import Expired, PassRows, run_alone
+from model.diffusion.stop_rule import Finished
 from model.diffusion.verify import doubtful
 from model.network.kv_cache import KVCache
 from model.network.transformer import Transformer

@@ -26,12 +26,18 @@ Expired = Callable[[], Interruption | None]
 
 @dataclass(frozen=True, slots=True)
 class PassRows:
-    """What a pass must run: clean rows, of which the last `num_wanted` are read, and a noisy block behind them."""
+    """What a pass must run: clean rows, of which the last `num_wanted` are read, and a noisy block behind them.
+
+    positions: of all rows, where they do not simply follow what is cached. unit: clean rows run ahead in so many at
+    once; 0 = not at all.
+    """
 
     clean_ids: Sequence[int]
     num_wanted: int
     tokens: Sequence[int] = ()
     states: Sequence[int] = ()
+    positions: Sequence[int] = ()
+    unit: int = 1
 
     @property
     def num_rows(self) -> int:
@@ -40,7 +46,10 @@ class PassRows:
     @property
     def num_ahead(self) -> int:
         """How many of the first clean rows are read by nobody, so that they may run in passes before."""
-        return len(self.clean_ids) - max(self.num_wanted, 0 if self.tokens else 1)
+        if not self.unit:
+            return 0
+        num_free = len(self.clean_ids) - max(self.num_wanted, 0 if self.tokens else 1)
+        return num_free // self.unit * self.unit
 
 
 class Steps(Protocol):
@@ -79,9 +88,10 @@ class Steps(Protocol):
 @torch.inference_mode()
 def run_passes(network: Transformer, parts: Sequence[tuple[Steps, int]]) -> list[Frame | None]:
     """One pass for all parts. A part with a number only runs so many of its next pass's first clean rows (None comes
-    of it), one with 0 its whole next pass.
+    of it), one with 0 its whole next pass. Rows that must run together do: the number is rounded up to whole units.
     """
     asked = [steps.pass_rows() for steps, _ in parts]
+    parts = [(steps, -(-num // max(1, rows.unit)) * rows.unit) for (steps, num), rows in zip(parts, asked, strict=True)]
     passes = [_pass(steps.cache, rows, num) for (steps, num), rows in zip(parts, asked, strict=True)]
     hidden = many_passes(network, passes)
     wanted: list[Tensor | None] = []
@@ -120,10 +130,16 @@ def _pass(cache: KVCache, rows: PassRows, num_ahead: int) -> Pass:
     if num_ahead:
         assert num_ahead <= rows.num_ahead, f"{num_ahead} rows ahead of {rows.num_ahead}"
         return Pass(cache, Rows(torch.tensor([rows.clean_ids[:num_ahead]], device=device)), None, 0)
-    clean = Rows(torch.tensor([rows.clean_ids], device=device)) if rows.clean_ids else None
-    noisy = None
+    num_clean = len(rows.clean_ids)
+    at_clean = at_noisy = None
+    if rows.positions:
+        at_clean, at_noisy = torch.tensor([rows.positions], device=device).tensor_split([num_clean], dim=1)
+    clean = noisy = None
+    if num_clean:
+        clean = Rows(torch.tensor([rows.clean_ids], device=device), positions_BT=at_clean)
     if rows.tokens:
-        noisy = Rows(torch.tensor([rows.tokens], device=device), torch.tensor([rows.states], device=device))
+        states_1T = torch.tensor([rows.states], device=device)
+        noisy = Rows(torch.tensor([rows.tokens], device=device), states_1T, positions_BT=at_noisy)
     return Pass(cache, clean, noisy, rows.num_wanted)
 
 

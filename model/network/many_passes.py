@@ -19,7 +19,7 @@ from torch import Tensor
 from kernels.block_attention.reference import block_attention
 from model.network.few_sizes import pad_mask, round_keys, round_rows
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, one_pass, plan_of
+from model.network.one_pass import Rows, one_pass, plan_of, with_positions
 from model.network.packed import PackedLayer
 from model.network.transformer import Layer, Transformer
 
@@ -61,7 +61,7 @@ def many_passes(network: Transformer, passes: Sequence[Pass]) -> list[Hidden]:
     rounds = isinstance(network.layers[0], PackedLayer)
     segments: list[_Segment] = []
     for part in passes:
-        segments.append(_segment(part, segments[-1].stop if segments else 0, network.embed.weight, rounds=rounds))
+        segments.append(_segment(network, part, segments[-1].stop if segments else 0, rounds=rounds))
     hidden_TD = _run(network, segments, _embed(network, passes, segments, rounds=rounds))
     return [
         _streams(part, segment, rows_tD)
@@ -69,8 +69,8 @@ def many_passes(network: Transformer, passes: Sequence[Pass]) -> list[Hidden]:
     ]
 
 
-def _segment(part: Pass, start: int, weight: Tensor, *, rounds: bool) -> _Segment:
-    cache = part.cache
+def _segment(network: Transformer, part: Pass, start: int, *, rounds: bool) -> _Segment:
+    cache, weight = part.cache, network.embed.weight
     assert cache.batch_size == 1, "a sequence has a cache of its own"
     num_clean, num_noisy = _num(part.clean), _num(part.noisy)
     num_rows, row = num_clean + num_noisy, int(cache.lengths_B[0])
@@ -78,7 +78,8 @@ def _segment(part: Pass, start: int, weight: Tensor, *, rounds: bool) -> _Segmen
     padded = round_rows(num_rows) if rounds else num_rows
     cache.reserve(row + padded)
     cache.num_pending_B = [num_clean]
-    plan = plan_of([row], [num_clean], [num_noisy], num_clean, num_noisy, 0, weight)
+    plan = plan_of(network.config, [row], [num_clean], [num_noisy], num_clean, num_noisy, 0, weight)
+    plan = with_positions(plan, part.clean, part.noisy)
     num_keys, mask = plan.num_keys, plan.mask_BTS
     if rounds:
         num_keys = round_keys(row + padded, cache.capacity)

@@ -3,19 +3,22 @@
 Source: this project's two-stream network (docs: the clean stream is causal, so its keys and values do not depend on any
 partition into blocks). Clean rows see the cache and earlier new clean rows; noisy rows see the cache, all new clean
 rows and their whole block. In each layer the clean keys and values depend on clean rows only, so the fused call is
-exact. Left out: choosing what to run (the sampler), batching over requests (the scheduler), CUDA graphs and paged
-caches.
+exact. Foreign networks may be block-causal (clean rows also see the rest of their aligned unit; exact as long as whole
+units run together) or see everything (then clean rows are those whose keys and values are to be kept, and what is kept
+is an approximation). Left out: choosing what to run (the sampler), batching over requests (the scheduler), CUDA graphs
+and paged caches.
 
 New rows stand in the cache behind the rows that count: clean rows first, then the noisy ones, which stay scratch. So a
 pass copies its own rows only, and attention reads a view. Shapes: B batch, C new clean rows, N noisy rows, D width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from kernels.block_attention.reference import additive_mask, block_attention
+from model.network.config import NetworkConfig
 from model.network.few_sizes import pad_mask, pad_rows, round_keys, round_rows
 from model.network.kv_cache import KVCache
 from model.network.packed import PackedLayer
@@ -26,13 +29,15 @@ from model.network.transformer import Layer, Transformer
 class Rows:
     """New rows of one stream, right padded. Padding may hold any id of the vocabulary and never changes results.
 
-    `states_BT` None = no state vectors (clean rows have none in any case). `lengths_B` None = no padding. Positions
-    are implied: clean rows start at the cache's lengths, noisy rows behind the new clean rows.
+    `states_BT` None = no state vectors (clean rows have none in any case). `lengths_B` None = no padding. Without
+    `positions_BT` clean rows start at the cache's lengths, noisy rows behind the new clean rows; given ones lie below
+    the number of keys of the pass, and both streams have them or neither.
     """
 
     tokens_BT: Tensor
     states_BT: Tensor | None = None
     lengths_B: Tensor | None = None
+    positions_BT: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,10 @@ def one_pass(
 
     x_BTD = _embed(network, clean, noisy)
     num_dropped = 0 if want_clean is None else max(0, num_clean - want_clean)
-    plan = plan_of(cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, num_dropped, x_BTD)
+    plan = plan_of(
+        network.config, cached_lengths, clean_lengths, noisy_lengths, num_clean, num_noisy, num_dropped, x_BTD
+    )
+    plan = with_positions(plan, clean, noisy)
     hidden_BTD = run_layers(network, cache, x_BTD, plan, num_dropped)
     num_clean -= num_dropped
     return (
@@ -139,7 +147,18 @@ def _embed(network: Transformer, clean: Rows | None, noisy: Rows | None) -> Tens
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
+def with_positions(plan: Plan, clean: Rows | None, noisy: Rows | None) -> Plan:
+    """The plan with the positions that the rows bring along, if they do."""
+    given = [rows.positions_BT for rows in (clean, noisy) if rows is not None]
+    known = [positions_BT for positions_BT in given if positions_BT is not None]
+    if not known:
+        return plan
+    assert len(known) == len(given), "either all rows bring their positions or none"
+    return replace(plan, positions_BT=torch.cat(known, dim=1))
+
+
 def plan_of(
+    config: NetworkConfig,
     cached: list[int],
     clean: list[int],
     noisy: list[int],
@@ -157,10 +176,11 @@ def plan_of(
         start = cached[0]
         positions_1T = torch.arange(start, start + num_rows, device=device).unsqueeze(0)
         mask_1TS = None
-        if num_clean > 1 or (num_clean and num_noisy):
+        if config.attention != "full" and (num_clean > 1 or (num_clean and num_noisy)):
             key_S = torch.arange(num_keys, device=device)
-            # A clean row sees up to itself, a noisy row everything: one bound a row says both.
+            # A clean row sees up to itself (or its unit's end), a noisy row everything: one bound a row says both.
             bound_T = torch.arange(start, start + num_rows, device=device)
+            bound_T = _last_seen(bound_T, config.cache_unit, start + num_clean)
             bound_T[num_clean:] = num_keys
             mask_1TS = additive_mask(key_S <= bound_T[:, None], dtype).unsqueeze(0)
         kept_mask = None if mask_1TS is None or num_dropped == num_clean else mask_1TS[:, num_dropped:]
@@ -177,9 +197,18 @@ def plan_of(
     key_1S = torch.arange(num_keys, device=device).unsqueeze(0)
     new_BS = key_1S - cached_B1  # index among the new rows; negative = cached
     real_BS = (new_BS < clean_B1) | ((new_BS >= num_clean) & (new_BS < num_clean + noisy_B1))
-    bound_1T = torch.where(is_noisy_1T, num_rows, row_1T)
-    allowed_BTS = real_BS.unsqueeze(1) & (new_BS.unsqueeze(1) <= bound_1T.unsqueeze(2))
+    allowed_BTS = real_BS.unsqueeze(1)
+    if config.attention != "full":
+        seen_BT = _last_seen(rows_BT, config.cache_unit, cached_B1 + num_clean) - cached_B1
+        bound_BT = torch.where(is_noisy_1T, num_rows, seen_BT)
+        allowed_BTS = allowed_BTS & (new_BS.unsqueeze(1) <= bound_BT.unsqueeze(2))
+    allowed_BTS = allowed_BTS.expand(len(cached), num_rows, num_keys).clone()
     # A padding row would see nothing where nothing is cached; let it see itself, its output is never used.
     allowed_BTS |= new_BS.unsqueeze(1) == row_1T.unsqueeze(2)
     mask_BTS = additive_mask(allowed_BTS, dtype)
     return Plan(positions_BT, rows_BT, num_keys, mask_BTS, mask_BTS[:, num_dropped:])
+
+
+def _last_seen(row: Tensor, unit: int, stop: int | Tensor) -> Tensor:
+    """The last row that each clean row may see: itself, or the end of its unit, before `stop` in any case."""
+    return row if unit == 1 else ((row // unit + 1) * unit).clamp(max=stop) - 1
