@@ -1,0 +1,73 @@
+"""The shape that a config.json describes, in each family's keys."""
+
+from pathlib import Path
+
+import pytest
+
+from model.checkpoints.error import CheckpointError
+from model.checkpoints.foreign_shape import WeightNames, read_json, shape_of, wanted_weights
+
+LLAMA = {
+    "hidden_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "intermediate_size": 100,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 5e5,
+}
+PATH = Path("folder/config.json")
+
+
+def test_llama_keys() -> None:
+    shape = shape_of(LLAMA, "llama", path=PATH, vocab_size=99, tied_head=False)
+    assert (shape.vocab_size, shape.num_layers, shape.d_model, shape.d_ff) == (99, 3, 64, 100)
+    assert (shape.num_heads, shape.num_kv_heads, shape.d_head) == (8, 2, 8)
+    assert (shape.rope_theta, shape.norm_eps, shape.tied_head) == (5e5, 1e-5, False)
+    assert (shape.qkv_bias, shape.qk_norm) == (False, False)
+
+
+@pytest.mark.parametrize(("body", "bias", "norm"), [("qwen2", True, False), ("qwen3", False, True)])
+def test_bodies(body, bias, norm) -> None:
+    shape = shape_of({**LLAMA, "head_dim": 16}, body, path=PATH, vocab_size=9, tied_head=True)
+    assert (shape.qkv_bias, shape.qk_norm, shape.d_head) == (bias, norm, 16)
+
+
+def test_other_keys_and_what_may_be_left_out() -> None:
+    other = {"d_model": 64, "n_layers": 3, "n_heads": 8, "mlp_hidden_size": 100}
+    keys = {"hidden_size": "d_model", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}
+    keys["intermediate_size"] = "mlp_hidden_size"
+    shape = shape_of(other, "llama", path=PATH, vocab_size=9, tied_head=False, keys=keys)
+    assert (shape.num_kv_heads, shape.rope_theta, shape.norm_eps) == (8, 10_000.0, 1e-6)
+
+
+def test_rope_as_newer_files_say_it() -> None:
+    newer = {key: value for key, value in LLAMA.items() if key != "rope_theta"}
+    newer["rope_parameters"] = {"rope_theta": 1e6, "rope_type": "default"}
+    assert shape_of(newer, "llama", path=PATH, vocab_size=9, tied_head=False).rope_theta == 1e6
+
+
+def test_heads_that_do_not_divide() -> None:
+    with pytest.raises(CheckpointError, match="must be a multiple"):
+        shape_of({**LLAMA, "num_key_value_heads": 3}, "llama", path=PATH, vocab_size=9, tied_head=False)
+
+
+def test_wanted_weights_of_each_body() -> None:
+    def wanted(body, tied):
+        shape = shape_of(LLAMA, body, path=PATH, vocab_size=9, tied_head=tied)
+        return wanted_weights(shape, WeightNames(), 50)
+
+    assert len(wanted("llama", True)) == 2 + 3 * 9
+    assert wanted("llama", False)["lm_head.weight"] == (50, 64)
+    assert wanted("qwen2", True)["model.layers.2.self_attn.k_proj.bias"] == (16,)
+    assert wanted("qwen3", True)["model.layers.0.self_attn.q_norm.weight"] == (8,)
+
+
+def test_files_that_are_no_description(tmp_path) -> None:
+    path = tmp_path / "config.json"
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_json(path)
+    for content, says in (("{", "is not JSON"), ("[]", "is not a model's description")):
+        path.write_text(content)
+        with pytest.raises(CheckpointError, match=says):
+            read_json(path)
