@@ -16,6 +16,7 @@ from torch import Tensor
 
 from model.checkpoints.error import CheckpointError
 from model.checkpoints.foreign_shape import IGNORED, WeightNames, wanted_weights
+from model.checkpoints.precision import Shrink
 from model.checkpoints.weight_files import WeightFiles
 from model.network.config import NetworkConfig
 
@@ -60,17 +61,21 @@ def load_weights(
     foreign_ids: tuple[int | None, ...],
     device: torch.device | str,
     dtype: torch.dtype | None,
+    shrink: Shrink | None = None,
 ) -> dict[str, Tensor]:
-    """Our weights by name on `device`; `dtype` None = that of the stored embedding. Raises CheckpointError."""
+    """Our weights by name on `device`; `dtype` None = that of the stored embedding. `shrink`: see load_checkpoint.
+    Raises CheckpointError.
+    """
     files = WeightFiles(folder)
     check_weights(files, config, names, foreign_ids)
     dtype = dtype or DTYPES[files[f"{names.embed}.weight"].dtype]
     state: dict[str, Tensor] = {}
     for ours, theirs in _parts(config, names):
         if ours in ("embed.weight", "head.weight"):
-            state[ours] = _in_our_order(files.take(theirs[0]), foreign_ids, device, dtype)
+            weight = _in_our_order(files.take(theirs[0]), foreign_ids, device, dtype)
         else:
-            state[ours] = _joined(files, theirs, device, dtype)
+            weight = _joined(files, theirs, device, dtype)
+        state[ours] = shrink(ours, weight) if shrink else weight
     return state
 
 

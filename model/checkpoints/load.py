@@ -24,6 +24,7 @@ from model.checkpoints.error import CheckpointError
 from model.checkpoints.families import family_preset, is_foreign_folder, load_foreign_tokenizer, weight_names
 from model.checkpoints.foreign_weights import load_weights
 from model.checkpoints.int8 import expand
+from model.checkpoints.precision import Shrink
 from model.checkpoints.presets import FORMAT, Preset, decode_preset, encode_preset
 from model.foreign_tokenizer import ForeignTokenizer
 from model.network.transformer import Transformer
@@ -73,13 +74,18 @@ def load_preset(folder: Path) -> Preset:
 
 
 def load_checkpoint(
-    folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    folder: Path | str,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    *,
+    shrink: Shrink | None = None,
 ) -> Checkpoint:
     """Network (evaluation mode, no gradients), tokenizer and preset of a checkpoint folder.
 
-    `dtype` None keeps the stored type; integers become floats of `dtype`, or of the other weights' type. Raises
-    CheckpointError for a missing or foreign folder or file, another format, weights that do not fit the preset's
-    shape, and a tokenizer of another vocabulary.
+    `dtype` None keeps the stored type; integers become floats of `dtype`, or of the other weights' type. `shrink`
+    gives the form in which each weight is held, one after the other (precision.py). Raises CheckpointError for a
+    missing or foreign folder or file, another format, weights that do not fit the preset's shape, and a tokenizer of
+    another vocabulary.
     """
     folder = Path(folder)
     preset = load_preset(folder)
@@ -93,11 +99,13 @@ def load_checkpoint(
         network = Transformer(preset.network)
     if isinstance(tokenizer, ForeignTokenizer):
         foreign_ids = tokenizer.vocabulary.foreign_ids
-        weights = load_weights(folder, preset.network, weight_names(preset), foreign_ids, device, dtype)
+        weights = load_weights(folder, preset.network, weight_names(preset), foreign_ids, device, dtype, shrink)
     else:
         weights = _load_weights(folder, preset, dtype)
         _check_weights(folder / WEIGHTS_FILE, network.state_dict(), weights)
-    network.load_state_dict({name: w.to(device=device, dtype=dtype) for name, w in weights.items()}, assign=True)
+        weights = {name: w.to(device=device, dtype=dtype) for name, w in weights.items()}
+        weights = {name: shrink(name, w) for name, w in weights.items()} if shrink else weights
+    network.load_state_dict(weights, assign=True)
     return Checkpoint(network.eval().requires_grad_(False), tokenizer, preset)
 
 

@@ -1,13 +1,18 @@
 """Matrices in 8 bits: close to what they were, small, and refused where they cannot be had."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import torch
 
 from model.checkpoints import precision
-from model.checkpoints.precision import PrecisionError, check_precision, is_matrix, shrinker, stored_bytes
+from model.checkpoints.load import load_checkpoint
+from model.checkpoints.memory import weight_bytes
+from model.checkpoints.precision import PrecisionError, check_precision, is_matrix, is_small, shrinker, stored_bytes
 from model.network.config import tiny_test
 from model.network.transformer import Transformer
+from tests.model.checkpoints.tiny_folders import FAMILIES, write_tiny_folder
 
 CPU = torch.device("cpu")
 
@@ -38,6 +43,20 @@ def test_int8_answers_nearly_the_same(tied: bool, dtype: torch.dtype) -> None:
     assert not torch.equal(after, before)
     assert float((after - before).norm() / before.norm()) < 0.03
     assert stored_bytes(network) < size
+
+
+@pytest.mark.parametrize("family", ["stable-diffcoder-base", "dreamon", "dllm-mdlm", "llada-base"])
+def test_a_foreign_model_is_made_small_while_it_is_loaded(family: str, tmp_path: Path) -> None:
+    folder = tmp_path / FAMILIES[family].name
+    write_tiny_folder(folder, family)
+    large, small = load_checkpoint(folder), load_checkpoint(folder, shrink=shrinker("int8"))
+    assert not is_small(large.network)
+    assert stored_bytes(small.network) == weight_bytes(small.preset.network, "int8", 2)
+    tokens, positions = torch.arange(64, 84)[None], torch.arange(20)[None]
+    mask = torch.ones(1, 20, 20, dtype=torch.bool)
+    before = large.network.logits(large.network(tokens, positions, None, mask)).float()
+    after = small.network.logits(small.network(tokens, positions, None, mask)).float()
+    assert float((after - before).norm() / before.norm()) < 0.05
 
 
 def test_full_changes_nothing() -> None:
