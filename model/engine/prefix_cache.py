@@ -1,7 +1,8 @@
 """Keys and values of prompts in a radix tree over token ids, so that a keystroke re-runs only the tokens that changed.
 
 Source: the radix prefix cache of SGLang (Zheng et al., arXiv 2312.07104). The clean stream is causal, so a row depends
-on the tokens up to it alone and may be reused whatever follows; what several prompts share is stored once.
+on the tokens up to it alone and may be reused whatever follows; what several prompts share is stored once. Of a network
+whose rows see their whole unit only whole units are lent and kept; of one in which every row sees every row nothing.
 
 Attention wants rows side by side in memory, so a request runs in a *working cache*, a KVCache that stays for the next
 request: only rows that it lacks are copied in, only rows that the tree lacks are copied out. Typing in one place
@@ -48,6 +49,7 @@ class PrefixCache:
     ) -> None:
         self._config = config
         self._capacity = capacity
+        self._unit = config.cache_unit if config.attention != "full" else 0
         self._device = device
         self._dtype = dtype
         row_bytes = self._row_bytes = 2 * config.num_layers * config.num_kv_heads * config.d_head * dtype.itemsize
@@ -80,7 +82,7 @@ class PrefixCache:
         there are by then; those of a canvas behind it are not.
         """
         ids = list(prompt_ids)
-        path = self._tree.path(ids, salt)
+        path = self._tree.path(ids, salt) if self._unit else []
         lease = path[-1][0] if path else None
         cache = self._filled(ids, salt, path)
         self._tree.hold(lease)
@@ -89,7 +91,7 @@ class PrefixCache:
         try:
             yield cache
         finally:
-            num_rows = min(len(ids), int(cache.lengths_B[0]))
+            num_rows = self._num_whole(min(len(ids), int(cache.lengths_B[0])))
             cache.truncate(num_rows)
             self._idle = (salt, ids[:num_rows], cache)
             self._tree.release(lease)
@@ -103,15 +105,20 @@ class PrefixCache:
             KVCache(self._config, capacity=self._capacity, device=self._device, dtype=self._dtype),
         )
         self._idle = None  # whoever is lent a cache meanwhile gets another
-        num_held = common_prefix(held_ids, ids) if held_salt == salt else 0
+        num_held = self._num_whole(common_prefix(held_ids, ids)) if held_salt == salt else 0
         cache.truncate(num_held)
+        num_known = self._num_whole(sum(num_fitting for _, num_fitting in path))
         start = 0
         for edge, num_fitting in path:
+            num_fitting = min(num_fitting, num_known - start)
             first = max(0, num_held - start)
             if first < num_fitting:
                 cache.write(0, edge.k_LGNK[:, :, first:num_fitting], edge.v_LGNK[:, :, first:num_fitting])
             start += num_fitting
         return cache
+
+    def _num_whole(self, num_rows: int) -> int:
+        return num_rows // self._unit * self._unit if self._unit else 0
 
 
 class Edge:
