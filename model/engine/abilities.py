@@ -46,3 +46,11 @@ def _of_foreign(preset: Preset, device: str) -> api.Capabilities:
         next_edit=False,
         context_tokens=preset.context_tokens,
     )
+
+
+def trial_request(preset: Preset) -> api.DenoiseRequest:
+    """The least that such a checkpoint is ever asked: for a first try."""
+    if preset.prompt is None or preset.prompt.hole is not None:
+        return api.DenoiseRequest(id="trial", prompt=api.Prompt(line="value = "), canvas=(api.Masked(max_tokens=4),))
+    prompt = api.Prompt(instruction="Add 1.")
+    return api.DenoiseRequest(id="trial", prompt=prompt, canvas=(api.Draft("value = 1"),), max_steps=4)

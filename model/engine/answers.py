@@ -8,6 +8,8 @@ Left out: whether the code is any good (the language server looks at its syntax)
 import re
 from collections.abc import Sequence
 
+from model.diffusion.frames import Reason
+from model.engine import api
 from model.engine.chats import Change
 
 _OPENING = re.compile(r"^[ \t]*(`{3,}|~{3,})[^`\n]*\n", re.MULTILINE)
@@ -52,10 +54,29 @@ class Answer:
             return None
         return self.fitted(found[0])
 
+    def canvas_text(self, token_bytes: Sequence[bytes], ids: Sequence[int], reason: Reason) -> str | api.Error:
+        """What the canvas becomes, or why nothing."""
+        written = b"".join([token_bytes[i] for i in ids]).decode("utf-8", "replace")
+        is_whole = reason in ("eom", "stop")
+        text = self.new_text(written, is_whole=is_whole)
+        before, after = self.locked
+        if text is not None:
+            return before + text + after
+        if is_whole:
+            return api.Error(code="no_answer", sentence="The model answered without any code.")
+        if reason != "length":
+            return unfinished(reason)
+        return api.Error(code="no_answer", sentence=f"The model's answer had no end within {len(ids)} tokens.")
+
+    @property
+    def locked(self) -> tuple[str, str]:
+        """The canvas's texts before and behind the code, which stay."""
+        return self._change.locked
+
     def shown(self, written: str) -> str:
         """The code as far as it is written, for those who watch."""
         found = self.code(written)
-        return "" if found is None else found[0]
+        return "" if found is None or not found[0].strip() else self.fitted(found[0])
 
     def fitted(self, code: str) -> str:
         """The answer's code with the old code's indentation and end of line."""
@@ -68,6 +89,12 @@ class Answer:
             # Of the first line the white space that is not the canvas's own.
             text = text[len(change.lead) :] if text.startswith(change.lead) else text.lstrip(" \t")
         return text + ("\n" if change.draft.endswith("\n") else "")
+
+
+def unfinished(reason: Reason) -> api.Error:
+    """An edit that was interrupted before it was any answer."""
+    sentence = "The edit was cancelled." if reason == "cancelled" else "The edit was not finished in time."
+    return api.Error(code=reason, sentence=sentence)
 
 
 class AnswerStop:

@@ -2,8 +2,8 @@
 
 The code, what stands around it and the instruction make one question; the canvas is the answer, of masks. What the
 answer's fenced block holds is put back as the code stood (answers.py). The wording is ours: no family publishes one
-for edits inside a file; the turns around it are the family's (model/checkpoints/prompt_form.py). Left out: code of other
-files, as from the rewrites of our own weights.
+for edits inside a file; the turns around it are the family's (model/checkpoints/prompt_form.py). Left out: code of
+other files, as from the rewrites of our own weights.
 """
 
 import re
@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from model.engine import api
 from model.engine.encoder import LineEncoder
-from model.engine.foreign_prompts import SHARES, Filled, ForeignTokenizes, fill, frame_tokens
+from model.engine.foreign_prompts import SHARES, Filled, fill, frame_tokens
 from model.engine.job import BadRequest
 from model.engine.trimming import first_lines, last_lines
+from model.foreign_tokenizer import ForeignTokenizer
 
 ANSWER_GROWTH = 1.5
 """An answer is at most so many times as long as the code, and MORE_TOKENS more."""
@@ -74,7 +75,7 @@ def change_of(request: api.DenoiseRequest) -> Change:
 
 
 def chat_prompt(
-    request: api.DenoiseRequest, form: str, tokenizer: ForeignTokenizes, encoder: LineEncoder, context_tokens: int
+    request: api.DenoiseRequest, form: str, tokenizer: ForeignTokenizer, encoder: LineEncoder, context_tokens: int
 ) -> Chat:
     """Raises BadRequest where the code or the instruction do not fit."""
     change = change_of(request)

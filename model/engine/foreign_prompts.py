@@ -10,9 +10,7 @@ has (its data), what a canvas's length becomes (model/diffusion).
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import NamedTuple
 
 from model.checkpoints.prompt_form import PARTS
 from model.diffusion.healing import TakenBack
@@ -20,6 +18,7 @@ from model.engine import api
 from model.engine.encoder import LineEncoder
 from model.engine.job import BadRequest
 from model.engine.trimming import first_lines, last_lines
+from model.foreign_tokenizer import ForeignTokenizer
 from model.lines import lines_of
 
 SHARES = (1.0, 0.85, 0.7, 0.5)
@@ -30,19 +29,6 @@ HASH_LANGUAGES = frozenset(
 DASH_LANGUAGES = frozenset({"haskell", "lua", "sql"})
 
 _LAST_WORD = re.compile(r"[\w]\Z")
-
-
-class ForeignTokenizes(Protocol):
-    """What a prompt needs of a foreign tokenizer (model/foreign_tokenizer.py)."""
-
-    @property
-    def token_bytes(self) -> tuple[bytes, ...]: ...
-
-    def encode(self, text: str) -> list[int]: ...
-
-    def special_id(self, name: str) -> int: ...
-
-    def ids_starting_with(self, typed: bytes) -> np.ndarray: ...
 
 
 class Filled(NamedTuple):
@@ -64,7 +50,7 @@ class Cursor(NamedTuple):
 
 
 def hole_prompt(
-    request: api.DenoiseRequest, form: str, tokenizer: ForeignTokenizes, encoder: LineEncoder, room: int
+    request: api.DenoiseRequest, form: str, tokenizer: ForeignTokenizer, encoder: LineEncoder, room: int
 ) -> Filled:
     """The prompt of a hole, in `room` tokens. Raises BadRequest where the form alone does not fit."""
     for share in SHARES:
@@ -81,6 +67,8 @@ def _places(request: api.DenoiseRequest, form: str, budget: int, encoder: LineEn
     prompt = request.prompt
     mark = comment_mark(prompt.language)
     below = first_lines(prompt.tail + prompt.suffix, budget // 4, encoder)
+    if "{below}\n" in form:
+        below = below.removesuffix("\n")
     as_comment = "{below_as_comment}" in form
     if as_comment and below:
         below = "".join(commented(f"The lines below the cursor:\n{below}", mark)) + "\n"
@@ -104,7 +92,7 @@ def _places(request: api.DenoiseRequest, form: str, budget: int, encoder: LineEn
     }
 
 
-def fill(form: str, places: Mapping[str, str], tokenizer: ForeignTokenizes, encoder: LineEncoder) -> Filled:
+def fill(form: str, places: Mapping[str, str], tokenizer: ForeignTokenizer, encoder: LineEncoder) -> Filled:
     """The ids of a form with its places filled. Text between two special tokens is encoded as one."""
     before, _, after = form.partition("{canvas}")
     before_ids: list[int] = []
@@ -123,13 +111,13 @@ def fill(form: str, places: Mapping[str, str], tokenizer: ForeignTokenizes, enco
     return Filled(before_ids, after_ids, taken_back)
 
 
-def frame_tokens(form: str, tokenizer: ForeignTokenizes, encoder: LineEncoder) -> int:
+def frame_tokens(form: str, tokenizer: ForeignTokenizer, encoder: LineEncoder) -> int:
     """How many tokens a form has when nothing stands in its places."""
     filled = fill(form, {}, tokenizer, encoder)
     return len(filled.before_ids) + len(filled.after_ids)
 
 
-def heal_text(text: str, tokenizer: ForeignTokenizes, encoder: LineEncoder) -> tuple[list[int], TakenBack | None]:
+def heal_text(text: str, tokenizer: ForeignTokenizer, encoder: LineEncoder) -> tuple[list[int], TakenBack | None]:
     """Ids of a text that ends at the cursor, without what its last token may go on from, and that."""
     if text.endswith((" ", "\t")):
         tokens = tokenizer.encode(text[-1])
@@ -141,7 +129,7 @@ def heal_text(text: str, tokenizer: ForeignTokenizes, encoder: LineEncoder) -> t
     return ids[:-1], _taken_back(ids[-1], tokenizer)
 
 
-def _taken_back(token: int, tokenizer: ForeignTokenizes) -> TakenBack:
+def _taken_back(token: int, tokenizer: ForeignTokenizer) -> TakenBack:
     typed = tokenizer.token_bytes[token]
     return TakenBack(token=token, typed=typed, allowed_ids=tokenizer.ids_starting_with(typed))
 

@@ -5,25 +5,22 @@ Left out: queues and HTTP (runner.py, app.py), which requests run together (sche
 """
 
 import contextlib
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import msgspec
 import torch
 
 from model.checkpoints.load import Checkpoint, load_checkpoint
-from model.diffusion.frames import Frame, Result
+from model.diffusion.frames import Result
 from model.diffusion.policy import Policy
-from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.diffusion.steps import run_passes
 from model.engine import api
-from model.engine.abilities import capabilities_of
+from model.engine.abilities import capabilities_of, trial_request
 from model.engine.alternatives import Together, Work, side_by_side
+from model.engine.answers import unfinished
 from model.engine.course import Course
 from model.engine.job import Job
 from model.engine.prefix_cache import PrefixCache
@@ -31,27 +28,15 @@ from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.repairs import Repairs
 from model.engine.scheduler import Limits, num_caches
 from model.engine.scoring import token_scores
-from model.engine.stopping import StopCheck, answer_text, stop_for, whole_characters
+from model.engine.showing import Utf8Pieces, chat_progress, progress_of
+from model.engine.stopping import Stop, answer_text, stop_for
 from model.engine.writing import frames_of, steps_of
 from model.mending.ranking import Calibration, load_calibration
 from model.network.kv_cache import KVCache
 from model.network.packed import can_pack, pack_weights
-from model.tokenizer import EOM
-
-NUM_WARM_UP_TOKENS = 4
 
 MIN_KV_BYTES = 64 * 2**20
 MIN_SEQUENCES = 4
-
-ShownState = Literal["masked", "draft", "locked", "committed"]
-
-_STATE_NAMES: dict[int, ShownState] = {MASKED: "masked", DRAFT: "draft", LOCKED: "locked"}
-
-
-class _ShownRow(NamedTuple):
-    state: ShownState
-    token: int
-    confidence: float
 
 
 class ResidentModel:
@@ -132,11 +117,14 @@ class ResidentModel:
     def _denoise(self, job: Job, request: api.DenoiseRequest) -> Together:
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
         num_lanes = num_caches(request)
+        # Rows of a unit that a canvas shares with the prompt are its own.
+        unit = self._checkpoint.preset.network.cache_unit
+        num_kept = len(prepared.prompt_ids) // unit * unit
 
         def lane(number: int, cache: KVCache) -> Work:
             for index in range(number, request.n, num_lanes):
                 # The prompt stays, the canvas of whoever wrote here before goes.
-                cache.truncate(min(len(prepared.prompt_ids), int(cache.lengths_B[0])))
+                cache.truncate(min(num_kept, int(cache.lengths_B[0])))
                 yield from self._run_one(job, request, prepared, cache, index)
 
         with self._cache_for(job, prepared) as cache:
@@ -149,10 +137,8 @@ class ResidentModel:
 
     def warm_up(self) -> None:
         """A few tokens the way a request gets them, so that the first one does not pay for lazy initialisation."""
-        request = api.DenoiseRequest(
-            id="warm-up", prompt=api.Prompt(line="value = "), canvas=(api.Masked(max_tokens=NUM_WARM_UP_TOKENS),)
-        )
         checkpoint = self._checkpoint
+        request = trial_request(checkpoint.preset)
         prepared = prepare(request, checkpoint.preset, checkpoint.tokenizer, self._encoder)
         cache = KVCache(checkpoint.preset.network, device=self._device, dtype=self._dtype)
         stop = stop_for(prepared, request, checkpoint.tokenizer.token_bytes)
@@ -163,7 +149,7 @@ class ResidentModel:
         typed = prepared.taken_back.typed if prepared.taken_back else b""
         token_bytes = self._checkpoint.tokenizer.token_bytes
         stop = stop_for(prepared, request, token_bytes)
-        committed = _Utf8Pieces(skip=len(typed))
+        committed = Utf8Pieces(skip=len(typed))
         num_committed = 0
         policy = _with_seed(prepared.policy, request.seed + index)
         steps = steps_of(self._checkpoint, cache, request, prepared, policy, self._encoder, stop)
@@ -174,25 +160,31 @@ class ResidentModel:
             assert frame is not None
             if frame.result is not None:
                 break
+            if prepared.answer is not None:  # of what a chat says only its code is shown
+                if request.want_progress:
+                    yield chat_progress(frame, token_bytes, prepared.answer, index)
+                continue
             if request.want_progress:
-                yield self._progress(frame, len(typed), index)
+                yield progress_of(frame, token_bytes, len(typed), index)
             new = frame.committed[num_committed:]
             num_committed = len(frame.committed)
             text = committed.add(b"".join(token_bytes[i] for i in new))
             if text:
                 yield api.Committed(text=text, index=index)
-        last = self._last_event(job, frame.result, stop, typed, index)
+        last = self._last_event(job, frame.result, prepared, stop, index)
         yield self._with_scores(last, frame.result, request, prepared, cache)
 
-    def _last_event(self, job: Job, result: Result, stop: StopCheck, typed: bytes, index: int) -> api.Event:
+    def _last_event(self, job: Job, result: Result, prepared: Prepared, stop: Stop, index: int) -> api.Event:
         if not result.usable:
-            sentence = (
-                "The edit was cancelled." if result.reason == "cancelled" else "The edit was not finished in time."
-            )
-            return api.Error(code=result.reason, sentence=sentence)
-        text = answer_text(
-            self._checkpoint.tokenizer.token_bytes, result.ids, result.reason, stop=stop, num_typed=len(typed)
-        )
+            return unfinished(result.reason)
+        token_bytes = self._checkpoint.tokenizer.token_bytes
+        if prepared.answer is None:
+            num_typed = len(prepared.taken_back.typed) if prepared.taken_back else 0
+            text = answer_text(token_bytes, result.ids, result.reason, stop=stop, num_typed=num_typed)
+        else:
+            text = prepared.answer.canvas_text(token_bytes, result.ids, result.reason)
+            if isinstance(text, api.Error):
+                return text
         return api.Done(
             text=text,
             reason=result.reason,
@@ -224,48 +216,6 @@ class ResidentModel:
             num_top=request.logprobs,
         )
         return msgspec.structs.replace(last, tokens=tokens)
-
-    def _progress(self, frame: Frame, num_typed: int, index: int) -> api.Progress:
-        token_bytes = self._checkpoint.tokenizer.token_bytes
-        rows = [_ShownRow("committed", i, 1.0) for i in frame.committed]
-        rows += [
-            _ShownRow(_STATE_NAMES[state], i, confidence)
-            for i, state, confidence in zip(frame.block_ids, frame.block_states, frame.confidences, strict=True)
-            if i != EOM
-        ]
-        pieces: list[api.ProgressPiece] = []
-        # A healed canvas begins with the typed bytes, from the moment its first row is written.
-        skip = num_typed if rows and rows[0].state != "masked" else 0
-        for state, run in groupby(rows, key=_state_of):
-            tokens = list(run)
-            data = b"" if state == "masked" else b"".join(token_bytes[row.token] for row in tokens)
-            data, skip = data[skip:], max(0, skip - len(data))
-            pieces.append(
-                api.ProgressPiece(
-                    state=state,
-                    text=data.decode("utf-8", "replace"),
-                    num_tokens=len(tokens),
-                    confidence=_geometric_mean([row.confidence for row in tokens]),
-                )
-            )
-        block = [row.confidence for row in rows[len(frame.committed) :]]
-        return api.Progress(step=frame.step, pieces=tuple(pieces), confidence=_geometric_mean(block), index=index)
-
-
-class _Utf8Pieces:
-    """Pieces of bytes to pieces of text: a character is held back until it is whole; `skip` first bytes are dropped."""
-
-    def __init__(self, *, skip: int) -> None:
-        self._skip = skip
-        self._held = b""
-
-    def add(self, data: bytes) -> str:
-        dropped = min(self._skip, len(data))
-        self._skip -= dropped
-        data = self._held + data[dropped:]
-        num_whole = whole_characters(data)
-        self._held = data[num_whole:]
-        return data[:num_whole].decode("utf-8", "replace")
 
 
 def load_resident(
@@ -318,15 +268,5 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else torch.float32
 
 
-def _state_of(row: _ShownRow) -> ShownState:
-    return row.state
-
-
 def _with_seed(policy: Policy, seed: int) -> Policy:
     return msgspec.structs.replace(policy, seed=seed)
-
-
-def _geometric_mean(probabilities: list[float]) -> float:
-    if not probabilities:
-        return 1.0
-    return math.exp(sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities))

@@ -31,6 +31,7 @@ from model.engine.trimming import (
     round_up,
     that_fit,
 )
+from model.foreign_tokenizer import ForeignTokenizer
 from model.lines import lines_of
 from model.prompts import layout_ids
 from model.tokenizer import MASK, Tokenizer, TokenizerError
@@ -95,6 +96,7 @@ def _prepare_foreign(
     """As `prepare`, for weights that are asked as their family says."""
     prompt, form = request.prompt, preset.prompt
     assert form is not None
+    assert isinstance(tokenizer, ForeignTokenizer), "a form of prompts is for foreign weights"
     policy = _policy(request, preset, tokenizer)
     around = prompt.prefix + prompt.line, prompt.tail + prompt.suffix
     if prompt.instruction is not None:
@@ -129,6 +131,11 @@ def _policy(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer) -
         temperature=request.temperature,
         top_p=request.top_p,
         seed=request.seed,
+        order=sampling.order,
+        steps_per_block=sampling.steps_per_block,
+        remask=sampling.remask,
+        caching=sampling.caching,
+        length=sampling.length,
     )
 
 

@@ -7,6 +7,7 @@ Source: model/syntax/stop.py. Works on bytes, since a token border may cut a cha
 from collections.abc import Sequence
 
 from model.engine import api
+from model.engine.answers import AnswerStop
 from model.engine.prompting import Prepared
 from model.syntax.stop import StopRule, stop_offset
 
@@ -64,8 +65,15 @@ class StopCheck:
         return len(ids)
 
 
-def stop_for(prepared: Prepared, request: api.DenoiseRequest, token_bytes: Sequence[bytes]) -> StopCheck:
-    """The stop rule of a prepared request; fresh for every run, since it remembers what it kept."""
+Stop = StopCheck | AnswerStop
+
+
+def stop_for(prepared: Prepared, request: api.DenoiseRequest, token_bytes: Sequence[bytes]) -> Stop:
+    """The stop rule of a prepared request; fresh for every run, since it remembers what it kept. A chat's answer ends
+    with its block of code, whatever the request asks for.
+    """
+    if prepared.answer is not None:
+        return AnswerStop(token_bytes, prepared.answer)
     return StopCheck(
         token_bytes,
         prefix_text=prepared.prefix_text,
@@ -77,13 +85,13 @@ def stop_for(prepared: Prepared, request: api.DenoiseRequest, token_bytes: Seque
 
 
 def answer_text(
-    token_bytes: Sequence[bytes], ids: Sequence[int], reason: str, *, stop: StopCheck | None, num_typed: int
+    token_bytes: Sequence[bytes], ids: Sequence[int], reason: str, *, stop: Stop | None, num_typed: int
 ) -> str:
     """The text of a run's tokens without the typed bytes of a healed one, as a user gets it.
 
     A text that was cut short (any reason but `eom`) loses a character of which only a part was written.
     """
-    kept = stop.text_of(ids) if stop is not None and reason == "stop" else None
+    kept = stop.text_of(ids) if isinstance(stop, StopCheck) and reason == "stop" else None
     if kept is not None:
         return kept
     data = b"".join([token_bytes[i] for i in ids])[num_typed:]

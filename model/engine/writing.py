@@ -11,14 +11,14 @@ from model.checkpoints.load import Checkpoint
 from model.diffusion.frames import Frame
 from model.diffusion.judged import IsSound, JudgedSteps
 from model.diffusion.policy import Policy
-from model.diffusion.sampler import BlockSteps
 from model.diffusion.speculate import SpeculateSteps
 from model.diffusion.states import MASKED
 from model.diffusion.steps import Expired, Steps, run_alone
+from model.diffusion.steps_for import steps_for
 from model.engine import api
 from model.engine.guess import guess_ids, guess_of
 from model.engine.prompting import LineEncoder, Prepared, for_rewrite
-from model.engine.stopping import StopCheck
+from model.engine.stopping import Stop
 from model.network.kv_cache import KVCache
 from model.syntax.errors import num_errors
 
@@ -30,7 +30,7 @@ def frames_of(
     prepared: Prepared,
     policy: Policy,
     encoder: LineEncoder,
-    stop: StopCheck,
+    stop: Stop,
     *,
     expired: Expired | None = None,
 ) -> Iterator[Frame]:
@@ -46,11 +46,13 @@ def steps_of(
     prepared: Prepared,
     policy: Policy,
     encoder: LineEncoder,
-    stop: StopCheck,
+    stop: Stop,
 ) -> Steps:
     """The canvas of a request before its first pass. A hole with a guess is always speculated, unless blocks are asked
     for: they know no guess.
     """
+    if checkpoint.preset.prompt is not None:  # no clean stream that says the next token: nothing to speculate with
+        return _blocks(cache, prepared, policy, stop)
     guess = "" if request.in_blocks else guess_of(request)
     is_hole = len(request.canvas) == 1 and isinstance(request.canvas[0], api.Masked)
     speculates = checkpoint.preset.sampling.completion == "speculate" and not request.in_blocks
@@ -73,11 +75,16 @@ def steps_of(
             [for_rewrite(policy, tau) for tau in thresholds],
             is_sound=_soundness(checkpoint, request, prepared),
         )
-    return BlockSteps(
+    return _blocks(cache, prepared, policy, stop)
+
+
+def _blocks(cache: KVCache, prepared: Prepared, policy: Policy, stop: Stop) -> Steps:
+    return steps_for(
         cache,
         prepared.prompt_ids,
         prepared.canvas,
         policy,
+        after_ids=prepared.after_ids,
         first_token_prefix=prepared.taken_back,
         finished=stop,
     )

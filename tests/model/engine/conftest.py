@@ -1,6 +1,7 @@
 """A tiny checkpoint on disk with a byte tokenizer, and the engine's parts over it."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -8,9 +9,22 @@ import pytest
 from model.checkpoints.load import save_checkpoint
 from model.checkpoints.presets import Preset, Sampling
 from model.engine import api
+from model.engine.encoder import LineEncoder
 from model.engine.job import Job
+from model.foreign_tokenizer import ForeignTokenizer
 from model.network.config import tiny_test
 from model.tokenizer import NUM_BASE, Tokenizer, tokenizer_json
+from tests.model.checkpoints.tiny_folders import FAMILIES, tiny_tokenizer
+
+SPECIAL = {
+    "bos": "<|beginoftext|>",
+    "eom": "<|im_end|>",
+    "mask": "<|mask|>",
+    "im_start": "<|im_start|>",
+    "fim_prefix": "<|fim_prefix|>",
+    "fim_middle": "<|fim_middle|>",
+    "fim_suffix": "<|fim_suffix|>",
+}
 
 
 @pytest.fixture(scope="session")
@@ -99,3 +113,21 @@ def until():
             await asyncio.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def foreign() -> ForeignTokenizer:
+    spec = json.loads(tiny_tokenizer(FAMILIES["dreamon"]).to_str())
+    return ForeignTokenizer.from_spec(spec, SPECIAL, name="tokenizer.json")
+
+
+@pytest.fixture(scope="session")
+def encoder(foreign) -> LineEncoder:
+    return LineEncoder(foreign)
+
+
+@pytest.fixture(scope="session")
+def read(foreign):
+    """Ids as text, special tokens by name in angle brackets."""
+    names = {id: f"⟨{name}⟩" for name, id in foreign.vocabulary.special_ids.items()}
+    return lambda ids: "".join(names.get(id) or foreign.decode([id]) for id in ids)

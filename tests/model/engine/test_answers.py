@@ -91,4 +91,4 @@ def test_the_sampler_stops_when_the_line_of_the_fence_is_whole():
 def test_only_the_code_is_shown():
     answer = Answer(change("x"), "")
     assert answer.shown("Let me think: ") == ""
-    assert answer.shown("Let me think:\n```\nx = ") == "x = "
+    assert answer.shown("Let me think:\n```\nx = ") == "x ="

@@ -1,49 +1,15 @@
 """Prompts of foreign weights: order of the parts, where the canvas is, what is cut, broken tokens."""
 
-import json
-
 import pytest
 
 from model.checkpoints.prompt_form import PromptForm
 from model.engine import api
-from model.engine.chats import change_of, chat_prompt, opening_of, question
-from model.engine.encoder import LineEncoder
 from model.engine.foreign_prompts import Filled, comment_mark, fill, heal_text, hole_prompt
 from model.engine.job import BadRequest
-from model.foreign_tokenizer import ForeignTokenizer
-from tests.model.checkpoints.tiny_folders import FAMILIES, tiny_tokenizer
 
 INFILL = "⟨bos⟩{context}{above}{canvas}{below}⟨eom⟩"
 SPM = "⟨fim_suffix⟩{below}⟨fim_prefix⟩{context}{above}⟨fim_middle⟩{canvas}"
 COMMENTS = "⟨bos⟩{context}{below_as_comment}{above}{canvas}"
-CHAT = "⟨im_start⟩user\n{question}⟨eom⟩\n⟨im_start⟩assistant\n```{language}\n{canvas}"
-SPECIAL = {
-    "bos": "<|beginoftext|>",
-    "eom": "<|im_end|>",
-    "mask": "<|mask|>",
-    "im_start": "<|im_start|>",
-    "fim_prefix": "<|fim_prefix|>",
-    "fim_middle": "<|fim_middle|>",
-    "fim_suffix": "<|fim_suffix|>",
-}
-
-
-@pytest.fixture(scope="module")
-def foreign() -> ForeignTokenizer:
-    spec = json.loads(tiny_tokenizer(FAMILIES["dreamon"]).to_str())
-    return ForeignTokenizer.from_spec(spec, SPECIAL, name="tokenizer.json")
-
-
-@pytest.fixture(scope="module")
-def encoder(foreign) -> LineEncoder:
-    return LineEncoder(foreign)
-
-
-@pytest.fixture(scope="module")
-def read(foreign):
-    """Ids as text, special tokens by name in angle brackets."""
-    names = {id: f"⟨{name}⟩" for name, id in foreign.vocabulary.special_ids.items()}
-    return lambda ids: "".join(names.get(id) or foreign.decode([id]) for id in ids)
 
 
 def hole(line: str = "    return ", *, prefix: str = "def f(a):\n", tail: str = "\n", suffix: str = "", **more):
@@ -153,71 +119,6 @@ def test_comments_of_languages():
 def test_a_form_that_makes_no_prompt_is_refused(fields, sentence):
     with pytest.raises(ValueError, match=sentence):
         PromptForm(**fields)
-
-
-# Chats
-
-
-def edit(draft: str, *, line: str = "", prefix: str = "", suffix: str = "", before: str = "", after: str = "", **more):
-    pieces = (api.Locked(before), api.Draft(draft), api.Locked(after))
-    prompt = api.Prompt(path="a.py", prefix=prefix, line=line, suffix=suffix, instruction="Rename a to b.", **more)
-    return api.DenoiseRequest(id="1", prompt=prompt, canvas=tuple(piece for piece in pieces if piece.text), stop="eom")
-
-
-def test_the_question_shows_the_code_and_what_stands_around_it():
-    request = edit("return a", line="    ", prefix="def f(a):\n", suffix="\nf(1)\n", before="", after="")
-    change = change_of(request)
-    assert (change.above, change.lead, change.shown, change.below) == ("def f(a):\n", "    ", "    return a", "\nf(1)\n")
-    text = question(request, "Rename a to b.", change)
-    parts = ["a.py", "Above it stands:\n```python\ndef f(a):\n```", "Below it stands:\n```python\n\nf(1)\n```"]
-    parts += ["The code to change:\n```python\n    return a\n```", "Instruction: Rename a to b."]
-    places = [text.index(part) for part in parts]
-    assert places == sorted(places)
-
-
-def test_locked_code_is_context():
-    change = change_of(edit("a()\n", prefix="if x:\n", before="    b()\n    ", after="    c()\n"))
-    assert (change.above, change.lead, change.draft, change.below) == ("if x:\n    b()\n", "    ", "a()\n", "    c()\n")
-    assert change.locked == ("    b()\n    ", "    c()\n")
-
-
-def test_code_with_fences_stands_between_longer_ones():
-    request = edit('"""\n````\n"""\n')
-    assert "`````python\n" in question(request, "x", change_of(request))
-
-
-def test_the_turns_are_the_familys_and_the_answers_fence_is_open(foreign, encoder, read):
-    chat = chat_prompt(edit("a = 1\n"), CHAT, foreign, encoder, 2000)
-    text = read(chat.filled.before_ids)
-    assert text.startswith("⟨im_start⟩user\nChange a piece of code in the file a.py.")
-    assert text.endswith("⟨eom⟩\n⟨im_start⟩assistant\n```python\n")
-    assert chat.opening == "```python\n"
-    assert chat.filled.after_ids == []
-    assert opening_of("{question}⟨eom⟩{canvas}", "python") == ""
-
-
-def test_what_stands_around_is_cut_before_the_code(foreign, encoder, read):
-    prefix = "".join(f"name_{i} = other_{i}\n" for i in range(300))
-    suffix = "".join(f"later_{i}()\n" for i in range(300))
-    chat = chat_prompt(edit("a = 1\n", prefix=prefix, suffix=suffix), CHAT, foreign, encoder, 900)
-    text = read(chat.filled.before_ids)
-    assert len(chat.filled.before_ids) + chat.max_tokens <= 900
-    assert "a = 1\n" in text
-    assert "name_299 = other_299\n" in text
-    assert "later_0()\n" in text
-    assert "name_0 " not in text
-
-
-def test_code_that_does_not_fit_is_refused_with_numbers(foreign, encoder):
-    with pytest.raises(BadRequest, match=r"The code has \d+ tokens; .* context of 600") as error:
-        chat_prompt(edit("abc = cde\n" * 100), CHAT, foreign, encoder, 600)
-    assert error.value.code == "too_long"
-
-
-@pytest.mark.parametrize("canvas", [(api.Masked(),), (api.Draft("a"), api.Locked("b"), api.Draft("c")), ()])
-def test_other_canvases_are_refused(canvas):
-    with pytest.raises(BadRequest, match="one stretch of code"):
-        change_of(api.DenoiseRequest(id="1", prompt=api.Prompt(instruction="x"), canvas=canvas))
 
 
 def test_places_are_filled_with_nothing_where_nothing_is_given(foreign, encoder):

@@ -10,7 +10,8 @@ from model.checkpoints.load import CheckpointError, load_checkpoint
 from model.diffusion.frames import Frame
 from model.diffusion.states import DRAFT, MASKED
 from model.engine import api
-from model.engine.generation import ResidentModel, _Utf8Pieces, default_dtype, load_resident
+from model.engine.generation import ResidentModel, default_dtype, load_resident
+from model.engine.showing import Utf8Pieces, progress_of
 from model.tokenizer import MASK, NUM_RESERVED
 
 
@@ -92,7 +93,7 @@ def test_steps_and_forwards_are_counted(resident, job_for, ask):
     assert masked == sorted(masked, reverse=True)
 
 
-def test_progress_drops_what_was_typed_only_from_the_first_token(resident, tokenizer):
+def test_progress_drops_what_was_typed_only_from_the_first_token(tokenizer):
     (retu,), (x,) = tokenizer.encode("retu"), tokenizer.encode("x")
 
     def shown(first: int, state: int) -> list[tuple[str, str]]:
@@ -104,7 +105,7 @@ def test_progress_drops_what_was_typed_only_from_the_first_token(resident, token
             confidences=(0.5, 0.5, 0.5),
             moves=(),
         )
-        return [(piece.state, piece.text) for piece in resident._progress(frame, len("ret"), 0).pieces]
+        return [(piece.state, piece.text) for piece in progress_of(frame, tokenizer.token_bytes, len("ret"), 0).pieces]
 
     assert shown(MASK, MASKED) == [("masked", ""), ("draft", "x")]
     assert shown(retu, DRAFT) == [("draft", "u"), ("masked", ""), ("draft", "x")]
@@ -185,7 +186,7 @@ def test_an_abandoned_run_leaves_a_usable_cache(resident, job_for, ask):
 
 
 def test_pieces_of_text_never_hold_half_a_character():
-    pieces = _Utf8Pieces(skip=1)
+    pieces = Utf8Pieces(skip=1)
     data = "xaé€𝄞".encode()
     texts = [pieces.add(bytes([byte])) for byte in data]
     assert "".join(texts) == "aé€𝄞"
