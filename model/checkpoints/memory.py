@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from model.checkpoints.error import CheckpointError
 from model.network.config import NetworkConfig
 
 Weights = Literal["full", "int8", "fp8"]
@@ -26,6 +27,9 @@ MIN_CONTEXT_TOKENS = 512
 
 CONTEXT_UNIT = 128
 """Trimmed contexts are multiples of it."""
+
+CANVAS_TOKENS = 128
+"""Room behind the context."""
 
 _ROW_BYTES = {"int8": 5, "fp8": 4}  # a 32-bit scale; torchao's integers have a zero point too
 _PASS_ROWS = 2048  # most rows of one pass
@@ -56,12 +60,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
 
 
-class NotEnoughMemory(Exception):
-    """A model that does not fit in any form; the message is one sentence for the user."""
-
-    @property
-    def sentence(self) -> str:
-        return str(self)
+class NotEnoughMemory(CheckpointError):
+    """A model that does not fit in any form."""
 
 
 def num_parameters(config: NetworkConfig) -> int:
@@ -91,10 +91,10 @@ def work_bytes(config: NetworkConfig, num_tokens: int, float_bytes: int) -> int:
 
 
 def need(config: NetworkConfig, num_tokens: int, weights: Weights, float_bytes: int) -> Need:
-    """For one request whose prompt and canvas have `num_tokens` tokens together."""
+    """For one request whose prompt has `num_tokens` tokens."""
     return Need(
         weight_bytes(config, weights, float_bytes),
-        cache_bytes(config, num_tokens, float_bytes),
+        cache_bytes(config, num_tokens + CANVAS_TOKENS, float_bytes),
         work_bytes(config, num_tokens, float_bytes),
     )
 

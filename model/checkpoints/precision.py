@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.error import CheckpointError
 from model.checkpoints.memory import Weights
 
 INSTALL = 'pip install "seedling-lsp[models]"'
@@ -25,12 +26,8 @@ OLDEST_FP8 = (8, 9)  # compute capability of the first cards with 8-bit floats (
 Shrink = Callable[[str, Tensor], Tensor]
 
 
-class PrecisionError(Exception):
-    """A form of the weights that cannot be had here; the message is one sentence for the user."""
-
-    @property
-    def sentence(self) -> str:
-        return str(self)
+class PrecisionError(CheckpointError):
+    """A form of the weights that cannot be had here."""
 
 
 def can_be_small() -> bool:

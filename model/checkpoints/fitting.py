@@ -1,0 +1,33 @@
+"""What a checkpoint gets on a device: the form of its weights and its context, decided before the weights are read.
+
+Source: memory.py for the bytes, free_memory.py for what is there, precision.py for what can be had. Left out: dividing
+the rest among requests (model/engine/generation.py).
+"""
+
+from typing import Literal
+
+import torch
+
+from model.checkpoints.free_memory import free_bytes
+from model.checkpoints.memory import Plan, Weights, plan
+from model.checkpoints.precision import can_be_small, check_precision
+from model.checkpoints.presets import Preset
+
+Precision = Literal["auto"] | Weights
+PRECISIONS: tuple[Precision, ...] = ("auto", "full", "int8", "fp8")
+
+_CAN_BE_SMALL_ON = ("cpu", "cuda")
+
+
+def fitted(preset: Preset, device: torch.device, dtype: torch.dtype, precision: Precision = "auto") -> Plan:
+    """`dtype`: of what stays a float. Raises CheckpointError for a form that cannot be had here, or where none fits."""
+    if precision != "auto":
+        check_precision(precision, device)
+    return plan(
+        preset.network,
+        preset.context_tokens,
+        free_bytes=free_bytes(device.type, device.index),
+        float_bytes=dtype.itemsize,
+        wanted=precision,
+        can_be_small=can_be_small() and device.type in _CAN_BE_SMALL_ON,
+    )
