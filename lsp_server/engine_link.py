@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
@@ -47,6 +48,7 @@ _REASONS = {
 
 
 _AGAIN = "Looking for the engine again."
+_READY = "Ready."
 
 
 class EngineState(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ class EngineLink:
         self._retrying: asyncio.Task[None] | None = None
         self._reaching: asyncio.Task[None] | None = None
         self._endings: set[asyncio.Task[None]] = set()
+        self._pausing: asyncio.TimerHandle | None = None
         self._closed = False
 
     def start(self) -> None:
@@ -150,6 +153,8 @@ class EngineLink:
     async def close(self) -> None:
         """Lets the engine go; it ends itself when nobody has used it for a while."""
         self._closed = True
+        if self._pausing is not None:
+            self._pausing.cancel()
         tasks = [task for task in (self._reaching, self._retrying, *self._endings) if task is not None]
         for task in tasks:
             task.cancel()
@@ -266,13 +271,14 @@ class EngineLink:
             if self._client is None:
                 self._client = await module.connect(launch=True, on_progress=self._progress)
             client = self._client
+            client.on_pause = self._pause_begun
             capabilities = await client.capabilities()
         if self._stand_in is not None:
             self._end_with(_close_later(self._stand_in))
             self._stand_in = None
         return EngineState(
             kind="ready",
-            sentence="Ready.",
+            sentence=_READY,
             progress=1.0,
             capabilities=capabilities,
             completes_only=client.completes_only,
@@ -307,6 +313,21 @@ class EngineLink:
                 else:
                     self._set(state)
                     return
+
+    def _pause_begun(self, seconds: float) -> None:
+        """A ready engine wants to be left alone for so long: said once, and taken back when it is asked again."""
+        if self._pausing is not None:
+            self._pausing.cancel()
+        elif self.state.kind == "ready" and not self.state.is_stand_in:
+            sentence = f"The engine has too much to do: it is asked again in {math.ceil(seconds)} s."
+            self._set(msgspec.structs.replace(self.state, sentence=sentence))
+        said = self.state
+        self._pausing = asyncio.get_running_loop().call_later(seconds, self._pause_ended, said)
+
+    def _pause_ended(self, said: EngineState) -> None:
+        self._pausing = None
+        if self.state is said and said.kind == "ready" and not said.is_stand_in:
+            self._set(msgspec.structs.replace(said, sentence=_READY))
 
     def _progress(self, health: api.Health) -> None:
         if self._reaching is not None:

@@ -8,6 +8,7 @@ Left out: finding and starting an engine (connect.py), counting crashes (crashes
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,12 +18,14 @@ import msgspec
 from lsp_server.engine_client.crashes import CrashRecord, fingerprint
 from lsp_server.engine_client.endpoint import Endpoint, health_in, open_http
 from lsp_server.engine_client.errors import EngineUnavailable, Reason
+from lsp_server.engine_client.pause import NUM_TRIES, STATUSES, OnPause, Pause, nobody_asks
 from model.engine import api
 
 if TYPE_CHECKING:
     import httpx
 
 E = TypeVar("E")
+Asked = api.DenoiseRequest | api.RepairRequest
 
 MAX_LINE_BYTES = 2**18  # an event; the longest honest ones hold a canvas of some kilobytes
 SILENCE_S = 90.0  # three times the engine's heartbeat
@@ -65,6 +68,8 @@ class EngineClient:
         self._reach = reach
         self._log = log or Path("the remote engine's")
         self._crashes = crashes
+        self.on_pause: OnPause = nobody_asks
+        self._pause = Pause(lambda seconds: self.on_pause(seconds))
         self._reconnecting = asyncio.Lock()
         self._closed = False
 
@@ -110,7 +115,8 @@ class EngineClient:
     def denoise(self, request: api.DenoiseRequest) -> AsyncGenerator[api.Event, None]:
         """The events of one request, ending with `n` done events or one error event. Closing the iterator cancels.
 
-        When the engine goes away before the first event the request is sent once more, after a restart.
+        When the engine goes away before the first event the request is sent once more, after a restart. When it asks
+        for a pause that fits into the deadline, after that.
         """
         return self._answered("/v1/denoise", request, api.decode_event)
 
@@ -119,7 +125,29 @@ class EngineClient:
         return self._answered("/v1/repair", request, api.decode_repair_event)
 
     async def _answered(
-        self, path: str, request: api.DenoiseRequest | api.RepairRequest, decode: Callable[[bytes], E]
+        self, path: str, request: Asked, decode: Callable[[bytes], E]
+    ) -> AsyncGenerator[E | api.Error, None]:
+        error: api.Error | None = None
+        for _ in range(NUM_TRIES):
+            begun_s = time.monotonic()
+            too_long = await self._pause.outlast(request.deadline_ms)
+            if too_long is not None:
+                error = error or too_long
+                break
+            request, begun_s = _later(request, begun_s), time.monotonic()
+            try:
+                async with contextlib.aclosing(self._sent(path, request, decode)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except _AskedToWait as asked:
+                self._pause.begin(asked.retry_after)
+                request, error = _later(request, begun_s), asked.error
+        if error is not None:
+            yield error
+
+    async def _sent(
+        self, path: str, request: Asked, decode: Callable[[bytes], E]
     ) -> AsyncGenerator[E | api.Error, None]:
         try:
             body = msgspec.json.encode(request)
@@ -232,8 +260,24 @@ _UNAVAILABLE: dict[str, Reason] = {"wrong_token": "bad_token", "foreign_answer":
 _FOREIGN = api.Error(code="foreign_answer", sentence="What answers at the engine's address is not a Seedling engine.")
 
 
+def _later(request: Asked, begun_s: float) -> Asked:
+    """The request with what time has left of its deadline."""
+    passed_ms = (time.monotonic() - begun_s) * 1000
+    if request.deadline_ms is None or passed_ms < 1:
+        return request
+    return msgspec.structs.replace(request, deadline_ms=max(0.0, request.deadline_ms - passed_ms))
+
+
 class _OverlongLine(Exception):
     """No event is that long."""
+
+
+class _AskedToWait(Exception):
+    """A refusal that says when it is worth another try."""
+
+    def __init__(self, error: api.Error, retry_after: str) -> None:
+        super().__init__(error.code)
+        self.error, self.retry_after = error, retry_after
 
 
 class _ConnectionLost(Exception):
@@ -265,7 +309,11 @@ async def _events(response: "httpx.Response", decode: Callable[[bytes], E]) -> A
 
     try:
         if response.status_code != 200:
-            yield _error_of(await response.aread())
+            error = _error_of(await response.aread())
+            retry_after = response.headers.get("retry-after", "")
+            if retry_after and response.status_code in STATUSES and error.code != "draining":
+                raise _AskedToWait(_told_by_whom(error, response.status_code), retry_after)
+            yield error
             return
         async for line in _json_lines(response):
             if line.strip():
@@ -311,3 +359,10 @@ def _error_of(body: bytes) -> api.Error:
         return msgspec.json.decode(body, type=api.Error)
     except msgspec.DecodeError:
         return _FOREIGN
+
+
+def _told_by_whom(error: api.Error, status: int) -> api.Error:
+    """A proxy in front of the engine says so in a shape of its own."""
+    if error is not _FOREIGN:
+        return error
+    return api.Error(code="too_many", sentence=f"What stands before the engine says {status}: try again later.")

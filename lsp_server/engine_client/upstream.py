@@ -17,6 +17,7 @@ import msgspec
 from lsp_server.engine_client import remote
 from lsp_server.engine_client.endpoint import Endpoint, endpoint_of, open_http
 from lsp_server.engine_client.errors import EngineUnavailable
+from lsp_server.engine_client.pause import NUM_TRIES, STATUSES, OnPause, Pause, nobody_asks
 from lsp_server.engine_client.upstream_kinds import (
     CHARS_PER_TOKEN,
     FIMS,
@@ -91,6 +92,8 @@ class UpstreamClient:
         self.is_metered = upstream.is_metered
         self._upstream = upstream
         self._where = endpoint.socket or str(endpoint.url)
+        self.on_pause: OnPause = nobody_asks
+        self._pause = Pause(lambda seconds: self.on_pause(seconds))
         self._is_key_refused = False
         self._http: httpx.AsyncClient = open_http(endpoint)
 
@@ -182,10 +185,18 @@ class UpstreamClient:
     async def _written(self, request: api.DenoiseRequest, index: int) -> api.Done | api.Error:
         """One alternative, as far as the stop rule and the deadline let it come."""
         begun_s = time.monotonic()
-        writer = _Writer(request)
+        writer, error = _Writer(request), None
         try:
             async with asyncio.timeout(None if request.deadline_ms is None else request.deadline_ms / 1000):
-                error = await self._read(question_of(self._upstream, request, index), writer)
+                for _ in range(NUM_TRIES):
+                    passed_ms = (time.monotonic() - begun_s) * 1000
+                    left_ms = None if request.deadline_ms is None else request.deadline_ms - passed_ms
+                    too_long = await self._pause.outlast(left_ms)
+                    if too_long is not None:
+                        return error or too_long
+                    error = await self._read(question_of(self._upstream, request, index), writer)
+                    if error is None or not self._pause.remaining_s:
+                        break
         except TimeoutError:
             error, writer.reason = None, "deadline"
         return error or writer.done(self._model, self._upstream.kind, index, (time.monotonic() - begun_s) * 1000)
@@ -199,6 +210,8 @@ class UpstreamClient:
         try:
             async with self._http.stream("POST", question.path, content=body, headers=headers) as answer:
                 if answer.status_code != 200:
+                    if answer.status_code in STATUSES:
+                        self._pause.begin(answer.headers.get("retry-after", ""))
                     return self._refusal(answer, await _beginning(answer))
                 async for data in _events(answer):
                     if writer.add(piece_of(self._upstream.kind, data)):

@@ -45,7 +45,7 @@ def side_by_side(first: Work, others: Callable[[], Sequence[Work]]) -> Together:
             work.close()
 
 
-def _advanced(work: Work, frame: Frame | None) -> Generator[api.Event, None, Steps | None]:
+def _advanced(work: Work, frame: Frame | None) -> Generator[api.Event, object, Steps | None]:
     """Gives the events up to the next pass, and returns what that needs; None: there is none."""
     try:
         given = work.send(frame)

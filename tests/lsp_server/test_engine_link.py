@@ -100,6 +100,17 @@ async def test_an_engine_that_overstays_its_deadline_is_given_up_but_stays_ready
     await until(lambda: engine.cancelled == ["a"])
 
 
+async def test_a_pause_is_said_once_and_taken_back(link, engine):
+    num_before = len(link.states)
+    link._client.on_pause(0.05)
+    link._client.on_pause(0.1)
+    await until(lambda: link.state.sentence == "Ready.")
+    assert [(state.kind, state.sentence) for state in link.states[num_before:]] == [
+        ("ready", "The engine has too much to do: it is asked again in 1 s."),
+        ("ready", "Ready."),
+    ]
+
+
 async def test_a_lost_engine_is_sought_again(link, engine):
     engine.stop()
     with pytest.raises(EngineTrouble) as trouble:

@@ -34,12 +34,15 @@ class Wire:
     """An HTTP server over a Unix socket that answers `attach` and does with `denoise` what the test says.
 
     deeds: one per denoise request, in order: "answer", "die" (every connection breaks, as when a process is killed),
-    "leave" (announces its end, then breaks), "hang" (streams one event and waits), or a raw answer body of status 503.
+    "leave" (announces its end, then breaks), "hang" (streams one event and waits), a raw answer body of status 503, or
+    whole answers as bytes.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.deeds: list[str] = []
+        self.deeds: list[str | bytes] = []
+        self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
         self.num_requests = 0
         self.num_starts = 0
         self.closed_early = asyncio.Event()
@@ -74,9 +77,10 @@ class Wire:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head.lower())
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
-                await reader.readexactly(int(line.split(b":")[1]))
+                self.bodies.append(await reader.readexactly(int(line.split(b":")[1])))
         if b"/v1/attach" in head:
             self._attached.append(writer)
             await self._begin(writer, b'{"event":"attached"}\n')
@@ -101,6 +105,8 @@ class Wire:
                     await attached.drain()
                 await asyncio.sleep(0.05)
             await self.die()
+        elif isinstance(deed, bytes):
+            writer.write(deed)
         else:
             body = deed.encode()
             writer.write(b"HTTP/1.1 503 No\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
@@ -226,3 +232,64 @@ async def test_a_closed_client_says_so(client):
         await ask(client)
     assert caught.value.reason == "closed"
     await client.cancel("1")
+
+
+def refusal(code: str, retry_after: str = "30", status: int = 429) -> bytes:
+    body = msgspec.json.encode(api.Error(code=code, sentence="Not now.")) if code else b"<html>"
+    head = f"HTTP/1.1 {status} No\r\nretry-after: {retry_after}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def test_whoever_has_time_asks_again_when_the_engine_wants(client, wire, monkeypatch):
+    monkeypatch.setattr("lsp_server.engine_client.pause.LONGEST_S", 0.02)
+    told: list[float] = []
+    client.on_pause = told.append
+    wire.deeds = [refusal("queue_full"), refusal("", status=503), "answer"]
+    assert await ask(client, msgspec.structs.replace(REQUEST, deadline_ms=50_000)) == [DONE]
+    assert len(told) == 2
+    assert all(0.02 <= seconds <= 0.03 for seconds in told)
+    deadlines_ms = [msgspec.json.decode(body, type=api.DenoiseRequest).deadline_ms for body in wire.bodies]
+    assert deadlines_ms[0] == 50_000 > deadlines_ms[1] + 19 > deadlines_ms[2] + 38
+
+
+async def test_an_engine_that_refuses_again_and_again_is_believed(client, wire, monkeypatch):
+    monkeypatch.setattr("lsp_server.engine_client.pause.LONGEST_S", 0.01)
+    wire.deeds = [refusal("queue_full")] * 10
+    assert await ask(client) == [api.Error(code="queue_full", sentence="Not now.")]
+    assert wire.num_requests == 3
+
+
+async def test_nothing_is_sent_in_a_pause_that_is_longer_than_the_answer_may_take(client, wire):
+    wire.deeds = [refusal("queue_full")]
+    soon = msgspec.structs.replace(REQUEST, deadline_ms=400)
+    assert await ask(client, soon) == [api.Error(code="queue_full", sentence="Not now.")]
+    (error,) = await ask(client, soon)
+    assert isinstance(error, api.Error)
+    assert (error.code, wire.num_requests) == ("too_many", 1)
+
+
+async def test_what_was_typed_away_in_a_pause_is_never_sent(client, wire):
+    told: list[float] = []
+    client.on_pause = told.append
+    wire.deeds = [refusal("queue_full")]
+    waiting = asyncio.ensure_future(ask(client))
+    while not told:
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+    assert waiting.cancelled()
+    assert wire.num_requests == 1
+
+
+async def test_an_engine_that_ends_is_no_pause(client, wire):
+    wire.deeds = [refusal("draining", status=503), "answer"]
+    assert await ask(client) == [DONE]
+
+
+async def test_all_connections_say_the_same_editor(client, wire):
+    wire.deeds = ["die", "answer"]
+    assert await ask(client) == [DONE]
+    names = [line for head in wire.heads for line in head.split(b"\r\n") if line.startswith(b"seedling-editor: ")]
+    assert len(names) == len(wire.heads) > 3
+    assert len(set(names)) == 1

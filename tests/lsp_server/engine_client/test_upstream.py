@@ -301,6 +301,29 @@ async def test_a_key_that_was_refused_is_not_tried_again(other, open_as):
     assert raised.value.reason == "bad_token"
 
 
+async def test_whoever_has_time_asks_again_when_the_server_wants(other, open_as, monkeypatch):
+    monkeypatch.setattr("lsp_server.engine_client.pause.LONGEST_S", 0.02)
+    client = await open_as("openai")
+    client.on_pause = lambda seconds: setattr(other, "reply", (200, "text/event-stream", OPENAI))
+    other.headers = [(b"retry-after", b"30")]
+    other.reply = (503, "text/html", b"busy")
+    assert [event.text for event in await answers(client, ask())] == ["a + b"]
+
+
+async def test_a_pause_is_kept(other, open_as):
+    client = await open_as("openai")
+    told: list[float] = []
+    client.on_pause = told.append
+    other.headers = [(b"retry-after", b"30")]
+    other.reply = (429, "application/json", b"{}")
+    (error,) = await answers(client, ask(deadline_ms=400))
+    assert error.code == "too_many"
+    num_asked = len(other.asked)
+    (error,) = await answers(client, ask(deadline_ms=400))
+    assert "is not asked for" in error.sentence
+    assert (len(other.asked), len(told)) == (num_asked, 1)
+
+
 async def test_a_text_without_an_end_has_one(other, open_as):
     other.reply, other.stays_open = (200, "text/event-stream", sse(*[completion("x" * 10_000)] * 8)), True
     [done] = await answers(await open_as("openai", upstream_model="m"), ask())
