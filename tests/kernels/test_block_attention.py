@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from kernels.block_attention.reference import additive_mask, block_attention, block_attention_by_length
+from kernels.block_attention.reference import (
+    additive_mask,
+    block_attention,
+    block_attention_by_bounds,
+    block_attention_by_length,
+    paged_block_attention,
+)
 
 SHAPES = [
     (1, 1, 5, 1, 7, 8),
@@ -77,6 +83,29 @@ def test_rows_behind_the_length_have_no_influence(shape):
         poisoned_v[b, :, n:] = torch.nan
     got = block_attention_by_length(q, poisoned_k, poisoned_v, lengths)
     torch.testing.assert_close(got, by_hand(q, k, v, allowed), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("num_page_rows", [None, 3])
+def test_each_row_sees_as_many_keys_as_its_bound_says(shape, num_page_rows):
+    q, k, v, _ = inputs(shape, torch.float32)
+    B, T, _, G, S, D = shape
+    bounds = torch.tensor([[(5 * b + 3 * t) % (S + 1) for t in range(T)] for b in range(B)], dtype=torch.int32)
+    allowed = torch.arange(S) < bounds.clamp_min(1)[:, :, None]
+    expected = by_hand(q, k, v, allowed).masked_fill((bounds == 0)[:, :, None], 0.0)
+    for b, most in enumerate(bounds.amax(1).tolist()):
+        k[b, :, most:] = v[b, :, most:] = torch.nan
+    if num_page_rows is None:
+        got = block_attention_by_bounds(q, k, v, bounds)
+    else:
+        table = torch.randperm(B * -(-S // num_page_rows)).view(B, -1)
+        pages_k, pages_v = (torch.full((table.numel(), G, num_page_rows, D), torch.nan) for _ in range(2))
+        for b in range(B):
+            for s in range(S):
+                page, row = table[b, s // num_page_rows], s % num_page_rows
+                pages_k[page, :, row], pages_v[page, :, row] = k[b, :, s], v[b, :, s]
+        got = paged_block_attention(q, pages_k, pages_v, table, bounds)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_reach_all_inputs():

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from kernels.rope_kv_write.reference import rope_angles, rope_kv_write, rotate
+from kernels.rope_kv_write.reference import paged_rope_kv_write, rope_angles, rope_kv_write, rotate
 
 THETA = 500.0
 
@@ -66,3 +66,20 @@ def test_writes_only_its_rows(consecutive):
             else:
                 assert k_cache[b, :, s].isnan().all()
                 assert v_cache[b, :, s].isnan().all()
+
+
+def test_pages_get_the_rows_that_a_cache_would():
+    generator = torch.Generator().manual_seed(6)
+    B, T, H, G, D, W = 2, 3, 4, 2, 6, 4
+    q, k, v = (torch.randn(B, T, n, D, generator=generator) for n in (H, G, G))
+    table, rows = torch.tensor([[4, 1], [2, 0]], dtype=torch.int32), torch.tensor([[7, 2, 4], [5, -1, 0]])
+    angles = rope_angles(rows, D, THETA, torch.float32)
+    pages = [torch.full((5, G, W, D), torch.nan) for _ in range(2)]
+    out = paged_rope_kv_write(q, k, v, *angles, *pages, table, rows)
+    torch.testing.assert_close(out, rotate(q, *angles))
+    expected = [torch.full_like(pages[0], torch.nan) for _ in range(2)]
+    k_turned = rotate(k, *angles)
+    for b, t, page, row in [(0, 0, 1, 3), (0, 1, 4, 2), (0, 2, 1, 0), (1, 0, 0, 1), (1, 2, 2, 0)]:
+        expected[0][page, :, row], expected[1][page, :, row] = k_turned[b, t], v[b, t]
+    for got, wanted in zip(pages, expected, strict=True):
+        torch.testing.assert_close(got, wanted, equal_nan=True)
