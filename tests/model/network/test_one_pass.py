@@ -11,6 +11,7 @@ from torch import Tensor
 from model.network.config import NetworkConfig, tiny_test
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
+from model.network.packed import can_pack, pack_weights
 from model.network.transformer import Transformer
 
 VARIANTS = {
@@ -267,3 +268,110 @@ def test_the_last_clean_rows_alone_are_the_same(tiny_network, want_clean):
         torch.testing.assert_close(last_clean, all_clean[:, -want_clean:], atol=1e-5, rtol=0)
         if block is not None:
             torch.testing.assert_close(last_noisy, all_noisy, atol=1e-5, rtol=0)
+
+
+# Networks that were not made here: other attention, positions that are given
+
+UNIT = 4
+BLOCK_CAUSAL = {"attention": "block-causal", "cache_unit": UNIT, "state_vectors": False}
+FULL = {"attention": "full", "state_vectors": False}
+
+
+def in_one_forward(network: Transformer, tokens: Tensor, unit: int | None) -> Tensor:
+    """Logits of all rows, each of which sees all units up to its own; None = everything."""
+    positions = torch.arange(tokens.shape[1])
+    units = torch.zeros_like(positions) if unit is None else positions // unit
+    return network.logits(network(tokens, positions[None], None, (units[None, :] <= units[:, None])[None]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@torch.no_grad()
+def test_block_causal_cached_equals_uncached(make_network, seed):
+    network = make_network(msgspec.structs.replace(tiny_test(), **BLOCK_CAUSAL))
+    rng = random.Random(seed)
+    num_units = rng.randint(3, 9)
+    clean, noisy, _ = draw(seed, num_units * UNIT, UNIT)
+    expected = in_one_forward(network, torch.cat((clean, noisy), 1), UNIT)
+    cuts = [0, *(UNIT * cut for cut in sorted(rng.sample(range(1, num_units), 2))), num_units * UNIT]
+    cache = new_cache(network)
+    for left, right in itertools.pairwise(cuts):
+        # A noisy block rides along; it must leave no trace.
+        got_clean, got_noisy = one_pass(network, cache, Rows(clean[:, left:right]), Rows(noisy))
+        assert got_clean is not None
+        assert got_noisy is not None
+        torch.testing.assert_close(network.logits(got_clean), expected[:, left:right], atol=1e-5, rtol=0)
+        cache.advance(right - left)
+    torch.testing.assert_close(network.logits(got_noisy), expected[:, -UNIT:], atol=1e-5, rtol=0)
+    alone = one_pass(network, cache, None, Rows(noisy))[1]
+    torch.testing.assert_close(network.logits(alone), expected[:, -UNIT:], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_rows_of_a_unit_see_its_later_rows(make_network):
+    network = make_network(msgspec.structs.replace(tiny_test(), **BLOCK_CAUSAL))
+    clean, _, _ = draw(1, 2 * UNIT, 1)
+    changed = clean.clone()
+    changed[0, UNIT - 1] += 1
+    (one, _), (other, _) = (one_pass(network, new_cache(network), Rows(tokens), None) for tokens in (clean, changed))
+    assert (one[0, 0] - other[0, 0]).abs().max() > 1e-3
+    changed = clean.clone()
+    changed[0, UNIT] += 1
+    other, _ = one_pass(network, new_cache(network), Rows(changed), None)
+    torch.testing.assert_close(one[0, :UNIT], other[0, :UNIT], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("attention", [BLOCK_CAUSAL, FULL], ids=["block-causal", "full"])
+@pytest.mark.parametrize("seed", range(3))
+@torch.no_grad()
+def test_other_attention_batched_with_padding_equals_lone(make_network, attention, seed):
+    network = make_network(msgspec.structs.replace(tiny_test(), **attention))
+    rng = random.Random(seed)
+    B = 3
+    cached, new = ([UNIT * rng.randint(0, 4) for _ in range(B)] for _ in "ab")
+    blocks = [rng.randint(1, UNIT) for _ in range(B)]
+    texts = [draw(10 * seed + b, cached[b] + new[b] + 1, blocks[b]) for b in range(B)]
+    lone = [new_cache(network) for _ in range(B)]
+    for b, cache in enumerate(lone):
+        if cached[b]:
+            prefill(network, cache, texts[b][0][:, : cached[b]])
+    batch = KVCache.join(lone)
+    clean_tokens, noisy_tokens = torch.zeros(B, max(new) + 2, dtype=torch.int64), torch.zeros(B, 5, dtype=torch.int64)
+    for b, (clean, noisy, _) in enumerate(texts):
+        clean_tokens[b, : new[b]] = clean[0, cached[b] : cached[b] + new[b]]
+        noisy_tokens[b, : blocks[b]] = noisy[0]
+    got_clean, got_noisy = one_pass(
+        network, batch, Rows(clean_tokens, None, torch.tensor(new)), Rows(noisy_tokens, None, torch.tensor(blocks))
+    )
+    assert got_clean is not None
+    assert got_noisy is not None
+    for b, (clean, noisy, _) in enumerate(texts):
+        rows = Rows(clean[:, cached[b] : cached[b] + new[b]]) if new[b] else None
+        lone_clean, lone_noisy = one_pass(network, lone[b], rows, Rows(noisy))
+        torch.testing.assert_close(got_noisy[b, : blocks[b]], lone_noisy[0], atol=1e-5, rtol=0)
+        if lone_clean is not None:
+            torch.testing.assert_close(got_clean[b, : new[b]], lone_clean[0], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("packs", [False, True])
+@torch.no_grad()
+def test_full_attention_sees_everything_wherever_it_stands_in_the_cache(make_network, packs):
+    network = make_network(msgspec.structs.replace(tiny_test(), **FULL))
+    tokens, _, _ = draw(3, 21, 1)
+    expected = in_one_forward(network, tokens, None)
+    if packs:
+        if not can_pack(network):
+            pytest.skip("this build of PyTorch packs nothing")
+        pack_weights(network)
+    first, rest = [*range(6), *range(15, 21)], list(range(6, 15))
+    cache = new_cache(network)
+    for want in (None, 0):  # rows whose last layer nobody wants are seen all the same
+        clean, noisy = (Rows(tokens[:, at], positions_BT=torch.tensor([at])) for at in (first, rest))
+        got_clean, got_noisy = one_pass(network, cache, clean, noisy, want_clean=want)
+        assert got_noisy is not None
+        torch.testing.assert_close(network.logits(got_noisy), expected[:, rest], atol=1e-5, rtol=0)
+        if want is None:
+            assert got_clean is not None
+            torch.testing.assert_close(network.logits(got_clean), expected[:, first], atol=1e-5, rtol=0)
+    cache.advance(len(first))  # what is kept was made for just these rows, so nothing changes
+    again = one_pass(network, cache, None, Rows(tokens[:, rest], positions_BT=torch.tensor([rest])))[1]
+    torch.testing.assert_close(network.logits(again), expected[:, rest], atol=1e-5, rtol=0)
