@@ -11,7 +11,7 @@ Shapes: B sequences, T new rows of each, M pages of a table.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -67,21 +67,28 @@ class Graphs(Generic[Outputs]):
         inputs = _views(numbers, width, batch, self._num_pages)
         if not self._captures:
             return _Size(numbers, lambda: self._body(inputs))
-        stream = torch.cuda.Stream(self._device)
-        stream.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(stream):
-            for _ in range(NUM_WARMING):
-                self._body(inputs)
-        torch.cuda.current_stream(self._device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._memory):
-            outputs = self._body(inputs)
+        return _Size(numbers, captured(lambda: self._body(inputs), self._device, self._memory))
 
-        def replay() -> Outputs:
-            graph.replay()
-            return outputs
 
-        return _Size(numbers, replay)
+def captured(body: Callable[[], Outputs], device: torch.device, memory: Any = None) -> Callable[[], Outputs]:
+    """What replays `body`, captured on a CUDA device. It runs a few times before; `memory` is shared between graphs of
+    which only one runs at a time.
+    """
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        for _ in range(NUM_WARMING):
+            body()
+    torch.cuda.current_stream(device).wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=memory):
+        outputs = body()
+
+    def replay() -> Outputs:
+        graph.replay()
+        return outputs
+
+    return replay
 
 
 @dataclass(frozen=True)

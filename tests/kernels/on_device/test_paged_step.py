@@ -11,10 +11,13 @@ import pytest
 import torch
 
 from kernels.ops import ops_for
+from model.diffusion.device_blocks import BlockStart, DeviceBlocks
+from model.diffusion.policy import Policy
 from model.network.config import tiny_test
 from model.network.cuda_graphs import Graphs, SequencePart
 from model.network.paged import PagedNetwork, PagePool
 from model.network.transformer import Transformer
+from model.tokenizer import MASK
 
 MAX_ROWS = 150
 CONFIG = msgspec.structs.replace(tiny_test(), d_head=16)  # the kernels serve powers of two
@@ -78,3 +81,25 @@ def test_a_replayed_pass_never_waits_for_the_device(network) -> None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert torch.equal(first, again)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_blocks_are_denoised_without_the_host(network) -> None:
+    """Steps on the device, of which the host learns nothing before it asks, against the same steps by references."""
+    found = []
+    for kind in ("triton", "torch"):
+        pool = PagePool(network.config, 9, device=network.embed.weight.device, dtype=torch.float32)
+        ops = ops_for(network.embed.weight.device, kind)
+        paged = PagedNetwork(network, pool, max_rows=MAX_ROWS, ops=ops)
+        blocks = DeviceBlocks(paged, Policy(tau_mask=0.01), num_blocks=2, capacity=16)
+        blocks.begin([BlockStart([MASK] * 16, [1] * 16, False, 0, pool.take(MAX_ROWS) or [])])
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("error" if kind == "triton" else "default")
+        try:
+            for _ in range(16):
+                blocks.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        found.append(blocks.read()[0])
+    assert found[0] == found[1]
+    assert MASK not in found[0].tokens
