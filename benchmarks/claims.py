@@ -135,6 +135,24 @@ def claims() -> tuple[Claim, ...]:
             _drafts,
         ),
         Claim(
+            "load",
+            "Sixteen people typing at once hardly notice one another.",
+            "with 16 users p95 at most 3 times a lone user's, no error with any number of users",
+            _load,
+        ),
+        Claim(
+            "side_by_side",
+            "Running the passes of several users as one changes hardly any text.",
+            "at least 99 % of the lines as the lone path writes them",
+            _side_by_side,
+        ),
+        Claim(
+            "soak",
+            "A long day leaves the engine's memory where it was.",
+            "20,000 requests, all answered; resident memory flat within 5 %",
+            _soak,
+        ),
+        Claim(
             "recall",
             "The model does not recite its training data.",
             "none; the share of recited documents is not above that of documents it never saw",
@@ -233,6 +251,26 @@ def _drafts(data: dict[str, Any]) -> Verdict:
         f"{lookup['exact']:.1%} in {lookup['forwards']:.1f}"
     )
     return Verdict(measured, shipped["exact_difference"][1] > 0 and shipped["forwards_difference"][2] < 0)
+
+
+def _load(data: dict[str, Any]) -> Verdict:
+    levels = {users: data[users] for users in ("1", "4", "16", "64")}
+    times = ", ".join(f"{users} users {level['p95_ms']:.0f} ms" for users, level in levels.items())
+    errors = sum(level["errors"] for level in levels.values())
+    measured = f"p95: {times} (16: {data['ratio_16']:.2f} times), {errors} errors"
+    return Verdict(measured, data["ratio_16"] <= 3 and errors == 0)
+
+
+def _side_by_side(data: dict[str, Any]) -> Verdict:
+    shares = {size: share for size, share in data["same_text"].items() if size != "1"}
+    measured = ", ".join(f"{size} at once {share:.1%}" for size, share in shares.items())
+    return Verdict(measured, min(shares.values()) >= 0.99)
+
+
+def _soak(data: dict[str, Any]) -> Verdict:
+    num, growth = data["num_requests"], data["growth_percent"]
+    measured = f"{num:,} requests, {data['num_unanswered']} unanswered, {data['last_mb']:.0f} MB ({growth:+.1f} %)"
+    return Verdict(measured, num >= 20_000 and data["num_unanswered"] == 0 and abs(growth) <= 5)
 
 
 def _recall(data: dict[str, Any]) -> Verdict:

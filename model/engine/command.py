@@ -145,12 +145,18 @@ async def _serve(options: argparse.Namespace, place: _Place) -> None:
 
     def load(report: Callable[[float, str], None]) -> Resident:
         report(0.05, "PyTorch is being loaded.")
+        from model.checkpoints.precision import is_small
         from model.engine.generation import load_resident
 
         resident = load_resident(
-            options.model, device=options.device, dtype_name=options.dtype, num_threads=options.threads, report=report
+            options.model,
+            device=options.device,
+            dtype_name=options.dtype,
+            precision=options.precision,
+            num_threads=options.threads,
+            report=report,
         )
-        if not options.eager:
+        if not options.eager and not is_small(resident.network):
             compiling.start(resident.network, options.model)
         return resident
 
@@ -240,6 +246,9 @@ def _parser() -> argparse.ArgumentParser:
     serve_parser.add_argument("--model", type=Path, required=True, help="checkpoint folder")
     serve_parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     serve_parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="number format")
+    serve_parser.add_argument(
+        "--precision", default="auto", choices=("auto", "full", "int8", "fp8"), help="how the weights are held"
+    )
     serve_parser.add_argument("--threads", type=int, help="threads of one operation on a CPU")
     serve_parser.add_argument(
         "--eager",
@@ -315,8 +324,10 @@ def _quiet_libraries() -> None:
     os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # counters belong into memory, not into another program's folder
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Kernels of oneDNN, one a shape, of which it keeps 1,024: more than a hundred megabytes for shapes seen once.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    # Kernels of oneDNN, half a megabyte for each shape. It keeps 1,024 of them, and torch's own cache in front of it
+    # (ideep) 1,024 others: hundreds of megabytes for shapes seen once (docs/log.md).
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 
