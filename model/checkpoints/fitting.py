@@ -1,10 +1,10 @@
 """What a checkpoint gets on a device: the form of its weights and its context, decided before the weights are read.
 
-Source: memory.py for the bytes, free_memory.py for what is there, precision.py for what can be had. Left out: dividing
-the rest among requests (model/engine/generation.py).
+Source: memory.py for the bytes, free_memory.py for what is there, precision.py for what can be had. Left out: what the
+engine does with its shares (model/engine).
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -31,3 +31,17 @@ def fitted(preset: Preset, device: torch.device, dtype: torch.dtype, precision: 
         wanted=precision,
         can_be_small=can_be_small() and device.type in _CAN_BE_SMALL_ON,
     )
+
+
+class Shares(NamedTuple):
+    """Bytes of keys and values: of requests that run, and of prompts that are kept for later ones."""
+
+    running: int
+    kept: int
+
+
+def shares(cache_bytes: int, wish: Shares, one_request: int) -> Shares:
+    """As wished where there is room; else what is kept gets half at most, and one request can always run."""
+    running = min(wish.running, cache_bytes - min(wish.kept, cache_bytes // 2))
+    running = max(running, one_request)
+    return Shares(running, max(0, min(wish.kept, cache_bytes - running)))

@@ -5,6 +5,8 @@ Left out: queues and HTTP (runner.py, app.py), which requests run together (sche
 """
 
 import contextlib
+import dataclasses
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +15,10 @@ from pathlib import Path
 import msgspec
 import torch
 
-from model.checkpoints.load import Checkpoint, load_checkpoint
+from model.checkpoints.fitting import Precision, Shares, fitted, shares
+from model.checkpoints.load import Checkpoint, load_checkpoint, load_preset
+from model.checkpoints.memory import Plan, cache_bytes
+from model.checkpoints.precision import shrinker
 from model.diffusion.frames import Result
 from model.diffusion.policy import Policy
 from model.diffusion.steps import run_passes
@@ -23,7 +28,7 @@ from model.engine.alternatives import Together, Work, side_by_side
 from model.engine.answers import unfinished
 from model.engine.course import Course
 from model.engine.job import Job
-from model.engine.prefix_cache import PrefixCache
+from model.engine.prefix_cache import NUM_PROMPTS, PrefixCache
 from model.engine.prompting import LineEncoder, Prepared, prepare
 from model.engine.repairs import Repairs
 from model.engine.scheduler import Limits, num_caches
@@ -38,6 +43,8 @@ from model.network.packed import can_pack, pack_weights
 MIN_KV_BYTES = 64 * 2**20
 MIN_SEQUENCES = 4
 
+log = logging.getLogger("seedling.engine")
+
 
 class ResidentModel:
     """One checkpoint with its prefix cache. Not thread-safe."""
@@ -48,15 +55,22 @@ class ResidentModel:
         device: torch.device,
         dtype: torch.dtype,
         calibration: Calibration | None = None,
+        plan: Plan | None = None,
     ) -> None:
-        """calibration: of repairs, None = the checkpoint has none."""
+        """calibration: of repairs, None = the checkpoint has none. plan: what this machine has room for, None = all."""
         preset = checkpoint.preset
         self._checkpoint = checkpoint
         self._device, self._dtype = device, dtype
         self.network = checkpoint.network
         self._encoder = LineEncoder(checkpoint.tokenizer)
         capacity = preset.context_tokens + 128
-        self.prefix_cache = PrefixCache(preset.network, capacity=capacity, device=device, dtype=dtype)
+        one = cache_bytes(preset.network, capacity, dtype.itemsize)
+        least = MIN_KV_BYTES if device.type == "cpu" else 16 * MIN_KV_BYTES
+        wish = Shares(running=max(least, MIN_SEQUENCES * one), kept=max(MIN_KV_BYTES, NUM_PROMPTS * one))
+        self._shares = shares(plan.cache_bytes, wish, one) if plan else wish
+        self.prefix_cache = PrefixCache(
+            preset.network, capacity=capacity, device=device, dtype=dtype, max_bytes=self._shares.kept
+        )
         self._repairs = Repairs(checkpoint, self._encoder, calibration)
         self.capabilities = capabilities_of(preset, str(device), calibration)
 
@@ -68,12 +82,9 @@ class ResidentModel:
         compiled layers), four 0.82 and eight 0.75 of it; a prefill of 500 rows in pieces of 192 costs what it costs in
         one, in pieces of 64 a tenth more. Not measured: devices but the CPU.
         """
-        num_bytes = self.prefix_cache.working_bytes
         if self._device.type == "cpu":
-            return Limits(max_bytes=max(MIN_KV_BYTES, MIN_SEQUENCES * num_bytes))
-        return Limits(
-            max_sequences=32, max_ahead=1024, max_rows=2048, max_bytes=max(16 * MIN_KV_BYTES, MIN_SEQUENCES * num_bytes)
-        )
+            return Limits(max_bytes=self._shares.running)
+        return Limits(max_sequences=32, max_ahead=1024, max_rows=2048, max_bytes=self._shares.running)
 
     @property
     def sequence_bytes(self) -> int:
@@ -223,26 +234,37 @@ def load_resident(
     *,
     device: str = "auto",
     dtype_name: str = "auto",
+    precision: Precision = "auto",
     num_threads: int | None = None,
     report: Callable[[float, str], None],
 ) -> ResidentModel:
     """Loads a checkpoint and runs it once. Raises CheckpointError with a sentence for a missing or foreign one.
 
     device: auto (CUDA if there is one, else CPU), or any torch device name. dtype_name: auto, float32 or bfloat16.
-    `report(progress 0..1, sentence)`.
+    precision: in which form the weights are held; auto: as they are, or as integers where only those fit.
+    `report(progress 0..1, sentence)`. What does not fit is trimmed or refused before the weights are read.
     """
     chosen = torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else torch.device(device)
     dtype = default_dtype(chosen) if dtype_name == "auto" else getattr(torch, dtype_name)
     torch.set_num_threads(num_threads or default_num_threads())
+    plan = fitted(load_preset(folder), chosen, dtype, precision)
+    if plan.reason:
+        log.warning("%s: %s", plan.reason, plan.sentence)
     report(0.3, "The weights are being read.")
     with torch.inference_mode():
-        checkpoint = load_checkpoint(folder, device=chosen, dtype=dtype)
+        shrink = None if plan.weights == "full" else shrinker(plan.weights)
+        checkpoint = _with_context(load_checkpoint(folder, chosen, dtype, shrink=shrink), plan.context_tokens)
         if can_pack(checkpoint.network):
             pack_weights(checkpoint.network)
-        resident = ResidentModel(checkpoint, chosen, dtype, load_calibration(folder))
+        resident = ResidentModel(checkpoint, chosen, dtype, load_calibration(folder), plan)
         report(0.8, "The model is being warmed up.")
         resident.warm_up()
     return resident
+
+
+def _with_context(checkpoint: Checkpoint, context_tokens: int) -> Checkpoint:
+    preset = msgspec.structs.replace(checkpoint.preset, context_tokens=context_tokens)
+    return dataclasses.replace(checkpoint, preset=preset)
 
 
 def default_num_threads() -> int:

@@ -124,7 +124,7 @@ class Runner:
     def _fail(self, error: Exception) -> None:
         log_without_text("loading failed", error)
         # Checkpoint errors are written as sentences for the user; anything else is named by its type.
-        is_sentence = type(error).__name__ in ("CheckpointError", "TokenizerError")
+        is_sentence = isinstance(getattr(error, "sentence", None), str)
         self._on_failed(
             str(error) if is_sentence else f"The model could not be loaded ({type(error).__name__}: {error})."
         )

@@ -91,7 +91,8 @@ def can_pack(network: Transformer) -> bool:
         return False
     if weight.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
-    is_plain = all(isinstance(layer, Layer) for layer in network.layers)
+    # Weights that are held in another form than one tensor (8 bits with scales) multiply in their own way.
+    is_plain = all(isinstance(layer, Layer) and type(layer.qkv.weight) is nn.Parameter for layer in network.layers)
     return is_plain and weight.dtype in (torch.float32, torch.bfloat16)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from model.checkpoints import fitting
 from model.checkpoints.error import CheckpointError
-from model.checkpoints.fitting import PRECISIONS, fitted
+from model.checkpoints.fitting import PRECISIONS, Shares, fitted, shares
 from model.checkpoints.memory import need, weight_bytes
 from model.checkpoints.presets import Preset
 from model.network.config import base_30m
@@ -41,3 +41,12 @@ def test_a_form_that_is_asked_for_is_taken_or_refused() -> None:
     with pytest.raises(CheckpointError, match="fp8 needs"):
         fitted(PRESET, CPU, torch.float32, "fp8")
     assert set(PRECISIONS) == {"auto", "full", "int8", "fp8"}
+
+
+def test_requests_that_run_and_prompts_that_are_kept_share_the_rest() -> None:
+    wish = Shares(running=400, kept=400)
+    assert shares(10_000, wish, 100) == wish
+    assert shares(500, wish, 100) == Shares(250, 250)
+    assert shares(700, Shares(400, 200), 100) == Shares(400, 200)
+    assert shares(120, wish, 100) == Shares(100, 20)
+    assert shares(90, wish, 100) == Shares(100, 0)
