@@ -2,7 +2,8 @@
 
 The work is model/mending's; here stand what a checkpoint may be asked, the prompt (the engine's own, so that a line is
 judged as it would be completed), cancelling and deadlines, which are looked at between two passes, where completions
-that wait go first. Without a calibration a named row is a draft for the block sampler, and nothing is looked for.
+that wait go first. Without a calibration a named row is a draft for the block sampler, and nothing is looked for;
+foreign weights are asked in words (chat_repairs.py).
 Left out: queues and HTTP (runner.py, app.py), which repairs a user is shown (lsp_server).
 """
 
@@ -14,6 +15,8 @@ import msgspec
 from model.checkpoints.load import Checkpoint
 from model.diffusion.sampler import denoise_to_end
 from model.engine import api
+from model.engine.abilities import capabilities_of
+from model.engine.chat_repairs import repaired_by_chat
 from model.engine.job import BadRequest, Job
 from model.engine.line_ends import LineEnds
 from model.engine.prompting import LineEncoder, prepare, prompt_around
@@ -67,6 +70,10 @@ class Repairs:
         view = TextView(request.path, request.text)
         found: list[Finding] = []
         try:
+            if self._checkpoint.preset.prompt is not None:
+                found, num_forwards = repaired_by_chat(self._checkpoint, self._encoder, request, reader.between)
+                reader.num_forwards += num_forwards
+                return found, "finished"
             if self._calibration is None:
                 found += self._by_sampler(request, reader)
                 return found, "finished"
@@ -85,9 +92,10 @@ class Repairs:
         preset = self._checkpoint.preset
         if request.model is not None and request.model != preset.name:
             raise BadRequest("wrong_model", f"The engine has loaded {preset.name}, not {request.model}.")
-        if request.language != LANGUAGE or LANGUAGE not in preset.languages:
+        is_foreign = preset.prompt is not None
+        if request.language not in preset.languages or (request.language != LANGUAGE and not is_foreign):
             raise BadRequest("unsupported", f"The model {preset.name} does not repair {request.language}.")
-        if preset.sampling.edits == "none":
+        if not capabilities_of(preset, "").fix if is_foreign else preset.sampling.edits == "none":
             raise BadRequest("unsupported", f"The model {preset.name} was not trained to correct drafts.")
         named = request.first_row is not None
         if not named and (self._calibration is None or self._calibration.mend_threshold is None):
