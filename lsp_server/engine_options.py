@@ -40,6 +40,7 @@ OPTIONS = (
     _Option("--log-format", "text|json", "json: one object a line"),
     _Option("--device", "NAME", "auto, cpu, cuda, cuda:1, …"),
     _Option("--dtype", "NAME", "auto, float32 or bfloat16"),
+    _Option("--precision", "NAME", "auto, full, int8 or fp8: how the weights are held (docs/models.md)"),
     _Option("--threads", "N", "threads of one operation on a CPU"),
 )
 
