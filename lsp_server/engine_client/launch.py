@@ -12,6 +12,7 @@ import sys
 
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.paths import EnginePaths
+from lsp_server.engine_client.remote import TOKEN_VARIABLE
 
 _ENGINE_MODULES = ("torch", "numpy", "safetensors", "tokenizers", "starlette", "uvicorn", "prometheus_client")
 
@@ -61,6 +62,8 @@ def launch(paths: EnginePaths, *, idle_s: float | None = None) -> subprocess.Pop
             stdin=subprocess.DEVNULL,
             stdout=error_file,
             stderr=error_file,
+            # The token of an engine on another machine is no business of one on this.
+            env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
             close_fds=True,
             start_new_session=True,
             creationflags=_detached_flags(),

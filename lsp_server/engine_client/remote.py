@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_TOKEN_BYTES = 1024
+TOKEN_VARIABLE = "SEEDLING_ENGINE_TOKEN"
 
 
 def check_url(url: str) -> SplitResult:
@@ -53,9 +54,9 @@ def is_loopback(host: str) -> bool:
 
 
 def token_for(choice: EngineChoice) -> str | None:
-    """The token: SEEDLING_ENGINE_TOKEN (where an editor puts what its secret store holds), else that of the file."""
-    if told := os.environ.get("SEEDLING_ENGINE_TOKEN"):
-        return _checked(told.strip(), "SEEDLING_ENGINE_TOKEN")
+    """The token: TOKEN_VARIABLE (where an editor puts what its secret store holds), else that of the file."""
+    if told := os.environ.get(TOKEN_VARIABLE):
+        return _checked(told.strip(), TOKEN_VARIABLE)
     if choice.token_file is None:
         return None
     path = Path(choice.token_file).expanduser()

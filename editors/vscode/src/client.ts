@@ -11,15 +11,16 @@ import type { Answers } from './answers';
 import type { CommandLine } from './findServer';
 import { SELECTOR } from './languages';
 import { resolving } from './resolving';
-import { ghostTextEnabled, serverEnvironment, settingsForServer } from './settings';
+import { ghostTextEnabled, settingsForServer } from './settings';
 
 export function createClient(
   command: CommandLine,
   folder: vscode.Uri,
+  env: NodeJS.ProcessEnv,
   log: vscode.LogOutputChannel,
   answers: Answers,
 ): LanguageClient {
-  const options = { cwd: folder.fsPath, env: { ...process.env, ...serverEnvironment() } };
+  const options = { cwd: folder.fsPath, env };
   const executable = { command: command.program, args: [...command.args], options };
   return new Client('seedling', 'Seedling', executable, {
     documentSelector: SELECTOR,

@@ -5,6 +5,7 @@
 import * as vscode from 'vscode';
 import { acceptCommands } from './accept';
 import { copyDiagnostics } from './diagnostics';
+import { setEngineToken } from './engineToken';
 import { showStatus } from './menu';
 import type { NextEdits } from './nextEdit';
 import type { Rewrites } from './rewrite';
@@ -49,6 +50,7 @@ export function registerCommands(
     showStatus: () => showStatus(server, status),
     showLog: () => log.show(),
     copyDiagnostics: () => copyDiagnostics(context, server, status),
+    setEngineToken: () => setEngineToken(context),
     restart: () => server.restart(),
     installServer: () => server.reinstall(),
     removeServer: () => server.removeInstalled(),

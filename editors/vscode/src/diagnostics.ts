@@ -6,6 +6,7 @@ import * as os from 'node:os';
 import * as vscode from 'vscode';
 import { run } from './childProcess';
 import { otherCompletions } from './coexistence';
+import { programEnvironment } from './engineToken';
 import { focusedDocument } from './focus';
 import type { Server } from './server';
 import { ghostTextEnabled, serverEnvironment, settingsForServer } from './settings';
@@ -53,7 +54,7 @@ async function serverStatus(server: Server, document: vscode.TextDocument | unde
 
 async function doctor(context: vscode.ExtensionContext, program: string): Promise<readonly string[]> {
   try {
-    const environment = { ...process.env, ...serverEnvironment() };
+    const environment = await programEnvironment(context);
     const folder = context.globalStorageUri.fsPath;
     return (await run(program, ['doctor'], { folder, environment, signal: AbortSignal.timeout(30_000) })).lines;
   } catch (error) {

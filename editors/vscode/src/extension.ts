@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import { mentionOthers } from './coexistence';
 import { registerCommands } from './commands';
 import { DenoiseView } from './denoiseView';
+import { onEngineToken } from './engineToken';
 import { tellFocus } from './focus';
 import { NextEdits } from './nextEdit';
 import { Rewrites } from './rewrite';
@@ -44,6 +45,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       }
     }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => running.restart()),
+    onEngineToken(context, () => void running.restart()),
     vscode.window.onDidChangeActiveTextEditor(async () => {
       await tellFocus(running);
       await mentionOthers(context); // that another extension has come to life is told by no event

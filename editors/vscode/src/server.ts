@@ -8,6 +8,7 @@ import { State as ClientState } from 'vscode-languageclient/node';
 import { Answers } from './answers';
 import type { Frame } from './canvas';
 import { createClient } from './client';
+import { programEnvironment } from './engineToken';
 import { type CommandLine, findServer } from './findServer';
 import { Installer, openServerSetting } from './install';
 import { serverCommand } from './settings';
@@ -127,7 +128,8 @@ export class Server {
     this.log.info(`Starting ${[command.program, ...command.args].join(' ')}`);
     try {
       // The server runs in the extension's folder: never in the workspace, from which it could pick up files.
-      const client = createClient(command, this.context.globalStorageUri, this.log, this.answers);
+      const environment = await programEnvironment(this.context, this.log);
+      const client = createClient(command, this.context.globalStorageUri, environment, this.log, this.answers);
       this.client = client;
       client.onDidChangeState((change) => {
         if (this.client !== client) {
