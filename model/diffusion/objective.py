@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.diffusion_loss.reference import diffusion_loss, label_sets
+from kernels.diffusion_loss.reference import label_sets
+from kernels.ops import ops_for
 from model.diffusion.states import CLEAN
 from model.tokenizer import DEL, EOM, INS, NUM_RESERVED
 
@@ -118,7 +119,7 @@ def batch_loss(
     `head_VD` in the type of the hidden rows: the products run in it, soft-max and sums in fp32.
     """
     hidden_RD = hidden_BTD.flatten(0, 1).index_select(0, rows.index_R)
-    total, losses_R = diffusion_loss(
+    total, losses_R = ops_for(hidden_RD.device).diffusion_loss(
         hidden_RD, head_VD, rows.labels_R, rows.weights_R, allowed_KV, rows.sets_R, chunk_rows=chunk_rows
     )
     with torch.no_grad():
