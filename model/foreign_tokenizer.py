@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tokenizers
 
 from model.tokenizer import NUM_RESERVED, Tokenizer, TokenizerError, byte_chars
@@ -49,9 +48,10 @@ class ForeignTokenizer(Tokenizer):
     ) -> None:
         super().__init__(backend, token_bytes, sha256)
         self.vocabulary = vocabulary
-        our_ids = np.full(1 + max(id for id in vocabulary.foreign_ids[NUM_RESERVED:] if id is not None), -1)
-        our_ids[list(vocabulary.foreign_ids[NUM_RESERVED:])] = np.arange(NUM_RESERVED, self.vocab_size)
-        self._our_ids: list[int] = our_ids.tolist()
+        ordinary = [id for id in vocabulary.foreign_ids[NUM_RESERVED:] if id is not None]
+        self._our_ids = [-1] * (max(ordinary) + 1)
+        for ours, theirs in enumerate(ordinary, NUM_RESERVED):
+            self._our_ids[theirs] = ours
 
     @classmethod
     def from_spec(cls, spec: dict[str, Any], special: Mapping[str, str], *, name: str) -> "ForeignTokenizer":
@@ -59,29 +59,10 @@ class ForeignTokenizer(Tokenizer):
         in it.
         """
         spec = plain_spec(spec, name=name)
-        ordinary = _ordinary(spec)
-        foreign: list[int | None] = [None] * NUM_RESERVED
-        special_ids: dict[str, int] = {}
-        next_extra = FIRST_EXTRA
-        for ours, text in special.items():
-            if ours in RESERVED_NAMES:
-                id = RESERVED_NAMES.index(ours)
-            else:
-                id, next_extra = next_extra, next_extra + 1
-            if id >= NUM_RESERVED:
-                raise TokenizerError(f"{name} has more special tokens than there are reserved ids")
-            foreign[id] = special_ids_of(spec).get(text)
-            if text.startswith("#"):
-                foreign[id] = int(text[1:])
-            if foreign[id] is None:
-                raise TokenizerError(f"{name} has no token {text}, which its family needs as {ours}")
-            special_ids[ours] = id
-        taken = {id for id in foreign if id is not None}
-        kept = [(id, text) for id, text in ordinary if id not in taken]
-        vocabulary = ForeignVocabulary((*foreign, *(id for id, _ in kept)), special_ids)
-        token_bytes = (b"",) * NUM_RESERVED + tuple(text for _, text in kept)
-        data = json.dumps([spec["pre_tokenizer"], spec["model"], dict(special)], sort_keys=True).encode()
-        return cls(_backend(spec, name), token_bytes, hashlib.sha256(data).hexdigest(), vocabulary)
+        vocabulary, token_bytes = vocabulary_of(spec, special, name=name)
+        text = json.dumps({key: value for key, value in spec.items() if key != "special_ids"}, ensure_ascii=False)
+        sha256 = hashlib.sha256(f"{text}{json.dumps(dict(special))}".encode()).hexdigest()
+        return cls(_backend(text, name), token_bytes, sha256, vocabulary)
 
     def special_id(self, name: str) -> int:
         """Our id of a special token. KeyError for a name that the preset does not have."""
@@ -133,9 +114,30 @@ def plain_spec(spec: dict[str, Any], *, name: str) -> dict[str, Any]:
     }
 
 
-def special_ids_of(spec: dict[str, Any]) -> dict[str, int]:
-    """The foreign ids of the special tokens of a `plain_spec`."""
-    return spec["special_ids"]
+def vocabulary_of(
+    spec: dict[str, Any], special: Mapping[str, str], *, name: str
+) -> tuple[ForeignVocabulary, tuple[bytes, ...]]:
+    """Which foreign id stands on each of ours, and the bytes of each, from a `plain_spec`. TokenizerError."""
+    known: dict[str, int] = spec["special_ids"]
+    foreign: list[int | None] = [None] * NUM_RESERVED
+    special_ids: dict[str, int] = {}
+    next_extra = FIRST_EXTRA
+    for ours, text in special.items():
+        if ours in RESERVED_NAMES:
+            id = RESERVED_NAMES.index(ours)
+        else:
+            id, next_extra = next_extra, next_extra + 1
+        if id >= NUM_RESERVED:
+            raise TokenizerError(f"{name} has more special tokens than there are reserved ids")
+        theirs = int(text[1:]) if text.startswith("#") and text[1:].isdecimal() else known.get(text)
+        if theirs is None:
+            raise TokenizerError(f"{name} has no token {text}, which its family needs as {ours}")
+        foreign[id] = theirs
+        special_ids[ours] = id
+    taken = {id for id in foreign if id is not None}
+    kept = [(id, text) for id, text in _ordinary(spec) if id not in taken]
+    vocabulary = ForeignVocabulary((*foreign, *(id for id, _ in kept)), special_ids)
+    return vocabulary, (b"",) * NUM_RESERVED + tuple(text for _, text in kept)
 
 
 def _ordinary(spec: dict[str, Any]) -> list[tuple[int, bytes]]:
@@ -151,10 +153,9 @@ def _ordinary(spec: dict[str, Any]) -> list[tuple[int, bytes]]:
     return sorted((id, text) for id, text in found if id not in special and text)
 
 
-def _backend(spec: dict[str, Any], name: str) -> tokenizers.Tokenizer:
-    described = {key: value for key, value in spec.items() if key != "special_ids"}
+def _backend(text: str, name: str) -> tokenizers.Tokenizer:
     try:
-        return tokenizers.Tokenizer.from_str(json.dumps(described))
+        return tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the library raises bare Exception
         raise TokenizerError(
             f"{name} is not a readable tokenizer file ({' '.join(str(error).split())[:200]})"

@@ -20,7 +20,7 @@ from model.checkpoints.foreign_tokenizer_files import tokenizer_spec
 from model.checkpoints.presets import Preset, Sampling
 from model.checkpoints.prompt_form import PromptForm
 from model.checkpoints.weight_files import WeightFiles
-from model.foreign_tokenizer import ForeignTokenizer
+from model.foreign_tokenizer import ForeignTokenizer, plain_spec, vocabulary_of
 from model.tokenizer import TokenizerError
 
 FOLDER = Path(__file__).parent / "families"
@@ -137,14 +137,14 @@ def family_preset(folder: Path, family: Family | None = None) -> Preset:
     for key, value in family.config_must.items():
         if key in config and config[key] != value:
             raise CheckpointError(f"{path} says {key} = {config[key]}, but only {value} is supported.")
-    special = special_of(folder, family, config)
-    tokenizer = load_foreign_tokenizer(folder, special)
+    spec = tokenizer_spec(folder)
+    special = special_of(folder, family, config, spec)
     unit = _cache_unit(folder, family, config)
     shape = shape_of(
         config,
         family.bodies[str(config["model_type"])],
         path=path,
-        vocab_size=tokenizer.vocab_size,
+        vocab_size=_num_ids(folder, spec, special),
         tied_head=f"{family.weights.head}.weight" not in WeightFiles(folder),  # config.json may leave it to its class
         keys=family.config_keys,
     )
@@ -184,9 +184,18 @@ def load_foreign_tokenizer(folder: Path, special: Mapping[str, str]) -> ForeignT
         raise CheckpointError(f"{error.sentence}.") from None
 
 
-def special_of(folder: Path, family: Family, config: dict[str, Any]) -> dict[str, str]:
+def _num_ids(folder: Path, spec: dict[str, Any], special: Mapping[str, str]) -> int:
+    name = f"The tokenizer of {folder}"
+    try:
+        vocabulary, _ = vocabulary_of(plain_spec(spec, name=name), special, name=name)
+    except TokenizerError as error:
+        raise CheckpointError(f"{error.sentence}.") from None
+    return len(vocabulary.foreign_ids)
+
+
+def special_of(folder: Path, family: Family, config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, str]:
     """`Preset.special` of a folder: each name with its first candidate that is there. Raises CheckpointError."""
-    known = {token["content"] for token in tokenizer_spec(folder)["added_tokens"]}
+    known = {token["content"] for token in spec["added_tokens"]}
     described = folder / "tokenizer_config.json"
     texts = read_json(described) if described.is_file() else {}
     num_rows = int(config.get("vocab_size") or 0)

@@ -21,17 +21,18 @@ from model.checkpoints.weight_files import WeightFiles
 from model.network.config import NetworkConfig
 from model.network.transformer import Transformer
 
-BODIES = get_args(Body)
+BODIES: tuple[Body, ...] = get_args(Body)
 
 
 def read_config(folder: Path, vocab_size: int) -> NetworkConfig:
     """The shape that config.json describes, with our vocabulary. Raises CheckpointError with one sentence."""
     path = folder / "config.json"
     spec = read_json(path)
-    body = spec.get("model_type")
-    if body not in BODIES:
+    kind = spec.get("model_type")
+    body = next((body for body in BODIES if body == kind), None)
+    if body is None:
         known = ", ".join(BODIES)
-        raise CheckpointError(f"{folder} holds a model of the kind {body!r}, but only {known} can be taken over.")
+        raise CheckpointError(f"{folder} holds a model of the kind {kind!r}, but only {known} can be taken over.")
     tied = "lm_head.weight" not in WeightFiles(folder)  # config.json leaves out what is its class's default
     return shape_of(spec, body, path=path, vocab_size=vocab_size, tied_head=tied)
 
