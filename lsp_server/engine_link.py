@@ -42,6 +42,7 @@ _REASONS = {
     "loading": Reason.LOADING,
     "deadline": Reason.DEADLINE,
     "cancelled": Reason.CANCELLED,
+    "no_answer": Reason.NO_CODE,
     "queue_full": Reason.BUSY,
     "too_many": Reason.BUSY,
 }

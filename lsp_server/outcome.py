@@ -60,6 +60,7 @@ class Reason(Enum):
     EDIT_NOT_LISTED = "The loaded model makes certain edits only, and this instruction asks for none of them."
     NOTHING_SELECTED = "There is no code at the cursor or in the selection: nothing was rewritten."
     NO_EDIT_FITS = "None of the edits that the loaded model makes fits the selected code: ask in words."
+    NO_CODE = "The model answered in words, or came to no end: ask in other words, or for less code at a time."
     OUTSIDE_CHANGED = "The answer changed statements outside the selection: it was not used."
     UNCHANGED = "The model would leave this code as it is: another seed or other words may bring more."
     NOT_APPLIED = "The editor did not take the edit: the document may have changed meanwhile."

@@ -13,6 +13,7 @@ from model.engine import api
 from model.engine.chats import Change
 
 _OPENING = re.compile(r"^[ \t]*(`{3,}|~{3,})[^`\n]*\n", re.MULTILINE)
+_HALF_FENCE = re.compile(r"(?:^|\n)[ \t]*`+[^\n`]*\Z")
 _INDENT = re.compile(r"^([ \t]*)\S", re.MULTILINE)
 
 
@@ -39,7 +40,8 @@ class Answer:
             is_named = again.group().strip().strip("`~")
             if is_named and (again.start() == start or not self._has_fences):
                 start = again.end()
-        return text[start:end], bool(ends)
+        code = text[start:end]
+        return (code, True) if ends else (_HALF_FENCE.sub("", code), False)
 
     def is_closed(self, written: str) -> bool:
         """Whether nothing that follows can change the code."""

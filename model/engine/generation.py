@@ -34,7 +34,7 @@ from model.engine.repairs import Repairs
 from model.engine.scheduler import Limits, num_caches
 from model.engine.scoring import token_scores
 from model.engine.showing import Utf8Pieces, chat_progress, progress_of
-from model.engine.stopping import Stop, answer_text, stop_for
+from model.engine.stopping import Stop, StopCheck, answer_text, stop_for, stopped
 from model.engine.writing import frames_of, steps_of
 from model.mending.ranking import Calibration, load_calibration
 from model.network.kv_cache import KVCache
@@ -189,6 +189,8 @@ class ResidentModel:
         if not result.usable:
             return unfinished(result.reason)
         token_bytes = self._checkpoint.tokenizer.token_bytes
+        if isinstance(stop, StopCheck) and self._checkpoint.preset.prompt is not None:
+            result = stopped(result, stop)
         if prepared.answer is None:
             num_typed = len(prepared.taken_back.typed) if prepared.taken_back else 0
             text = answer_text(token_bytes, result.ids, result.reason, stop=stop, num_typed=num_typed)

@@ -6,6 +6,9 @@ Source: model/syntax/stop.py. Works on bytes, since a token border may cut a cha
 
 from collections.abc import Sequence
 
+import msgspec
+
+from model.diffusion.frames import Result
 from model.engine import api
 from model.engine.answers import AnswerStop
 from model.engine.prompting import Prepared
@@ -82,6 +85,16 @@ def stop_for(prepared: Prepared, request: api.DenoiseRequest, token_bytes: Seque
         language=request.prompt.language,
         typed=prepared.taken_back.typed if prepared.taken_back else b"",
     )
+
+
+def stopped(result: Result, stop: StopCheck) -> Result:
+    """The result up to where the rule ends it, for a canvas that was written in any order: its first line may have come
+    together with all of it.
+    """
+    num_kept = stop(list(result.ids)) if result.reason in ("eom", "length") else None
+    if num_kept is None:
+        return result
+    return msgspec.structs.replace(result, ids=result.ids[:num_kept], reason="stop")
 
 
 def answer_text(

@@ -92,3 +92,10 @@ def test_only_the_code_is_shown():
     answer = Answer(change("x"), "")
     assert answer.shown("Let me think: ") == ""
     assert answer.shown("Let me think:\n```\nx = ") == "x ="
+
+
+def test_half_a_fence_is_no_code():
+    answer = Answer(change("x"), OPEN)
+    assert answer.shown("x = 2\n``") == "x = 2"
+    assert answer.shown("x = 2\n```python") == "x = 2"
+    assert answer.shown("`") == ""
