@@ -21,7 +21,7 @@ from model.checkpoints.weight_files import WeightFiles
 from model.network.config import NetworkConfig
 from model.network.transformer import Transformer
 
-BODIES: tuple[Body, ...] = get_args(Body)
+BODIES: dict[str, Body] = {body: body for body in get_args(Body)}
 
 
 def read_config(folder: Path, vocab_size: int) -> NetworkConfig:
@@ -29,7 +29,7 @@ def read_config(folder: Path, vocab_size: int) -> NetworkConfig:
     path = folder / "config.json"
     spec = read_json(path)
     kind = spec.get("model_type")
-    body = next((body for body in BODIES if body == kind), None)
+    body = BODIES.get(str(kind))
     if body is None:
         known = ", ".join(BODIES)
         raise CheckpointError(f"{folder} holds a model of the kind {kind!r}, but only {known} can be taken over.")
