@@ -29,6 +29,7 @@ MAX_EDGE_TOKENS = 64
 """Splitting an edge copies it, and edges are evicted whole: short enough that neither shows."""
 
 Rows = tuple[Tensor, Tensor]
+Key = int | tuple[int, ...]
 
 
 class PrefixCache:
@@ -55,7 +56,7 @@ class PrefixCache:
         row_bytes = self._row_bytes = 2 * config.num_layers * config.num_kv_heads * config.d_head * dtype.itemsize
         if max_bytes is None:
             max_bytes = max(MIN_BYTES, NUM_PROMPTS * capacity * row_bytes)
-        self._tree = PrefixTree(max_bytes=max_bytes, row_bytes=row_bytes)
+        self._tree = PrefixTree(max_bytes=max_bytes, row_bytes=row_bytes, unit=max(1, self._unit))
         # The last working cache, with the salt and the ids of its rows.
         self._idle: tuple[str, list[int], KVCache] | None = None
         self.num_prompt_tokens = 0
@@ -107,10 +108,8 @@ class PrefixCache:
         self._idle = None  # whoever is lent a cache meanwhile gets another
         num_held = self._num_whole(common_prefix(held_ids, ids)) if held_salt == salt else 0
         cache.truncate(num_held)
-        num_known = self._num_whole(sum(num_fitting for _, num_fitting in path))
         start = 0
         for edge, num_fitting in path:
-            num_fitting = min(num_fitting, num_known - start)
             first = max(0, num_held - start)
             if first < num_fitting:
                 cache.write(0, edge.k_LGNK[:, :, first:num_fitting], edge.v_LGNK[:, :, first:num_fitting])
@@ -124,33 +123,35 @@ class PrefixCache:
 class Edge:
     """A run of ids with their rows, below the edge that ends where it begins (None: at a root).
 
-    `siblings` holds it by its first id. `num_leases` counts the leases on this edge and on everything below it.
+    `siblings` holds it by its first unit. `num_leases` counts the leases on this edge and on everything below it.
     """
 
     __slots__ = ("children", "ids", "k_LGNK", "num_leases", "parent", "siblings", "v_LGNK")
 
     def __init__(
-        self, ids: list[int], rows: Rows, parent: "Edge | None", siblings: "dict[int, Edge]", num_leases: int
+        self, ids: list[int], rows: Rows, parent: "Edge | None", siblings: "dict[Key, Edge]", num_leases: int
     ) -> None:
         self.ids = ids
         self.k_LGNK, self.v_LGNK = rows
         self.parent = parent
         self.siblings = siblings
-        self.children: dict[int, Edge] = {}
+        self.children: dict[Key, Edge] = {}
         self.num_leases = num_leases
 
 
 class PrefixTree:
     """Rows by salt and path of ids. Never holds more than `max_bytes`; the edge used least recently, if not held, goes
-    first.
+    first. Paths part at multiples of `unit` only: where rows depend on all ids of their unit, two that begin alike
+    share nothing.
     """
 
-    def __init__(self, *, max_bytes: int, row_bytes: int) -> None:
+    def __init__(self, *, max_bytes: int, row_bytes: int, unit: int = 1) -> None:
         self.size_bytes = 0
         self.num_evicted_tokens = 0
         self._max_bytes = max_bytes
         self._row_bytes = row_bytes
-        self._roots: dict[str, dict[int, Edge]] = {}  # by salt; as many as there are tokens
+        self._unit = unit
+        self._roots: dict[str, dict[Key, Edge]] = {}  # by salt; as many as there are tokens
         # Least recently used first. A path is touched from its end to its start, so an edge always stands behind all
         # edges below it, and the first one that is not held is a leaf.
         self._order: OrderedDict[Edge, None] = OrderedDict()
@@ -159,13 +160,16 @@ class PrefixTree:
         """The edges along `ids`, each with how many of its ids fit (at least one; all but for the last edge)."""
         path: list[tuple[Edge, int]] = []
         children, start = self._roots.get(salt, {}), 0
-        while start < len(ids) and (edge := children.get(ids[start])) is not None:
-            num_fitting = common_prefix(edge.ids, ids[start : start + len(edge.ids)])
+        while start < len(ids) and (edge := children.get(self._key(ids, start))) is not None:
+            num_fitting = common_prefix(edge.ids, ids[start : start + len(edge.ids)]) // self._unit * self._unit
             path.append((edge, num_fitting))
             if num_fitting < len(edge.ids):
                 break
             children, start = edge.children, start + num_fitting
         return path
+
+    def _key(self, ids: Sequence[int], start: int) -> Key:
+        return ids[start] if self._unit == 1 else tuple(ids[start : start + self._unit])
 
     def hold(self, edge: Edge | None) -> None:
         """Keeps this edge and those above it until `release`. None stands for the root, which always stays."""
@@ -181,8 +185,9 @@ class PrefixTree:
     def add(self, ids: Sequence[int], read: Callable[[int, int], Rows], salt: str = "") -> None:
         """Keeps the rows of `ids` (copies that `read(start, stop)` gives), as many as fit; the path becomes the newest.
 
-        Called for what is known already it copies nothing.
+        Called for what is known already it copies nothing. `ids` are whole units.
         """
+        assert len(ids) % self._unit == 0, f"{len(ids)} ids are no whole units of {self._unit}"
         path = self.path(ids, salt)
         start = sum(num_fitting for _, num_fitting in path)
         end: Edge | None = None
@@ -193,13 +198,13 @@ class PrefixTree:
         self.hold(end)
         try:
             while start < len(ids):
-                stop = min(start + MAX_EDGE_TOKENS, len(ids))
+                stop = min(start + MAX_EDGE_TOKENS // self._unit * self._unit, len(ids))
                 if not self._make_room((stop - start) * self._row_bytes):
                     return
                 siblings = self._roots.setdefault(salt, {}) if end is None else end.children
                 # Born with a lease: the one on `end` moves down with it.
                 edge = Edge(list(ids[start:stop]), read(start, stop), end, siblings, num_leases=1)
-                siblings[ids[start]] = edge
+                siblings[self._key(ids, start)] = edge
                 self._order[edge] = None
                 self.size_bytes += len(edge.ids) * self._row_bytes
                 end, start = edge, stop
@@ -220,8 +225,8 @@ class PrefixTree:
         edge.k_LGNK, edge.v_LGNK = k_LGNK[:, :, num_first:].clone(), v_LGNK[:, :, num_first:].clone()
         upper = Edge(edge.ids[:num_first], first, edge.parent, edge.siblings, edge.num_leases)
         edge.ids = edge.ids[num_first:]
-        upper.siblings[upper.ids[0]] = upper
-        upper.children[edge.ids[0]] = edge
+        upper.siblings[self._key(upper.ids, 0)] = upper
+        upper.children[self._key(edge.ids, 0)] = edge
         edge.parent, edge.siblings = upper, upper.children
         self._order[upper] = None
         return upper
@@ -234,7 +239,7 @@ class PrefixTree:
                 return False
             assert not oldest.children, "an edge is older than one below it"
             del self._order[oldest]
-            del oldest.siblings[oldest.ids[0]]
+            del oldest.siblings[self._key(oldest.ids, 0)]
             self.size_bytes -= len(oldest.ids) * self._row_bytes
             self.num_evicted_tokens += len(oldest.ids)
         return True

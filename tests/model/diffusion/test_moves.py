@@ -334,3 +334,79 @@ def test_an_own_token_may_be_likelier_where_the_policy_says_so():
     block = block_of("ab")
     step(block, {0: edit(t("z"), 0.45, 0.4)}, policy=msgspec.structs.replace(EDITS, tau_edit=0.4, own_max=1.0))
     assert text_of(block) == "zb"
+
+
+# Foreign networks: masks that become two or none, an end wherever it is believed, remasking without edits
+
+LENGTHS = Policy(edits="expand-delete", order="confidence", tau_mask=0.5)
+
+
+def test_a_mask_becomes_two_or_none():
+    block = block_of("a____B")
+    moves, ended = step(block, {1: edit(INS), 2: edit(DEL), 3: (t("y"), 0.4, OWN), 4: edit(t("z"))}, LENGTHS)
+    assert text_of(block) == "a___zB"
+    assert [move.kind for move in moves] == ["insert", "delete", "unmask"]
+    assert not ended
+    assert all(ask.token == MASK for ask in asks_of(block, "expand-delete"))  # visible rows are never read again
+
+
+def test_expansions_end_with_the_room_and_with_the_budget():
+    block = block_of("____")
+    block.capacity, block.insert_budget = 6, 10
+    step(block, {i: edit(INS) for i in range(4)}, LENGTHS)
+    assert len(block.rows) == 6
+    assert block.insert_budget == 8
+    assert not any(ask.insert for ask in asks_of(block, "expand-delete"))
+    block.capacity, block.insert_budget = 60, 1
+    step(block, {i: edit(INS) for i in range(6)}, LENGTHS)
+    assert (len(block.rows), block.insert_budget) == (7, 0)
+    assert not any(ask.insert for ask in asks_of(block, "expand-delete"))
+
+
+def test_expanding_and_deleting_for_ever_comes_to_an_end():
+    block = block_of("__")
+    block.capacity, block.insert_budget = 4, 20
+    one_a_step = msgspec.structs.replace(LENGTHS, tau_mask=2.0)
+    for number in range(100):
+        asks = asks_of(block, "expand-delete")
+        if not asks:
+            break
+        wants_more = asks[0].insert and number % 2 == 0
+        step(block, {asks[0].index: edit(INS if wants_more else DEL)}, one_a_step)
+    assert block.rows == []
+
+
+def test_in_other_orders_the_end_is_a_token_until_no_mask_stands_before_it():
+    policy = Policy(order="confidence", tau_mask=0.5)
+    block = block_of("____", end_open=True)
+    block.begins_canvas = False
+    moves, ended = step(block, {0: (t("a"), 0.3, OWN), 1: edit(t("b")), 2: edit(EOM), 3: edit(t("d"))}, policy)
+    assert (text_of(block), ended) == ("_b$d", False)
+    moves, ended = step(block, {0: edit(t("a"))}, policy)
+    assert (text_of(block), ended) == ("ab$", True)
+    assert moves[-1] == Move("end", 2, token=EOM, removed=EOM, p=SURE)
+
+
+def test_a_closed_canvas_never_ends_early():
+    block = block_of("_$")
+    _, ended = step(block, {0: edit(t("a"))}, Policy(order="confidence"))
+    assert (text_of(block), ended) == ("a$", False)
+
+
+def test_remasking_alone_edits_nothing():
+    policy = Policy(order="confidence", remask=True, tau_remask=0.05)
+    block = block_of("ab_")
+    asks = asks_of(block, policy.edits, remask=True)
+    assert [ask.index for ask in asks] == [0, 1, 2]
+    labels, p = [t("x"), t("y"), t("c")], [SURE, SURE, SURE]
+    moves = decide(block, asks, Reading(labels, p, [0.01, 0.2, 0.0], labels, p), policy, 10)
+    apply(block, moves)
+    assert text_of(block) == "_bc"
+
+
+def test_quotas_count_the_steps_of_the_block():
+    policy = Policy(order="confidence", steps_per_block=3, tau_mask=0.0)
+    block = block_of("_____")
+    for num_masks in (3, 1, 0):
+        step(block, {}, policy)
+        assert block.num_masks() == num_masks

@@ -127,3 +127,21 @@ def test_draws_follow_the_distribution_and_never_end_or_edit_the_text():
     assert kept == {100, 101}
     cold = {draw(logits, total, [0], Sampling(0.02, 1.0, 7, step))[0][0] for step in range(200)}
     assert cold == {100}
+
+
+def test_scores_of_the_orders_against_the_formulas():
+    torch.manual_seed(2)
+    asks = [Ask(i, MASK, False, True, False, False, 100 + i) for i in range(4)]
+    logits = torch.randn(4, VOCAB) * 2
+    allowed = logits.double().clone()
+    allowed[:, [i for i in range(64) if i != EOM]] = -torch.inf
+    for i in range(4):
+        allowed[i, 100 + i] = -torch.inf
+    p = allowed.softmax(-1)
+    requests = [request_of(asks[:2]), request_of(asks[2:])]
+    requests[0].order, requests[1].order = "entropy", "margin"
+    entropy, margin = read_logits(logits, requests)
+    assert entropy.score == pytest.approx([float((row[row > 0] * row[row > 0].log()).sum()) for row in p[:2]], rel=1e-5)
+    two = p[2:].topk(2).values
+    assert margin.score == pytest.approx((two[:, 0] - two[:, 1]).tolist(), rel=1e-4)
+    assert read_logits(torch.randn(2, VOCAB), [request_of(asks[:2])])[0].score is None

@@ -3,11 +3,14 @@
 import random
 from itertools import pairwise
 
+import msgspec
 import pytest
 import torch
 
 from model.diffusion.canvas import draft_canvas, known_length_canvas, masked_canvas, mixed_canvas
 from model.diffusion.policy import Policy
+from model.diffusion.reading import read_logits
+from model.diffusion.run import Run
 from model.diffusion.sampler import denoise, denoise_to_end
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.network.config import tiny_test
@@ -251,3 +254,64 @@ def test_masked_rows_of_a_frame_hold_masks(networks):
             assert (token == MASK) == (state == MASKED)
             assert token != EOM or state in (LOCKED, DRAFT)
         assert len(frame.confidences) == len(frame.block_ids)
+
+
+# Block-causal networks: the cache of whole units against one forward over the whole sequence
+
+UNIT = 4
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "shifted"])
+def block_causal(request, make_network):
+    config = msgspec.structs.replace(
+        tiny_test(), attention="block-causal", cache_unit=UNIT, state_vectors=False, shift=request.param
+    )
+    network = make_network(config, 4)
+    plain = network.logits
+    network.logits = lambda hidden: plain(hidden) * 6
+    return network
+
+
+def uncached_text(network, prompt, num_tokens, policy) -> list[int]:
+    """The same run, each pass of which is one forward over everything; rows before the block are read where shifted."""
+    run = Run(prompt, masked_canvas(num_tokens), policy, unit=UNIT)
+    before = []
+    while run.result is None:
+        request = run.request()
+        before += request.clean_ids
+        tokens = torch.tensor([[*before, *request.tokens]])
+        units = torch.arange(tokens.shape[1]) // UNIT
+        with torch.no_grad():
+            hidden = network(tokens, torch.arange(tokens.shape[1])[None], None, (units <= units[:, None])[None])[0]
+            if network.config.shift:
+                # What the block's first row is read at was committed before the block was there.
+                hidden = torch.cat((hidden[:1], hidden[:-1]))
+            rows = hidden[[len(before) + ask.index for ask in request.asks]]
+            run.absorb(request, read_logits(network.logits(rows), [request])[0])
+    return list(run.result.ids)
+
+
+@pytest.mark.parametrize("num_prompt", [3, 8, 9, 30])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_units_in_the_cache_equal_one_forward(block_causal, num_prompt, temperature):
+    prompt = list(range(70, 70 + num_prompt))
+    policy = Policy(order="confidence", tau_mask=0.1, temperature=temperature)
+    wanted = uncached_text(block_causal, prompt, 13, policy)
+    for num_cached in {0, num_prompt // UNIT * UNIT, num_prompt}:
+        cache = KVCache(block_causal.config, capacity=64)
+        if num_cached:
+            one_pass(block_causal, cache, Rows(torch.tensor([prompt[:num_cached]])), None, want_clean=0)
+            cache.advance(num_cached)
+        result = denoise_to_end(block_causal, cache, prompt, masked_canvas(13), policy)
+        assert list(result.ids) == wanted
+        assert int(cache.lengths_B[0]) % UNIT == 0
+        assert int(cache.lengths_B[0]) <= num_prompt + len(wanted)
+        shift = UNIT if block_causal.config.shift and num_prompt >= UNIT else 0  # its last unit runs again
+        assert result.cached_tokens == max(0, min(num_cached // UNIT * UNIT, num_prompt // UNIT * UNIT - shift))
+
+
+def test_a_shifted_text_that_begins_with_the_canvas(block_causal):
+    result = denoise_to_end(
+        block_causal, KVCache(block_causal.config), [], masked_canvas(6), Policy(order="confidence", tau_mask=0.1)
+    )
+    assert len(result.ids) == 6

@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import pytest
 import torch
 
@@ -74,11 +75,50 @@ def test_each_writes_what_it_writes_alone(network, seed):
         assert got[index].confidence == pytest.approx(result.confidence, rel=1e-4)
 
 
+@pytest.mark.parametrize("shift", [False, True])
+@pytest.mark.parametrize("seed", range(2))
+def test_units_run_ahead_together_and_side_by_side_nothing_changes(make_network, seed, shift):
+    config = msgspec.structs.replace(
+        tiny_test(), attention="block-causal", cache_unit=4, state_vectors=False, shift=shift
+    )
+    network = make_network(config, 7)
+
+    def unit_steps(number: int) -> BlockSteps:
+        rng = random.Random(number)
+        prompt = [rng.randrange(64, 512) for _ in range(rng.choice([2, 40, 51, 150]))]
+        order = rng.choice(["confidence", "entropy", "margin", "leftmost"])
+        policy = Policy(order=order, tau_mask=0.004, steps_per_block=rng.choice([None, 2, 4]))
+        return BlockSteps(KVCache(network.config, capacity=64), prompt, masked_canvas(11), policy)
+
+    rng = random.Random(seed)
+    numbers = [rng.randrange(60) for _ in range(4)]
+    wanted = [list(run_alone(network, unit_steps(number)))[-1].result for number in numbers]
+    running, num_ran_ahead = dict(enumerate(unit_steps(number) for number in numbers)), 0
+    while running:
+        parts = []
+        for steps in running.values():
+            num_ahead = steps.pass_rows().num_ahead
+            parts.append((steps, rng.randint(1, num_ahead) if num_ahead and rng.random() < 0.7 else 0))
+        frames = run_passes(network, parts)
+        for (index, steps), (_, num), frame in zip(list(running.items()), parts, frames, strict=True):
+            num_ran_ahead += num
+            assert int(steps.cache.lengths_B[0]) % 4 == 0
+            if frame is not None and frame.result is not None:
+                assert frame.result.ids == wanted[index].ids
+                assert frame.result.forwards == wanted[index].forwards
+                assert frame.result.confidence == pytest.approx(wanted[index].confidence, rel=1e-4)
+                del running[index]
+    assert num_ran_ahead
+
+
 def test_rows_that_run_ahead_are_those_that_nobody_reads(network):
     assert PassRows([1, 2, 3], num_wanted=0).num_ahead == 2  # a pass must be left
     assert PassRows([1, 2, 3], num_wanted=2).num_ahead == 1
     assert PassRows([1, 2, 3], 0, [4], [1]).num_ahead == 3
     assert PassRows([], 0, [4], [1]).num_ahead == 0
+    assert PassRows(range(8), 0, [4], [1], unit=4).num_ahead == 8
+    assert PassRows(range(8), 1, [4], [1], unit=4).num_ahead == 4
+    assert PassRows(range(8), 0, [4], [1], unit=0).num_ahead == 0
     steps = made(network, 0)
     with pytest.raises(AssertionError, match="ahead"):
         run_passes(network, [(steps, steps.pass_rows().num_ahead + 1)])

@@ -61,3 +61,33 @@ def test_visible_rows_are_never_unmasked():
     asks = asks_of(block, "substitute")
     assert [ask.token for ask in asks] == [64 + ord("a"), MASK, 64 + ord("b")]
     assert rows_to_unmask(block, asks, reading_of([(100, 0.99)] * 3), 3, 0.5) == [1]
+
+
+def chosen(order, score=None, num_due=None, tau=2.0):
+    block = block_of("a____")
+    asks = asks_of(block, "none")
+    reading = reading_of([(100, 0.2), (101, 0.6), (102, 0.9), (103, 0.4)])
+    reading.score = score
+    return rows_to_unmask(block, asks, reading, 5, tau, order=order, num_due=num_due)
+
+
+def test_orders_of_foreign_networks_say_which_mask_is_always_taken():
+    assert chosen("confidence") == [2]
+    assert chosen("entropy", [-0.5, -0.1, -0.3, -0.2]) == [1]
+    assert chosen("margin", [0.4, 0.1, 0.1, 0.1]) == [0]
+    assert chosen("confidence", tau=0.5) == [1, 2]
+    assert chosen("entropy", [-0.1, -0.2, -0.3, -0.4], tau=0.5) == [0, 1, 2]  # the threshold is always a probability
+
+
+def test_a_quota_takes_the_first_in_order_whatever_the_threshold_says():
+    assert chosen("confidence", num_due=3, tau=0.0) == [1, 2, 3]
+    assert chosen("leftmost", num_due=2, tau=0.0) == [0, 1]
+    assert chosen("confidence", [0.5] * 4, num_due=2) == [0, 1]  # of equal scores the leftmost goes first
+    assert chosen("confidence", num_due=9) == [0, 1, 2, 3]
+
+
+def test_what_is_written_counts_with_its_own_probability():
+    block = block_of("__")
+    reading = reading_of([(100, 0.9), (101, 0.8)])
+    reading.sampled, reading.sampled_p = [105, 106], [0.1, 0.2]
+    assert rows_to_unmask(block, asks_of(block, "none"), reading, 2, 2.0, order="confidence") == [1]

@@ -3,19 +3,20 @@
 import contextlib
 import random
 
+import msgspec
 import pytest
 import torch
 
 from model.engine.prefix_cache import MAX_EDGE_TOKENS, PrefixCache, PrefixTree, common_prefix
-from model.network.config import tiny_test
+from model.network.config import NetworkConfig, tiny_test
 from model.network.kv_cache import KVCache
 
 CONFIG = tiny_test()
 ROW_BYTES = 2 * CONFIG.num_layers * CONFIG.num_kv_heads * CONFIG.d_head * 4
 
 
-def make(max_tokens: int = 10_000) -> PrefixCache:
-    return PrefixCache(CONFIG, capacity=64, device="cpu", dtype=torch.float32, max_bytes=max_tokens * ROW_BYTES)
+def make(max_tokens: int = 10_000, config: NetworkConfig = CONFIG) -> PrefixCache:
+    return PrefixCache(config, capacity=64, device="cpu", dtype=torch.float32, max_bytes=max_tokens * ROW_BYTES)
 
 
 @pytest.fixture
@@ -269,3 +270,52 @@ def test_all_salts_share_one_bound():
         assert salted(cache, list(range(100)), f"user {number % 5}") == 0, "five users do not fit: the oldest went"
         assert cache.size_bytes <= 200 * ROW_BYTES
     assert salted(cache, list(range(100)), "user 4") == 100
+
+
+UNITS = msgspec.structs.replace(CONFIG, attention="block-causal", cache_unit=4)
+
+
+def run_in_units(cache: PrefixCache, ids: list[int]) -> int:
+    """A request of a block-causal network: rows of a unit depend on all of it, and there is a canvas behind them."""
+    with cache.lend(ids) as lent:
+        found = int(lent.lengths_B[0])
+        units = [tuple(ids[: start + 4]) for start in range(0, len(ids) // 4 * 4, 4) for _ in range(4)]
+        values = torch.tensor([float(hash((unit, i)) % 2**23) for i, unit in enumerate(units)])
+        rows = values.view(1, 1, -1, 1).expand(CONFIG.num_layers, CONFIG.num_kv_heads, -1, CONFIG.d_head)
+        assert found % 4 == 0
+        assert torch.equal(lent.read(0, 0, found)[0], rows[:, :, :found])
+        lent.write(0, rows[:, :, found:], -rows[:, :, found:])
+        canvas = torch.full((CONFIG.num_layers, CONFIG.num_kv_heads, 8, CONFIG.d_head), -7.0)
+        lent.write(0, canvas, canvas)
+    return found
+
+
+def test_only_whole_units_are_lent_and_kept():
+    cache = make(config=UNITS)
+    assert run_in_units(cache, [*range(10)]) == 0
+    assert cache.size_bytes == 8 * ROW_BYTES
+    assert run_in_units(cache, [*range(10)]) == 8  # the rest of the prompt stands in the canvas's first unit
+    assert run_in_units(cache, [0, 1, 2, 3, 4, 5, 90, 91, 92]) == 4
+    assert run_in_units(cache, [0, 1, 2, 99, 4, 5, 6, 7]) == 0
+    assert run_in_units(cache, [*range(30)]) == 8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_units_against_an_oracle_of_all_prefixes(seed):
+    generator, cache, known = random.Random(seed), make(config=UNITS), []
+    prefixes: set[tuple[int, ...]] = {()}
+    for _ in range(60):
+        ids = random_ids(generator, known)
+        expected = next(n for n in range(len(ids) // 4 * 4, -1, -4) if tuple(ids[:n]) in prefixes)
+        assert run_in_units(cache, ids) == expected
+        prefixes |= {tuple(ids[:n]) for n in range(0, len(ids) + 1, 4)}
+        known.append(ids)
+
+
+def test_nothing_is_kept_where_every_row_sees_every_row():
+    cache = make(config=msgspec.structs.replace(CONFIG, attention="full"))
+    for _ in range(2):
+        with cache.lend([*range(9)]) as lent:
+            assert int(lent.lengths_B[0]) == 0
+            lent.write(0, *rows_of([*range(9)]))
+    assert (cache.size_bytes, cache.num_hit_tokens, cache.num_prompt_tokens) == (0, 0, 18)

@@ -1,7 +1,9 @@
 """Several sequences in one pass against each alone: hidden rows and cache, fp32, one thread, within 1e-5."""
 
 import random
+from dataclasses import replace
 
+import msgspec
 import pytest
 import torch
 
@@ -96,3 +98,35 @@ def test_a_part_without_rows_is_a_mistake(network):
     cache = KVCache(network.config)
     with pytest.raises(AssertionError, match="rows"):
         many_passes(network, [Pass(cache, None, None), Pass(cache, None, None)])
+
+
+@pytest.mark.parametrize(
+    "attention", [{"attention": "block-causal", "cache_unit": 4}, {"attention": "full"}], ids=["block-causal", "full"]
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_networks_of_other_attention_with_given_positions(make_network, attention, seed):
+    network = make_network(msgspec.structs.replace(tiny_test(), state_vectors=False, **attention))
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    parts, alone = [], []
+    for _ in range(3):
+        num_clean, num_noisy = 4 * rng.randint(0, 6), rng.randint(1, 9)
+        cache = prefilled(network, 4 * rng.randint(0, 9), generator)
+        clean, noisy = rows(generator, num_clean), rows(generator, num_noisy)
+        if attention["attention"] == "full":
+            places = torch.randperm(int(cache.lengths_B[0]) + num_clean + num_noisy, generator=generator)[None]
+            clean = None if clean is None else replace(clean, positions_BT=places[:, :num_clean])
+            noisy = None if noisy is None else replace(noisy, positions_BT=places[:, num_clean : num_clean + num_noisy])
+        other = cache.fork(1)
+        parts.append(Pass(cache, clean, noisy, rng.choice([None, 0])))
+        alone.append((other, one_pass(network, other, clean, noisy, want_clean=parts[-1].want_clean)))
+    for part, got, (other, wanted) in zip(parts, many_passes(network, parts), alone, strict=True):
+        for mine, its in zip(got, wanted, strict=True):
+            if its is not None:
+                torch.testing.assert_close(mine, its, atol=TOLERANCE, rtol=0)
+        num = 0 if part.clean is None else part.clean.tokens_BT.shape[1]
+        for cache in (part.cache, other):
+            cache.advance(num)
+        for mine, its in zip(
+            *(cache.read(0, 0, int(other.lengths_B[0])) for cache in (part.cache, other)), strict=True
+        ):
+            torch.testing.assert_close(mine, its, atol=TOLERANCE, rtol=TOLERANCE)
