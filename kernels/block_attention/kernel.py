@@ -272,7 +272,8 @@ def tile_for(num_folded: int, d_head: int, element_size: int, shared_bytes: int,
     min_tiles = max(2, 8 * rows // (2 * element_size * keys))
     # The page of a tile must be known before its keys can be asked for, which doubles the stages of the pipeline.
     num_stages = 2 * num_ahead + 1 if is_paged else num_ahead + 1
-    return Tile(rows, keys, min_tiles, 8 if rows >= 128 else 4, num_stages)
+    num_warps = 8 if rows * d_head >= 128 * 64 else 4
+    return Tile(rows, keys, min_tiles, num_warps, num_stages)
 
 
 def splits_for(num_programs: int, capacity: int, tile: Tile, num_sms: int) -> int:

@@ -221,9 +221,8 @@ def _table(
 
 def tile_for(num_rows: int, element_size: int) -> Tile:
     """Eight labels a row or more, so that what is read again of the hidden rows stays small beside the weights."""
-    features = 128 // element_size
+    features = 128 // element_size  # 128 bytes side by side
     if num_rows <= 16:
         return Tile(128, 16, features, 4, 4)
-    if num_rows <= 32:
-        return Tile(256, 32, features, 8, 3)
-    return Tile(256, 64, features, 8, 3)
+    labels = 256 if element_size == 2 else 128
+    return Tile(labels, 32 if num_rows <= 32 else 64, features, 8, 3)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kernels.block_attention import kernel, reference
+from tests.kernels.moved_bytes import Counted
 
 # B T H G S D W X: batch, rows, query and key-value heads, keys, features, rows of a page (None = no pages), splits
 SHAPES = [
@@ -12,7 +13,8 @@ SHAPES = [
     (2, 5, 6, 3, 101, 64, 16, 2),
     (3, 3, 5, 1, 67, 128, 128, 1),
     (1, 32, 8, 2, 257, 32, 64, 4),
-    (2, 47, 7, 1, 131, 16, 64, 2),
+    (2, 11, 7, 1, 131, 16, 64, 2),
+    (1, 19, 7, 1, 67, 16, 64, 1),
     (2, 2, 6, 2, 97, 64, None, 1),
     (1, 9, 3, 1, 389, 128, None, 5),
 ]
@@ -88,6 +90,34 @@ def test_large_scores_do_not_overflow(device) -> None:
     bounds = torch.tensor([[133, 57]], dtype=torch.int32, device=device)
     got = kernel.block_attention_by_bounds(q, k.contiguous(), v, bounds, num_splits=2)
     torch.testing.assert_close(got[0, :, 0].cpu(), torch.tensor([132.0, 56.0]))
+
+
+# T R S W X, G 2 and D 64: a whole block, a block of prime size, one row; the last has fewer keys than splits could use.
+@pytest.mark.parametrize(
+    "shape", [(32, 4, 1000, 64, 3), (13, 5, 517, 16, 2), (1, 7, 999, None, 7), (16, 4, 100, 64, 8)]
+)
+def test_a_launch_moves_the_bytes_that_the_readme_counts(shape, device, monkeypatch) -> None:
+    if device.type == "cuda":
+        pytest.skip("counted by the interpreter")
+    T, R, S, W, X = shape
+    q, k, v, _ = case((1, T, 2 * R, 2, S, 64, W, X), device, torch.float16)
+    k, v = torch.randn_like(k), torch.randn_like(v)
+    bounds = torch.full((1, T), S, dtype=torch.int32)
+    pages_k, table = (k, None) if W is None else in_pages(k, W)
+    pages_v = v if W is None else in_pages(v, W)[0]
+    counted = Counted(monkeypatch)
+    if table is None:
+        kernel.block_attention_by_bounds(q, pages_k, pages_v, bounds, num_splits=X)
+    else:
+        kernel.paged_block_attention(q, pages_k, pages_v, table, bounds, num_splits=X)
+    tile = kernel.tile_for(T * R, 64, 2, kernel.SMALL_SHARED_BYTES, is_paged=W is not None)
+    num_tiles = -(-S // tile.keys)
+    num_used = -(-num_tiles // max(-(-num_tiles // X), tile.min_tiles))  # splits that have a tile
+    num_rows = 2 * T * R
+    expected = 2 * 2 * S * 64 * 2 + (num_used + 1) * num_rows * 64 * 2 + 4 * T
+    expected += 0 if W is None else 4 * -(-S // W)
+    expected += 2 * 4 * num_used * num_rows * (64 + 1)
+    assert expected <= counted.num_bytes <= 1.15 * expected
 
 
 def test_no_rows_are_no_launch(device) -> None:
