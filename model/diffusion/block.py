@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from model.diffusion.canvas import capacity_of
 from model.diffusion.policy import MAX_BLOCK, Edits
 from model.diffusion.states import DRAFT, LOCKED, MASKED
-from model.tokenizer import EOM, MASK
+from model.tokenizer import DEL, EOM, MASK
 
 NUM_EDITS = 2
 NUM_INSERTS = 6
@@ -51,8 +51,9 @@ class Block:
     begin at a unit). Neither it nor a row behind `blank_ids` alone is ever `<eom>`: who
     asks for masks to be filled wants some text. (Training shows a few empty canvases, so that the end of a text is
     also learned where nothing is missing.)
-    knows_surplus: whether the network says `<del>` behind the end of the text. num_steps: steps of a schedule that
-    are over (schedules.py).
+    ends_anywhere: the end is written wherever it is believed in (unmasking.py); `<del>` is a second token for it then,
+    as chat models have one for the end of an answer and one for what follows.
+    num_steps: steps of a schedule that are over (schedules.py).
     """
 
     rows: list[Row]
@@ -63,7 +64,7 @@ class Block:
     begins_canvas: bool = False
     blank_ids: frozenset[int] = frozenset()
     num_before: int = 0
-    knows_surplus: bool = True
+    ends_anywhere: bool = False
     num_steps: int = 0
 
     def num_masks(self) -> int:
@@ -88,7 +89,7 @@ def make_block(
     begins_canvas: bool = False,
     blank_ids: frozenset[int] = frozenset(),
     num_before: int = 0,
-    knows_surplus: bool = True,
+    ends_anywhere: bool = False,
 ) -> Block:
     has_draft = any(row.state == DRAFT for row in rows)
     return Block(
@@ -100,7 +101,7 @@ def make_block(
         begins_canvas=begins_canvas,
         blank_ids=blank_ids,
         num_before=num_before,
-        knows_surplus=knows_surplus,
+        ends_anywhere=ends_anywhere,
     )
 
 
@@ -151,11 +152,12 @@ def asks_of(
     for index, row in enumerate(rows[:stop]):
         end_here = block.end_open and index > last_locked and index != first_text
         if row.state == MASKED:
-            surplus = resizes or (indels if index < last_visible else end_here and block.knows_surplus)
+            is_inside = index < last_visible and not block.ends_anywhere
+            surplus = resizes or (indels if is_inside else end_here)
             asks.append(Ask(index, row.token, False, end_here, surplus, expands, row.banned, index == healed_row))
         elif index == healed_row:
             continue  # a healed token stays
-        elif row.state == DRAFT and reads_drafts and row.token != EOM:
+        elif row.state == DRAFT and reads_drafts and row.token not in (EOM, DEL):
             asks.append(Ask(index, row.token, False, end_here, indels, indels, row.banned))
         elif indels and (row.state == LOCKED or row.token == EOM) and block.gap_open(index):
             asks.append(Ask(index, row.token, True, False, False, True, row.banned))

@@ -18,7 +18,7 @@ from model.diffusion.reading import Reading
 from model.diffusion.schedules import quota
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.diffusion.unmasking import frontier_of, probability, rows_to_unmask
-from model.tokenizer import DEL, EOM, INS, MASK
+from model.tokenizer import DEL, EOM, INS, MASK, NUM_RESERVED
 
 MAX_INSERT = 16
 
@@ -50,7 +50,7 @@ def decide(block: Block, asks: list[Ask], reading: Reading, policy: Policy, room
     moves: list[Move | None] = [None] * len(block.rows)
     num_due = _num_due(block, asks, policy)
     for m in rows_to_unmask(block, asks, reading, frontier, policy.tau_mask, order=policy.order, num_due=num_due):
-        moves[asks[m].index] = _of_mask(asks[m].index, reading, m)
+        moves[asks[m].index] = _of_mask(block, asks[m].index, reading, m)
     end: Move | None = None
     if policy.edits == "expand-delete":
         _grant_expansions(block, moves)
@@ -70,14 +70,14 @@ def _num_due(block: Block, asks: list[Ask], policy: Policy) -> int | None:
     return num
 
 
-def _of_mask(index: int, reading: Reading, m: int) -> Move:
+def _of_mask(block: Block, index: int, reading: Reading, m: int) -> Move:
     """What a mask becomes. The end of the text and lengths are never drawn (reading.py)."""
     label, p = reading.label[m], probability(reading, m)
-    if label == DEL:
+    if label == DEL and not block.ends_anywhere:
         return Move("delete", index, removed=MASK, p=p)
     if label == INS:
         return Move("insert", index, count=1, p=p)
-    return Move("unmask", index, token=EOM if label == EOM else reading.sampled[m], p=p)
+    return Move("unmask", index, token=label if label < NUM_RESERVED else reading.sampled[m], p=p)
 
 
 def _grant_expansions(block: Block, moves: list[Move | None]) -> None:
@@ -210,13 +210,13 @@ def _blank_remains(block: Block, moves: list[Move | None], stop: int) -> bool:
 
 
 def _cut_at_end(block: Block, moves: list[Move | None]) -> list[Move]:
-    """`moves`, and the end of the text where `<eom>` stands after them with no mask before it."""
+    """`moves`, and the end of the text where its token stands after them with no mask before it."""
     for index, (row, move) in enumerate(zip(block.rows, moves, strict=True)):
         if row.state == LOCKED or (move is not None and move.kind == "delete"):
             continue
         if (move.kind in ("insert", "remask")) if move is not None else row.state == MASKED:
             break
-        if (row.token if move is None else move.token) == EOM:
+        if (row.token if move is None else move.token) in (EOM, DEL):
             p = (row.confidence or 0.0) if move is None else move.p
             kept = [each for each in moves[:index] if each is not None]
             return [*kept, Move("end", index, token=EOM, removed=row.token, p=p)]

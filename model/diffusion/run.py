@@ -235,7 +235,7 @@ class Run:
                 begins_canvas=self._begins and not self._committed,
                 blank_ids=self.policy.blank_ids,
                 num_before=0 if self._committed else self._num_tail,
-                knows_surplus=self.policy.order == "leftmost",
+                ends_anywhere=self.policy.order != "leftmost",
             )
             self._block_steps = self._extra_steps = 0
             if self._asks(block):

@@ -62,7 +62,7 @@ class WholeRun:
             end_open=canvas.grows and not self._resizes,
             begins_canvas=True,
             blank_ids=policy.blank_ids,
-            knows_surplus=False,
+            ends_anywhere=policy.order != "leftmost" and not self._resizes,
         )
         self._steps = self._extra_steps = 0
         self.start = self.stop = 0

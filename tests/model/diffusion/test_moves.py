@@ -378,13 +378,15 @@ def test_expanding_and_deleting_for_ever_comes_to_an_end():
 
 def test_in_other_orders_the_end_is_a_token_until_no_mask_stands_before_it():
     policy = Policy(order="confidence", tau_mask=0.5)
-    block = block_of("____", end_open=True)
-    block.begins_canvas = False
-    moves, ended = step(block, {0: (t("a"), 0.3, OWN), 1: edit(t("b")), 2: edit(EOM), 3: edit(t("d"))}, policy)
-    assert (text_of(block), ended) == ("_b$d", False)
-    moves, ended = step(block, {0: edit(t("a"))}, policy)
-    assert (text_of(block), ended) == ("ab$", True)
-    assert moves[-1] == Move("end", 2, token=EOM, removed=EOM, p=SURE)
+    for token in (EOM, DEL):  # chat models have a second one, behind the end of an answer
+        block = block_of("____", end_open=True)
+        block.ends_anywhere = True
+        moves, ended = step(block, {0: (t("a"), 0.3, OWN), 1: edit(t("b")), 2: edit(token), 3: edit(t("d"))}, policy)
+        assert [row.token for row in block.rows] == [MASK, t("b"), token, t("d")]
+        assert not ended
+        moves, ended = step(block, {0: edit(t("a"))}, policy)
+        assert (text_of(block), ended) == ("ab$", True)
+        assert moves[-1] == Move("end", 2, token=EOM, removed=token, p=SURE)
 
 
 def test_a_closed_canvas_never_ends_early():

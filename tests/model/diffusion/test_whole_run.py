@@ -42,6 +42,20 @@ def test_the_end_is_believed_once_nothing_before_it_is_open(play):
     assert len(frames) == 8  # one a step from the right, the end among them; no row is wasted once it counts
 
 
+def test_a_second_token_for_the_end_stands_where_it_is_believed(read):
+    def beliefs(request):
+        return {a.index: {DEL if a.index > 3 else EOM if a.index == 3 else TEXT[a.index]: 0.3} for a in request.asks}
+
+    run, seen = run_of(masked_canvas(6), num_masks=6), []
+    while run.result is None:
+        request = run.request()
+        seen.append(request.tokens)
+        said = {row: dict.fromkeys(labels, 0.3 + row / 100) for row, labels in beliefs(request).items()}
+        run.absorb(request, read(request, said))
+    assert seen[2] == [MASK, MASK, MASK, MASK, DEL, DEL]
+    assert (list(run.result.ids), run.result.reason) == (TEXT[:3], "eom")
+
+
 def test_masks_are_written_in_stretches_from_the_left(read):
     policy = Policy(order="confidence", tau_mask=0.5, block=4)
     run = run_of(masked_canvas(10), policy)
