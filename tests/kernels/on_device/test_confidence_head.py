@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kernels.confidence_head import kernel, reference
+from tests.kernels.moved_bytes import Counted
 
 SHAPES = [(1, 16, 2), (1, 64, 1009), (5, 67, 311), (17, 33, 256), (37, 128, 523), (67, 64, 300)]  # R D V
 
@@ -81,6 +82,18 @@ def test_a_certain_row_has_no_entropy_and_no_nan(device) -> None:
     head = torch.tensor([1.0, -1.0, 0.5], device=device)[:, None].expand(3, 16).contiguous()
     got = kernel.confidence_head(hidden, head)
     assert (int(got.ids_R), float(got.probs_R), float(got.entropy_R)) == (0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("shape", [(32, 256, 1024), (16, 512, 1000), (31, 320, 2048)], ids=str)
+def test_a_launch_moves_the_bytes_that_the_readme_counts(shape, device, monkeypatch) -> None:
+    if device.type == "cuda":
+        pytest.skip("counted by the interpreter")
+    hidden, head, allowed, _ = case(shape, device, torch.float16)
+    counted = Counted(monkeypatch)
+    kernel.confidence_head(hidden, head, allowed)
+    R, D, V = shape
+    expected = (V + R) * D * 2 + R * V
+    assert expected <= counted.num_bytes <= 1.15 * expected
 
 
 def test_no_rows_are_no_launch(device) -> None:
