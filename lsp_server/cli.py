@@ -32,6 +32,7 @@ MODEL_COMMANDS = {
     "trace": "denoise once, step by step, as text, JSON or SVG",
     "corpus": "build a corpus to train on",
     "tokenizer": "train a tokenizer",
+    "models": "larger models of others: list, pull, check, use",
 }
 
 ENGINE_ACTIONS = {
@@ -388,7 +389,11 @@ def _model_command(words: list[str]) -> int:
         raise CommandError(
             f"seedling {words[0]} needs packages that are not installed ({error.name}): {advice}."
         ) from None
-    return model_main(words)
+    if words[0] != "models":
+        return model_main(words)
+    from lsp_server import models_use
+
+    return models_use.run(words, model_main)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -7,6 +7,7 @@ Left out: repairing anything; every problem names the command that does.
 """
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -21,12 +22,14 @@ from lsp_server.engine_client.connect import connect
 from lsp_server.engine_client.errors import EngineUnavailable
 from lsp_server.engine_client.launch import check_extras
 from lsp_server.engine_client.paths import default_model
+from lsp_server.folders import models_folder
 from lsp_server.user_settings import chosen_engine, read_user_settings
 from model.engine import api
 
 State = Literal["ok", "note", "problem"]
 
 CHECKPOINT_FILES = ("model.safetensors", "tokenizer.json", "preset.json")
+FOREIGN_FILES = ("*.safetensors", "preset.json")  # in the layout of others; seedling models check says more
 EDITORS = ("nvim", "code", "codium", "cursor", "code-server")
 OLDEST_NEOVIM = (0, 12)
 
@@ -77,11 +80,17 @@ def check_packages() -> Check:
 
 def check_checkpoint() -> Check:
     folder = default_model()
-    missing = [name for name in CHECKPOINT_FILES if not (folder / name).is_file()]
+    wanted = FOREIGN_FILES if (folder / "config.json").is_file() else CHECKPOINT_FILES
+    missing = [name for name in wanted if not any(folder.glob(name))]
+    if missing == ["preset.json"]:
+        return Check("checkpoint", "problem", f"{folder} has no preset.json", f"Run seedling models use {folder}.")
     if missing:
         advice = "Point SEEDLING_MODEL at a checkpoint folder, or unset it to use the embedded model."
+        if "SEEDLING_MODEL" not in os.environ:
+            again = f"Run seedling models pull {folder.name}" if folder.parent == models_folder() else "Mend it"
+            advice = f"{again}, or go back: seedling models use embedded."
         return Check("checkpoint", "problem", f"{folder} has no {', '.join(missing)}", advice)
-    size_mb = sum((folder / name).stat().st_size for name in CHECKPOINT_FILES) / 1e6
+    size_mb = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
     return Check("checkpoint", "ok", f"{folder} ({size_mb:.0f} MB)")
 
 

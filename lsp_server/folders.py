@@ -27,6 +27,14 @@ def config_folder() -> Path | None:
     return _if_absolute(platformdirs.user_config_dir)
 
 
+def models_folder() -> Path | None:
+    """Where `seedling models pull` puts models, a folder each (model/checkpoints/on_disk.py says the same)."""
+    import platformdirs
+
+    data = _if_absolute(platformdirs.user_data_dir)
+    return None if data is None else data / "models"
+
+
 def _if_absolute(folder_of: Callable[..., str]) -> Path | None:
     try:
         folder = Path(folder_of("seedling", appauthor=False))

@@ -1,4 +1,4 @@
-"""The model's commands of `seedling`: `corpus build`, `tokenizer train`, `train`, `eval …`, `trace`.
+"""The model's commands of `seedling`: `corpus build`, `tokenizer train`, `train`, `eval …`, `models …`, `trace`.
 
 `lsp_server/cli.py` hands the words over. Only the module of the chosen command is imported, so help and wrong use
 cost nothing and need none of the packages that training needs. Left out: the engine's commands
@@ -42,6 +42,10 @@ COMMANDS = (
     Command(("eval", "edits"), "model.evaluation.edits", "edits asked for in words, by kind; lists those that work"),
     Command(("eval", "mend"), "model.evaluation.mend", "find and restore faults nobody points at; false alarms"),
     Command(("eval", "speed"), "model.evaluation.speed", "score against the passes a completion takes, as a picture"),
+    Command(("models", "list"), "model.checkpoints.list_command", "name the models of others that can be had"),
+    Command(("models", "pull"), "model.checkpoints.pull_command", "fetch a model"),
+    Command(("models", "check"), "model.checkpoints.check_command", "say whether a model can be used on this machine"),
+    Command(("models", "use"), "model.checkpoints.use_command", "choose the model for all editors"),
     Command(("trace",), "model.engine.trace_command", "denoise once, step by step, as text, JSON or SVG"),
 )
 
@@ -69,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
             raise  # a fault of ours, not of the installation
         return _complain(f"this command needs {error.name}, which is not installed: run {INSTALL}", 1)
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on where it was" if words[:1] == ["corpus"] else ""
+        goes_on = "; the same command goes on where it was" if words[:1] in (["corpus"], ["models"]) else ""
         return _complain(f"interrupted{goes_on}", 130)
     except Exception as error:
         sentence = getattr(error, "sentence", None)

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 SUFFIXES = (".safetensors", ".json", ".txt")
+LIBRARY = "seedling-lsp"
 TIMEOUT_S = 20.0
 _HASH_BYTES = 1 << 20
 
@@ -64,7 +65,7 @@ class Hub:
 
         from huggingface_hub import constants
 
-        self._agent = {"library_name": "seedling-lsp", "library_version": version("seedling-lsp")}
+        self._version = version("seedling-lsp")
         constants.HF_HUB_DISABLE_TELEMETRY = True  # something else may have imported it before
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         self.endpoint = endpoint or constants.ENDPOINT
@@ -73,7 +74,7 @@ class Hub:
         """Files with sizes and hashes, commit and licence of a repository. Raises HubError."""
         from huggingface_hub import HfApi
 
-        api = HfApi(endpoint=self.endpoint, **self._agent)
+        api = HfApi(endpoint=self.endpoint, library_name=LIBRARY, library_version=self._version)
         with self._in_a_sentence(name, revision):
             info = api.model_info(name, revision=revision or None, files_metadata=True, timeout=TIMEOUT_S)
         if not info.sha:
@@ -116,12 +117,13 @@ class Hub:
             part.unlink()
             num_there = 0
         on_bytes(num_there)
+        headers = build_hf_headers(library_name=LIBRARY, library_version=self._version)
         with part.open("ab") as stream:
             http_get(
                 hf_hub_url(repository.name, file.name, revision=repository.commit, endpoint=self.endpoint),
                 stream,
                 resume_size=num_there,
-                headers={**build_hf_headers(**self._agent), "Accept-Encoding": "identity"},
+                headers={**headers, "Accept-Encoding": "identity"},
                 expected_size=file.size_bytes,
                 tqdm_class=_bar_of(on_bytes),
             )

@@ -37,6 +37,28 @@ def test_the_report_names_what_to_do(no_checkpoint: Path, capsys: pytest.Capture
     assert "→ Point SEEDLING_MODEL" in shown
 
 
+def test_a_model_of_others_is_judged_by_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("config", "data"):
+        monkeypatch.setenv(f"XDG_{name.upper()}_HOME", str(tmp_path / name))
+    monkeypatch.delenv("SEEDLING_MODEL", raising=False)
+    folder = tmp_path / "data" / "seedling" / "models" / "a-model"
+    settings = tmp_path / "config" / "seedling" / "settings.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"model = '{folder}'\n")
+    check = doctor.check_checkpoint()
+    assert check.state == "problem"
+    assert "seedling models pull a-model" in check.advice
+    assert "seedling models use embedded" in check.advice
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"")
+    check = doctor.check_checkpoint()
+    assert (check.state, "no preset.json" in check.found) == ("problem", True)
+    assert f"seedling models use {folder}" in check.advice
+    (folder / "preset.json").write_text("{}")
+    assert doctor.check_checkpoint().state == "ok"
+
+
 def test_the_users_settings_file_is_named_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     path = tmp_path / "seedling" / "settings.toml"
