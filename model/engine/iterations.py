@@ -172,10 +172,11 @@ class Iterations:
                 _tell(job, event)
             self._end(entry.key)
 
-    def _make_way(self, entry: Entry) -> None:
-        """Between two passes of a repair."""
-        with self._lock:
-            self._scheduler.ran([Part(entry.key, 0)], time.monotonic())
+    def _make_way(self, entry: Entry, num_passes: int) -> None:
+        """Within a repair, so many passes after the last time."""
+        if num_passes:
+            with self._lock:
+                self._scheduler.ran([Part(entry.key, 0)], time.monotonic())
         while self.run_one(above=entry):
             pass
 

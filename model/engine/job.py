@@ -21,7 +21,7 @@ class BadRequest(Exception):
         self.sentence = sentence
 
 
-def _nobody_waits() -> None:
+def _nobody_waits(num_passes: int) -> None:
     pass
 
 
@@ -32,11 +32,12 @@ class Job:
         self,
         request: api.DenoiseRequest | api.RepairRequest,
         loop: asyncio.AbstractEventLoop,
-        make_way: Callable[[], None] = _nobody_waits,
+        make_way: Callable[[int], None] = _nobody_waits,
         client: str = "",
         editor: str = "",
     ) -> None:
-        """make_way: called by a repair between two passes, for those that should not wait for it.
+        """make_way: called by a repair between two passes (with 1) and while it thinks (with 0: no pass was made yet),
+        for those that should not wait for it.
 
         client: whose request it is, on a box with many users; what is cached of it is not found by others. editor:
         which of one user's editors asks, as far as it says so.

@@ -107,14 +107,18 @@ class Repairs:
             raise BadRequest("bad_request", f"Row {request.last_row} is none of the text's {num_rows} rows.")
 
     def _reader(self, job: Job, snippets: Sequence[api.Snippet]) -> Reader:
-        def between() -> None:
+        def give_way(num_passes: int) -> None:
             reason = job.expired()
             if reason is not None:
                 raise Interrupted(reason)
-            job.make_way()
+            job.make_way(num_passes)
 
         return Reader(
-            self._checkpoint, prompts(self._checkpoint, self._encoder, snippets), self._encoder, between=between
+            self._checkpoint,
+            prompts(self._checkpoint, self._encoder, snippets),
+            self._encoder,
+            between=lambda: give_way(1),
+            breathe=lambda: give_way(0),
         )
 
     def _by_sampler(self, request: api.RepairRequest, reader: Reader) -> list[Finding]:

@@ -19,7 +19,6 @@ from model.diffusion.states import DRAFT
 from model.mending.forks import Branch
 from model.mending.reader import Reader
 from model.mending.text_view import TextView
-from model.network.one_pass import Rows, one_pass
 from model.prompts import document_ids, path_ids
 from model.syntax.trees import captures, encode, parse
 from model.tokenizer import EOM
@@ -102,21 +101,15 @@ def _margins(
     banned_V = ~allowed_labels(reader.network.head_weight.shape[0])[DRAFT].to(reader.network.head_weight.device)
     banned_V[EOM] = True
     while start < end:
-        reader.between()
         first = max(0, start - num_kept)
         part = ids[first : min(first + window, end)]
-        reader.cache.truncate(0)
-        with torch.inference_mode():
-            rows = Rows(torch.tensor([[*head, *part]], device=reader.cache.k_LBGSK.device))
-            one_pass(reader.network, reader.cache, rows, None, want_clean=0)
-            reader.cache.advance(len(head) + len(part))
+        reader.read([*head, *part], 0)
         begins = range(start - first, len(part), BLOCK)
         begins = [begin for begin in begins if any(judged[first + begin : first + begin + BLOCK])]
         branches = [
             Branch(len(head) + begin, part[begin : begin + BLOCK], [DRAFT] * len(part[begin : begin + BLOCK]))
             for begin in begins
         ]
-        reader.num_forwards += 1
         for begin, branch, hidden_TD in zip(begins, branches, reader.run(branches), strict=True):
             logits_TV = reader.network.logits(hidden_TD).float()
             logits_TV[:, banned_V] = -torch.inf

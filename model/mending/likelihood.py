@@ -13,7 +13,6 @@ from model.diffusion.objective import allowed_labels
 from model.diffusion.states import CLEAN
 from model.mending.forks import Branch
 from model.mending.reader import Reader
-from model.network.one_pass import Rows, one_pass
 from model.tokenizer import EOM
 
 
@@ -30,15 +29,10 @@ class Judged:
         banned_V = ~allowed_labels(weight.shape[0])[CLEAN].to(weight.device)
         self._bias_V = torch.zeros(banned_V.shape, device=weight.device).masked_fill_(banned_V, -torch.inf)
         new = [*prompt_ids, *ids]
-        reader.between()
-        reader.num_forwards += 1
-        reader.cache.truncate(0)
+        hidden_TD = reader.read(new, len(ids) + 1)
+        assert hidden_TD is not None
         with torch.inference_mode():
-            rows = Rows(torch.tensor([new], device=weight.device))
-            hidden_1TD, _ = one_pass(reader.network, reader.cache, rows, None, want_clean=len(ids) + 1)
-            assert hidden_1TD is not None
-            reader.cache.advance(len(new))
-            self._log_p_TV = self._log_p(hidden_1TD[0])
+            self._log_p_TV = self._log_p(hidden_TD)
             index_T1 = torch.tensor(self._ids, device=weight.device).unsqueeze(1)
             self.surprisals: list[float] = (-self._log_p_TV.gather(1, index_T1).squeeze(1)).tolist()
 

@@ -82,8 +82,12 @@ class Mender:
             _finding(view, row, proposal, score, math.exp(min(score, MAX_SCORE)) / total)
             for score, row, proposal in ranked[:MAX_PARSED]
         ]
-        whole = [finding for finding in found if parses(finding.applied(view.text))]
+        whole = [finding for finding in found if self._is_whole(view, finding)]
         return (whole or found)[:MAX_OFFERED]
+
+    def _is_whole(self, view: TextView, finding: Finding) -> bool:
+        self.reader.breathe()
+        return parses(finding.applied(view.text))
 
     def mend(self, view: TextView, first_row: int = 0, last_row: int | None = None) -> Iterator[Finding]:
         """The repairs of rows first..last (None = the end) that nobody named."""

@@ -175,6 +175,7 @@ class Line:
         return changes
 
     def _read(self, changed: str) -> tuple[int, bool]:
+        self._reader.breathe()
         return self._excerpt.errors(self._indent + changed + self._end)
 
     def _readable(self, changes: dict[str, Change]) -> dict[str, Change]:
@@ -194,6 +195,7 @@ class Line:
         return self._verdicts[words]
 
     def _is_read(self, changed: str) -> bool:
+        self._reader.breathe()
         line = self._indent + changed + self._end
         if not self._is_broken or not self._is_long:
             return self._excerpt.is_read(line)
@@ -245,6 +247,7 @@ class Line:
         )
 
     def _features(self, changed: str, change: Change, ids: Sequence[int], gain: float) -> np.ndarray:
+        self._reader.breathe()
         start, end, new = _unlike(self._ids, ids)
         unknown = self._scope(change)
         names = {"name", "keyword"}

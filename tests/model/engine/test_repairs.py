@@ -10,8 +10,10 @@ from model.engine.generation import ResidentModel
 from model.engine.job import BadRequest, Job
 from model.engine.repairs import Repairs, draft_request
 from model.engine.runner import Runner
+from model.mending import reader, soundness
+from model.mending.forks import MAX_ROWS
 from model.mending.ranking import Calibration
-from model.mending.study import FEATURES
+from model.mending.study import FEATURES, MAX_LINE_TOKENS
 
 GOOD = "def first(things):\n    if things:\n        return things[0]\n    return None\n"
 BAD = GOOD.replace("if things:", "if things")
@@ -182,7 +184,43 @@ async def test_completions_do_not_wait_for_a_repair(resident, ask, until) -> Non
         runner.stop()
 
 
+def test_between_any_two_places_to_give_way_lies_one_pass_of_bounded_width(resident, monkeypatch) -> None:
+    """And no more than a few looks at the parser: what is typed for waits for no more than the longer of the two."""
+    seen: list[str] = []
+    widest = 0
+
+    def noted(module, name, what, rows=lambda given: 0) -> None:
+        run = getattr(module, name)
+
+        def note(*given, **named):
+            nonlocal widest
+            seen.append(what)
+            widest = max(widest, rows(given))
+            return run(*given, **named)
+
+        monkeypatch.setattr(module, name, note)
+
+    noted(reader, "one_pass", "pass", lambda given: given[2].tokens_BT.shape[1])
+    noted(reader, "run_group", "pass", lambda given: sum(len(branch.ids) for branch in given[2]))
+    noted(soundness.Excerpt, "errors", "parse")
+    noted(soundness.Excerpt, "is_read", "parse")
+    text = "".join(f"value{number} = things[{number}] + other[{number}\n" for number in range(15))
+    weights = calibration(doubt_threshold=-1e9)
+    resident = ResidentModel(resident._checkpoint, resident._device, resident._dtype, weights)
+    loop = asyncio.new_event_loop()
+    job = Job(asked(text), loop, make_way=lambda num_passes: seen.append(f"way {num_passes}"))
+    *_, end = resident.run(job)
+    loop.close()
+    assert isinstance(end, api.Repaired)
+    assert (seen.count("way 1"), seen.count("pass")) == (end.forwards, end.forwards)
+    assert end.forwards > 10
+    assert widest <= MAX_ROWS + MAX_LINE_TOKENS + 1
+    stretches = " ".join(seen).replace("way 0", "way").replace("way 1", "way").split("way")
+    assert max(stretch.count("pass") for stretch in stretches) == 1
+    assert max(stretch.count("parse") for stretch in stretches) <= 2
+
+
 def test_a_job_by_itself_makes_way_for_nobody() -> None:
     loop = asyncio.new_event_loop()
-    Job(asked(), loop).make_way()
+    Job(asked(), loop).make_way(1)
     loop.close()
