@@ -1,27 +1,15 @@
-"""Foreign weights through the resident model: logits that spell an answer give that answer, whatever the rows see.
-
-The tiny networks run as they are; only what their hidden rows say is replaced, by the row's place in the text. So a
-block at the wrong place, a row read in another's place or a suffix before the canvas would spell something else.
-"""
-
-import contextlib
-from collections.abc import Iterator, Sequence
+"""Foreign weights through the resident model: logits that spell an answer give that answer, whatever the rows see."""
 
 import pytest
-import torch
 
-from model.diffusion import steps as steps_module
 from model.engine import api
 from model.engine.generation import ResidentModel, load_resident
 from model.engine.job import BadRequest
-from model.engine.prompting import prepare
-from model.network.many_passes import Hidden, Pass, many_passes
-from model.tokenizer import EOM
 from tests.model.checkpoints.tiny_folders import FAMILIES, write_tiny_folder
+from tests.model.engine.spelling import spelling
 
 HOLES = ["stable-diffcoder-base", "dream-coder-base", "dream-coder-instruct", "llada-base", "dllm-mdlm"]
 CHATS = ["stable-diffcoder-instruct", "sdar", "fast-dllm-v2", "dllm-bd3lm", "dllm-mdlm", "dream-coder-instruct"]
-SURE = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -41,50 +29,9 @@ def family(tmp_path_factory):
     return load
 
 
-@contextlib.contextmanager
-def spelling(resident: ResidentModel, start: int, ids: Sequence[int]) -> Iterator[None]:
-    """Every row says what stands at its place: `ids` from place `start` of the text on, then the end."""
-    network = resident.network
-    shift = int(network.config.shift)
-
-    def placed(_network, passes: Sequence[Pass]) -> list[Hidden]:
-        given: list[Hidden] = []
-        for part in passes:
-            cached = int(part.cache.lengths_B[0])
-            (hidden,) = many_passes(network, [part])
-            num_clean = 0 if part.clean is None else part.clean.tokens_BT.shape[1]
-            streams = []
-            for rows, first, stream in zip((part.clean, part.noisy), (cached, cached + num_clean), hidden, strict=True):
-                if stream is None:
-                    streams.append(None)
-                    continue
-                places = torch.arange(rows.tokens_BT.shape[1]) + first
-                if rows.positions_BT is not None:
-                    places = rows.positions_BT[0]
-                streams.append(torch.zeros_like(stream).index_fill_(2, torch.tensor([0]), 1.0))
-                streams[-1] *= places[-stream.shape[1] :, None]
-            given.append((streams[0], streams[1]))
-        return given
-
-    def spelled(hidden_MD: torch.Tensor) -> torch.Tensor:
-        logits = torch.zeros(len(hidden_MD), network.config.vocab_size)
-        for row, place in enumerate(hidden_MD[:, 0].long().tolist()):
-            index = place + shift - start
-            logits[row, ids[index] if 0 <= index < len(ids) else EOM] = SURE
-        return logits
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps_module, "many_passes", placed)
-        patch.setattr(network, "logits", spelled)
-        yield
-
-
 def answer(resident: ResidentModel, job_for, request: api.DenoiseRequest, written: str) -> list[api.Event]:
     """The events, where the canvas is spelled `written`."""
-    checkpoint = resident._checkpoint
-    prepared = prepare(request, checkpoint.preset, checkpoint.tokenizer, resident._encoder)
-    typed = prepared.taken_back.typed.decode() if prepared.taken_back else ""
-    with spelling(resident, len(prepared.prompt_ids), checkpoint.tokenizer.encode(typed + written)):
+    with spelling(resident, written):
         return list(resident.run(job_for(request)))
 
 
@@ -169,21 +116,9 @@ def test_a_diagnostic_is_repaired_by_a_rewrite(family, job_for, name):
     resident = family(name)
     text = "def f(x):\n    return y\n\n\nf(1)\n"
     asked = api.RepairRequest(id="1", text=text, path="a.py", first_row=1, last_row=1, messages=("Undefined name `y`",))
-    prompts = []
-    tokenizer = resident._checkpoint.tokenizer
-
-    def spelled(request, preset, tokenizer_, encoder):
-        prepared = prepare(request, preset, tokenizer_, encoder)
-        prompts.append(prepared)
-        return prepared
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("model.engine.chat_repairs.prepare", spelled)
-        list(resident.run(job_for(asked)))  # whatever comes: only the question is looked at
-    (prepared,) = prompts
-    assert "Undefined name `y`" in tokenizer.decode(prepared.prompt_ids)
-    with spelling(resident, len(prepared.prompt_ids), tokenizer.encode("    return x\n```\n")):
+    with spelling(resident, "    return x\n```\n") as prepared:
         found, end = list(resident.run(job_for(asked)))
+    assert "Undefined name `y`" in resident._checkpoint.tokenizer.decode(prepared[0].prompt_ids)
     assert isinstance(found, api.Finding)
     assert isinstance(end, api.Repaired)
     assert text[: found.start] + found.text + text[found.end :] == text.replace("y", "x")
