@@ -6,6 +6,7 @@ bias); batches.
 """
 
 import time
+from typing import Any
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -14,7 +15,8 @@ from model.network.transformer import Layer, Transformer
 from model.tokenizer import NUM_RESERVED
 
 
-def llama_of(network: Transformer) -> LlamaForCausalLM:
+def llama_of(network: Transformer) -> Any:
+    """A LlamaForCausalLM."""
     config, weight = network.config, network.embed.weight
     shape = LlamaConfig(
         vocab_size=config.vocab_size,
@@ -31,10 +33,10 @@ def llama_of(network: Transformer) -> LlamaForCausalLM:
         pad_token_id=None,
         bos_token_id=None,
         eos_token_id=None,
-        attn_implementation="sdpa",
     )
     with torch.device("meta"):
-        llama = LlamaForCausalLM(shape).to(weight.dtype)
+        llama: Any = LlamaForCausalLM(shape)
+        llama.to(weight.dtype)
     llama.load_state_dict(_parameters(network), assign=True)
     llama.model.rotary_emb = type(llama.model.rotary_emb)(shape).to(weight.device)  # made on no device above
     return llama.eval()
