@@ -76,12 +76,14 @@ def test_the_wheel_brings_no_torch_and_all_of_ours(installed: Path) -> None:
         "home = pathlib.Path(model.__file__).parent\n"
         "print(json.dumps({'torch': bool(importlib.util.find_spec('torch')),"
         " 'schema': (home / 'engine' / 'schema.json').is_file(),"
+        " 'families': (home / 'checkpoints' / 'families' / 'dreamon.json').is_file(),"
         " 'embedded': sorted(path.name for path in (home / 'embedded').iterdir())}))"
     )
     done = subprocess.run([installed / "python", "-I", "-c", program], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["torch"] is False
     assert found["schema"] is True
+    assert found["families"] is True
     assert {"MODEL_CARD.md", "model.safetensors", "preset.json", "tokenizer.json"} <= set(found["embedded"])
 
 
