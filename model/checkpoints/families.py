@@ -256,7 +256,11 @@ def _cache_unit(folder: Path, family: Family, config: Mapping[str, Any]) -> int:
 
 
 def _name(folder: Path) -> str:
-    return folder.resolve().name.lower()
+    """The folder's name; of one in Hugging Face's own cache (models--OWNER--NAME/snapshots/HASH) the model's."""
+    folder = folder.resolve()
+    if folder.parent.name == "snapshots":
+        return folder.parents[1].name.rpartition("--")[2].lower()
+    return folder.name.lower()
 
 
 def _name_of(folder: Path, config: Mapping[str, Any]) -> str:

@@ -80,6 +80,12 @@ def test_a_name_or_a_token_or_a_template_decides(tmp_path, written, name, found)
     assert family_of(folder_of(tmp_path, written, name)).name == found
 
 
+def test_a_folder_in_the_cache_of_hugging_face_has_its_models_name(tmp_path) -> None:
+    folder = folder_of(tmp_path, "dllm-bd3lm", "models--dllm-hub--Qwen3-0.6B-diffusion-bd3lm-v0.1/snapshots/0123abc")
+    preset = load_preset(folder)
+    assert (preset.family, preset.name) == ("dllm-bd3lm", "qwen3-0.6b-bd3lm")
+
+
 def test_where_only_a_name_could_decide(tmp_path) -> None:
     folder = folder_of(tmp_path, "dllm-mdlm", "mine")
     with pytest.raises(CheckpointError, match="may be of the family dllm-bd3lm or dllm-mdlm: its folder's name must"):
