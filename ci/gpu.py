@@ -1,35 +1,30 @@
-"""`./dev gpu`: trains the base preset for some minutes on whatever device is there, evaluates it, leaves one folder.
+"""`./dev gpu`: tests kernels, measures the device, trains the base preset for some minutes, evaluates it: one folder.
 
 The folder has results.json and RESULTS.md (device, commit, every command, every score), the loss curve, and the weights
 in parts of limited size. State is kept in runs/gpu, so the same command goes on after a kill: training from its last
 save, evaluations with the next that is missing. `--rehearse` does all of it on the CPU with a tiny network. Every piece
-of work is a `seedling` command. Standard library only; nothing is downloaded. Left out: setting up Python (./dev
+of work is a command of its own. Standard library only; nothing is downloaded. Left out: setting up Python (./dev
 setup), fetching evaluation files.
 """
 
 import argparse
-import hashlib
 import json
 import os
-import platform
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from gpu_about import ROOT, GpuError, describe
+from gpu_checks import KERNEL_TESTS, Check, checks
 from rehearsal import make_benchmark, make_shards
 from weight_parts import JOIN, file_hash, write_parts
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # started as a script, and nothing need be installed
-
-from model.provenance import DATE_FORMAT, commit, machine  # noqa: E402
 
 CHECKPOINT_FILES = ("model.safetensors", "tokenizer.json", "preset.json", "losses.jsonl")
 RESUME_FILE = "resume.safetensors"
@@ -38,18 +33,6 @@ REHEARSAL_ROWS, REHEARSAL_FILE_BYTES = 4, 1 << 16
 
 # Rows of a step that pass the network at once, by the memory of the GPU. [est] from 1 GB for 4 rows of the base shape.
 ROWS, MICRO_ROWS_OF_GB = 128, ((70, 64), (36, 32), (20, 16), (10, 8), (0, 4))
-
-DEVICE_PROGRAM = """
-import json, torch
-found = torch.cuda.is_available()
-about = torch.cuda.get_device_properties(0) if found else None
-print(json.dumps({
-    "device": about.name if about else "cpu",
-    "device_memory_gb": round(about.total_memory / 1e9, 1) if about else None,
-    "torch": torch.__version__,
-    "cuda": torch.version.cuda if found else None,
-}))
-"""
 
 
 @dataclass(frozen=True)
@@ -78,10 +61,6 @@ EVALUATIONS = (
 )
 
 
-class GpuError(Exception):
-    """What the user can mend, in one sentence."""
-
-
 @dataclass
 class Job:
     """Where things lie. `state` survives between calls; `about` describes device and source; `commands` were run."""
@@ -100,26 +79,37 @@ class Job:
 
 
 def seedling(job: Job, words: Sequence[str], *, output: Path | None = None) -> int:
-    """Runs `seedling WORDS` from this source tree; its exit code. What it says is shown, or with `output` written to
-    OUTPUT.txt and OUTPUT.log.
+    """Runs `seedling WORDS` from this source tree; its exit code. `output` as in `python`."""
+    program = "import sys; from model.cli import main; sys.exit(main(sys.argv[1:]))"
+    return python(job, ["-c", program, *words], shown_command(words), output=output)
+
+
+def python(
+    job: Job,
+    arguments: Sequence[str],
+    shown: str,
+    *,
+    output: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Runs Python with this source tree on its path. What it says is shown, or with `output` written to OUTPUT.txt and
+    OUTPUT.log.
 
     An interrupt reaches the command too, which saves what it has; this process only waits for it.
     """
-    shown = shown_command(words)
     job.commands.append(shown)
     print(f"$ {shown}", file=sys.stderr, flush=True)
-    program = "import sys; from model.cli import main; sys.exit(main(sys.argv[1:]))"
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | dict(environment or {})
     if job.rehearse:
-        environment["CUDA_VISIBLE_DEVICES"] = ""
-    command = [sys.executable, "-c", program, *words]
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    command = [sys.executable, *arguments]
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         if output is None:
-            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+            return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
         with output.with_suffix(".txt").open("wb") as said, output.with_suffix(".log").open("wb") as log:
-            return subprocess.run(command, cwd=ROOT, env=environment, stdout=said, stderr=log, check=False).returncode
+            return subprocess.run(command, cwd=ROOT, env=variables, stdout=said, stderr=log, check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -127,6 +117,43 @@ def seedling(job: Job, words: Sequence[str], *, output: Path | None = None) -> i
 def shown_command(words: Sequence[str]) -> str:
     """The command as the results name it: paths inside this source tree relative to it."""
     return shlex.join(["seedling", *words]).replace(f"{ROOT}/", "")
+
+
+def check(job: Job) -> int:
+    """Runs the checks that this source has no result of on this device. 0 = all passed or were left out for a reason.
+
+    A failure stops nothing: it is in the results, and failed kernels are not used by what follows.
+    """
+    worst = 0
+    for each in checks(ROOT, job.out, job.about, rehearse=job.rehearse):
+        path = job.state / "results" / f"check-{each.name}.json"
+        shown = shlex.join(["python", "-m", *each.words]).replace(f"{ROOT}/", "")
+        about = {"device": job.about["device"], "source_sha256": job.about["source_sha256"], "command": shown}
+        record = read_json(path)
+        if not ("result" in record and about.items() <= record.items()):
+            record = about | run_check(job, each, shown, path)
+            if record.get("interrupted"):
+                return INTERRUPTED
+            write_json(path, record)
+            write_results(job)
+        if "failed" in record:
+            worst = 1
+            if each.name == KERNEL_TESTS:
+                print("gpu: a kernel failed its tests; everything else runs without kernels", file=sys.stderr)
+                os.environ["SEEDLING_KERNELS"] = "torch"
+    return worst
+
+
+def run_check(job: Job, each: Check, shown: str, path: Path) -> dict[str, Any]:
+    if each.skip is not None:
+        print(f"{each.name}: skipped, {each.skip}", file=sys.stderr)
+        return {"skipped": each.skip}
+    begun = time.monotonic()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = python(job, ["-m", *each.words], shown, output=path, environment=each.environment)
+    if code == INTERRUPTED or code < 0:
+        return {"interrupted": True}
+    return outcome(code, path, is_json=each.is_json) | {"seconds": round(time.monotonic() - begun, 1)}
 
 
 def train_words(job: Job, minutes: float) -> list[str]:
@@ -203,14 +230,16 @@ def evaluate(job: Job) -> int:
     return worst
 
 
-def outcome(code: int, output: Path) -> dict[str, Any]:
-    """What an evaluation gave: its last line; or the sentence with which it was skipped (wrong input) or failed."""
+def outcome(code: int, output: Path, *, is_json: bool = True) -> dict[str, Any]:
+    """What a command gave: its last line; or the sentence with which it was skipped (wrong input) or failed."""
     text, log = (output.with_suffix(end).read_text(encoding="utf-8", errors="replace") for end in (".txt", ".log"))
-    print(text.strip().rpartition("\n")[0], flush=True)
+    print(text.strip().rpartition("\n")[0] if is_json else text.strip(), flush=True)
     if code:
-        sentence = log.strip().rpartition("\n")[2]
+        sentence = (log if is_json else text).strip().rpartition("\n")[2]
         print(sentence, file=sys.stderr)
         return {"skipped" if code == WRONG_INPUT else "failed": f"exit code {code}: {sentence}"}
+    if not is_json:
+        return {"result": text.strip().rpartition("\n")[2]}
     try:
         return {"result": json.loads(text.strip().rpartition("\n")[2])}
     except json.JSONDecodeError:
@@ -225,6 +254,9 @@ def write_results(job: Job) -> None:
         file.writelines(f"{command}\n" for command in job.commands)
     job.commands.clear()
     commands = list(dict.fromkeys(log.read_text(encoding="utf-8").splitlines()))
+    checked = {
+        path.stem.removeprefix("check-"): read_json(path) for path in (job.state / "results").glob("check-*.json")
+    }
     evaluations = {e.name: read_json(job.state / "results" / f"{e.name}.json") for e in EVALUATIONS}
     results = {
         **job.about,
@@ -232,6 +264,7 @@ def write_results(job: Job) -> None:
         "commands": commands,
         "model": preset.get("name"),
         "trained": preset.get("trained"),
+        "checks": checked,
         "evaluations": {name: record for name, record in evaluations.items() if record},
     }
     job.out.mkdir(parents=True, exist_ok=True)
@@ -246,42 +279,16 @@ def summary(results: dict[str, Any], tables: Path) -> str:
     lines += [f"- {name}: {results[name]}" for name in shown]
     lines += [f"- {name}: {value}" for name, value in (results["trained"] or {}).items()]
     lines += ["", "```", *results["commands"], "```", "", f"Weights, where they are here: `{JOIN}`", ""]
-    for name, record in results["evaluations"].items():
+    records = {f"check-{name}": record for name, record in results["checks"].items()} | results["evaluations"]
+    for name, record in records.items():
         lines += [f"## {name}", ""]
         if "result" in record:
-            table = (tables / f"{name}.txt").read_text(encoding="utf-8").strip().rpartition("\n")[0]
+            text = (tables / f"{name}.txt").read_text(encoding="utf-8").strip()
+            table = text.rpartition("\n")[0] if isinstance(record["result"], dict) else text
             lines += ["```", table, "```", ""]
         else:
             lines += [f"skipped: {record['skipped']}" if "skipped" in record else f"failed: {record['failed']}", ""]
     return "\n".join(lines) + "\n"
-
-
-def describe(rehearse: bool) -> dict[str, Any]:
-    """Device, machine and source, for the results. GpuError if torch cannot be started."""
-    environment = os.environ | ({"CUDA_VISIBLE_DEVICES": ""} if rehearse else {})
-    done = subprocess.run(
-        [sys.executable, "-c", DEVICE_PROGRAM], env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise GpuError(f"torch does not start with {sys.executable} ({last})")
-    about = json.loads(done.stdout.strip().rpartition("\n")[2])
-    return {
-        "date": time.strftime(DATE_FORMAT),
-        **about,
-        "cpu": machine(),
-        "python": platform.python_version(),
-        "commit": commit(),
-        "source_sha256": source_hash(),
-    }
-
-
-def source_hash() -> str:
-    """One hash over the source that trains and evaluates, for trees without git."""
-    whole = hashlib.sha256()
-    for path in sorted(path for folder in ("model", "kernels") for path in (ROOT / folder).rglob("*.py")):
-        whole.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()[:16]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -309,7 +316,8 @@ class Parser(argparse.ArgumentParser):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="./dev gpu", allow_abbrev=False, description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--minutes", type=float, help="training time, all calls together")
-    parser.add_argument("--train", action="store_true", help="only train; without this and --evaluate: both")
+    parser.add_argument("--check", action="store_true", help="only test the kernels and measure the device")
+    parser.add_argument("--train", action="store_true", help="only train; without any of these three: all")
     parser.add_argument("--evaluate", action="store_true", help="only evaluate what was trained")
     parser.add_argument("--shards", type=Path, metavar="DIR", help="folder of `seedling corpus build`")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results and weights")
@@ -319,11 +327,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--max-file-mb", type=int, default=15, metavar="N", help="largest file of the weights, in MiB")
     parser.add_argument("--rehearse", action="store_true", help="all of it on the CPU in minutes, with a tiny network")
     args = parser.parse_args(words)
-    args.train, args.evaluate = (args.train, args.evaluate) if args.train or args.evaluate else (True, True)
+    if not (args.check or args.train or args.evaluate):
+        args.check = args.train = args.evaluate = True
     if args.max_file_mb < 1:
         parser.error("--max-file-mb must be at least 1")
     if not args.rehearse:
-        for name in ("shards", "out") + (("minutes",) if args.train else ()):
+        needed = ("shards",) * (args.train or args.evaluate) + ("out",) + ("minutes",) * args.train
+        for name in needed:
             if getattr(args, name) is None:
                 parser.error(f"needs --{name}")
         if args.train and args.minutes <= 0:
@@ -343,10 +353,13 @@ def run(args: argparse.Namespace) -> int:
     )
     job.about = describe(args.rehearse)
     print(f"gpu: {job.about['device']}, torch {job.about['torch']}, commit {job.about['commit']}", file=sys.stderr)
-    if args.rehearse and args.train:
+    if args.rehearse and (args.train or args.check):
         shutil.rmtree(state, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
+    worst = check(job) if args.check else 0
+    if worst == INTERRUPTED or not (args.train or args.evaluate):
+        return said_how(worst, job)
     if args.rehearse and args.shards is None:
         code = make_shards(ROOT, state, lambda words: seedling(job, words))
         if code:
@@ -360,8 +373,12 @@ def run(args: argparse.Namespace) -> int:
         code = evaluate(job)
     if not code or args.evaluate:
         write_results(job)
-    said = {0: f"results are in {out}", INTERRUPTED: "interrupted; the same command goes on"}
-    print(f"gpu: {said.get(code, f'ended with code {code}; the state so far is in {state}')}", file=sys.stderr)
+    return said_how(code or worst, job)
+
+
+def said_how(code: int, job: Job) -> int:
+    said = {0: f"results are in {job.out}", INTERRUPTED: "interrupted; the same command goes on"}
+    print(f"gpu: {said.get(code, f'ended with code {code}; the state so far is in {job.state}')}", file=sys.stderr)
     return code
 
 

@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ABOUT = {"device": "A GPU", "device_memory_gb": 80.0, "date": "today", "cpu": "x", "python": "3", "torch": "2",
+ABOUT = {"device": "A GPU", "device_memory_gb": 80.0, "found": ["triton", "pytest"],
+         "date": "today", "cpu": "x", "python": "3", "torch": "2",
          "commit": "abc", "source_sha256": "def"}  # fmt: skip
 
 
@@ -22,7 +23,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     import gpu
 
     yield gpu
-    for name in ("gpu", "rehearsal", "weight_parts"):
+    for name in ("gpu", "gpu_about", "gpu_checks", "rehearsal", "weight_parts"):
         sys.modules.pop(name, None)
 
 
@@ -237,11 +238,67 @@ def test_wrong_use_is_one_sentence(gpu, capsys, words: list[str], said: str):
     assert error.count("\n") == 1
 
 
-def test_neither_train_nor_evaluate_means_both(gpu):
+def test_none_of_the_parts_means_all(gpu):
     rest = ["--shards", ".", "--out", "x", "--minutes", "1"]
-    for words, both in (([], (True, True)), (["--train"], (True, False)), (["--evaluate"], (False, True))):
+    parts = {(): (True, True, True), ("--check",): (True, False, False), ("--train",): (False, True, False),
+             ("--evaluate",): (False, False, True)}  # fmt: skip
+    for words, expected in parts.items():
         args = gpu.parse([*rest, *words])
-        assert (args.train, args.evaluate) == both
+        assert (args.check, args.train, args.evaluate) == expected
+    assert gpu.parse(["--check", "--out", "x"]).shards is None, "checks need no shards"
+
+
+@pytest.fixture
+def ran_checks(gpu, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
+    """`python -m` replaced: the kernel tests fail, the twin is interrupted the first time, the others answer."""
+    ran: list[tuple[str, dict[str, str]]] = []
+    interrupted: list[str] = []
+    monkeypatch.delenv("SEEDLING_KERNELS", raising=False)
+
+    def python(job, arguments, shown, *, output: Path, environment=None) -> int:
+        ran.append((shown, {**os.environ, **(environment or {})}))
+        job.commands.append(shown)
+        is_tests = arguments[1] == "pytest"
+        output.with_suffix(".txt").write_text("1 failed in 2s\n" if is_tests else 'a table\n{"step_ms": 3.5}\n')
+        output.with_suffix(".log").write_text("")
+        if arguments[1] == "benchmarks.twin" and not interrupted:
+            interrupted.append(shown)
+            return gpu.INTERRUPTED
+        return int(is_tests)
+
+    monkeypatch.setattr(gpu, "python", python)
+    yield ran
+    os.environ.pop("SEEDLING_KERNELS", None)
+
+
+def test_failed_kernels_are_told_and_not_used_and_checks_go_on(gpu, make_job, ran_checks):
+    job = make_job()
+    assert gpu.check(job) == gpu.INTERRUPTED
+    assert [command.split()[2] for command, _ in ran_checks] == [
+        "pytest", "benchmarks.roofline", "benchmarks.roofline", "benchmarks.twin"]  # fmt: skip
+    assert "SEEDLING_KERNELS" not in ran_checks[0][1]
+    assert all(environment["SEEDLING_KERNELS"] == "torch" for _, environment in ran_checks[1:])
+    ran_checks.clear()
+    assert gpu.check(job) == 1, "the kernels failed"
+    assert [command.split()[2] for command, _ in ran_checks] == ["pytest", "benchmarks.twin"], "what gave no result"
+    results = json.loads((job.out / "results.json").read_text())
+    assert results["checks"]["kernels"]["failed"] == "exit code 1: 1 failed in 2s"
+    assert results["checks"]["roofline"]["result"] == {"step_ms": 3.5}
+    assert "## check-roofline\n\n```\na table\n```" in (job.out / "RESULTS.md").read_text()
+
+
+def test_what_a_device_cannot_do_is_skipped_with_a_reason(gpu, tmp_path: Path):
+    def skips(**changes) -> dict[str, str | None]:
+        found = gpu.checks(ROOT, tmp_path, ABOUT | changes, rehearse=False)
+        return {each.name: each.skip for each in found}
+
+    assert set(skips().values()) == {None}
+    assert skips(found=["triton"])["kernels"] == "not installed: pytest"
+    assert "8 B weights want" in (skips(device_memory_gb=12.0)["roofline"] or "")
+    assert skips(device_memory_gb=12.0)["step"] is None
+    without = skips(device_memory_gb=None)
+    assert without["kernels"] == without["roofline"] == without["step"] == "there is no CUDA GPU here"
+    assert without["twin"] is None
 
 
 @pytest.mark.slow
@@ -258,6 +315,8 @@ def test_the_rehearsal_does_all_of_it(tmp_path: Path):
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["rehearsal"] is True
     assert results["device"] == "cpu"
+    assert {name for name, record in results["checks"].items() if "result" in record} == {
+        "kernels", "roofline", "step", "twin"}  # fmt: skip
     assert {"infill", "heldout", "fix-heldout", "mend"} <= {
         name for name, record in results["evaluations"].items() if "result" in record
     }
