@@ -22,8 +22,8 @@ def line_arguments(name: str, about: str) -> argparse.ArgumentParser:
     places.add_argument("--shards", type=Path, metavar="DIR", help="held-out lines of `seedling corpus build`")
     places.add_argument("--data", type=Path, metavar="FILE", help="rows of SantaCoder-FIM (default: own source)")
     parser.add_argument("--model", type=Path, metavar="DIR", help="checkpoint folder (default: the embedded one)")
-    parser.add_argument("--limit", type=_at_least_one, default=NUM_LINES, metavar="N", help="lines to write")
-    parser.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (default: the engine's)")
+    parser.add_argument("--limit", type=at_least_one, default=NUM_LINES, metavar="N", help="lines to write")
+    parser.add_argument("--threads", type=at_least_one, metavar="N", help="CPU threads (default: the engine's)")
     parser.add_argument("--fp32", action="store_true", help="32-bit numbers (default: the engine's choice)")
     parser.add_argument("--compiled", action="store_true", help="with compiled layers (made first, if there are none)")
     return parser
@@ -48,11 +48,11 @@ def rounded(value: Any) -> Any:
     return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _at_least_one(text: str) -> int:
+def at_least_one(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
 
 
-_at_least_one.__name__ = "number"  # argparse names it in its sentence
+at_least_one.__name__ = "number"  # argparse names it in its sentence
