@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
     from model.checkpoints.load import default_checkpoint, load_checkpoint
     from model.diffusion.render import svg
-    from model.diffusion.sampler import denoise
+    from model.diffusion.steps import run_alone
+    from model.diffusion.steps_for import steps_for
     from model.diffusion.trajectory import encode_trajectory, plain_text, record
     from model.engine.prompting import LineEncoder, prepare
     from model.engine.stopping import stop_for
@@ -51,15 +52,16 @@ def run(args: argparse.Namespace) -> int:
     prepared = prepare(request, checkpoint.preset, tokenizer, LineEncoder(tokenizer))
     policy = prepared.policy if args.tau is None else msgspec.structs.replace(prepared.policy, tau_mask=args.tau)
     typed = prepared.taken_back.typed if prepared.taken_back else b""
-    frames = denoise(
-        network,
+    steps = steps_for(
         KVCache(checkpoint.preset.network, dtype=network.head_weight.dtype),
         prepared.prompt_ids,
         prepared.canvas,
         policy,
+        after_ids=prepared.after_ids,
         first_token_prefix=prepared.taken_back,
         finished=stop_for(prepared, request, tokenizer.token_bytes),
     )
+    frames = run_alone(network, steps)
     line = prompt.line.encode()
     before = line[: len(line) - len(typed)].decode("utf-8", "replace")  # a healed token stands in the canvas
     trajectory = record(tokenizer, frames, before=before)

@@ -17,13 +17,15 @@ from model.diffusion.canvas import draft_canvas, known_length_canvas
 from model.diffusion.frames import Result
 from model.diffusion.objective import allowed_labels
 from model.diffusion.policy import Policy
-from model.diffusion.sampler import denoise_to_end, last_result
+from model.diffusion.sampler import last_result
 from model.diffusion.speculate import speculate
 from model.diffusion.states import CLEAN
+from model.diffusion.steps import run_alone
+from model.diffusion.steps_for import steps_for
 from model.engine import api
 from model.engine.guess import guess_ids
 from model.engine.prompting import LineEncoder, Prepared, prepare, prompt_around
-from model.engine.stopping import StopCheck, answer_text, stop_for
+from model.engine.stopping import Stop, StopCheck, answer_text, stop_for, stopped
 from model.engine.writing import frames_of
 from model.network.kv_cache import KVCache
 from model.network.one_pass import Rows, one_pass
@@ -190,7 +192,7 @@ class Decoder:
 
     def _prepare(
         self, place: Place, stop: api.StopRule, length: Length, max_tokens: int | None
-    ) -> tuple[Prepared, StopCheck | None]:
+    ) -> tuple[Prepared, Stop | None]:
         """With the oracle length nothing is healed and no stop rule is asked: the canvas has as many tokens as gold."""
         num_gold = len(self.encoder(place.gold)) if length == "oracle" else None
         wanted = max_tokens if num_gold is None else max(1, num_gold)
@@ -206,21 +208,24 @@ class Decoder:
         ids = [*prepared.prompt_ids, *typed]
         return msgspec.structs.replace(prepared, prompt_ids=ids, taken_back=None, canvas=canvas), None
 
-    def _denoise(self, prepared: Prepared, policy: Policy, check: StopCheck | None) -> Answer:
-        result = denoise_to_end(
-            self.checkpoint.network,
+    def _denoise(self, prepared: Prepared, policy: Policy, check: Stop | None) -> Answer:
+        steps = steps_for(
             self.fresh_cache(),
             prepared.prompt_ids,
             prepared.canvas,
             policy,
+            after_ids=prepared.after_ids,
             first_token_prefix=prepared.taken_back,
             finished=check,
         )
+        result = last_result(run_alone(self.checkpoint.network, steps))
+        if isinstance(check, StopCheck) and self.checkpoint.preset.prompt is not None:
+            result = stopped(result, check)
         return self._answer(result, prepared, check)
 
-    def _answer(self, result: Result, prepared: Prepared, check: StopCheck | None) -> Answer:
+    def _answer(self, result: Result, prepared: Prepared, check: Stop | None) -> Answer:
         return Answer(
-            text=self._text(result.ids, result.reason, prepared, check),
+            text=self._text(result, prepared, check),
             ids=result.ids,
             forwards=result.forwards,
             steps=result.steps,
@@ -228,9 +233,13 @@ class Decoder:
             reason=result.reason,
         )
 
-    def _text(self, ids: tuple[int, ...], reason: str, prepared: Prepared, check: StopCheck | None) -> str:
+    def _text(self, result: Result, prepared: Prepared, check: Stop | None) -> str:
+        token_bytes = self.checkpoint.tokenizer.token_bytes
+        if prepared.answer is not None:
+            text = prepared.answer.canvas_text(token_bytes, result.ids, result.reason)
+            return text if isinstance(text, str) else ""
         num_typed = len(prepared.taken_back.typed) if prepared.taken_back else 0
-        return answer_text(self.checkpoint.tokenizer.token_bytes, ids, reason, stop=check, num_typed=num_typed)
+        return answer_text(token_bytes, result.ids, result.reason, stop=check, num_typed=num_typed)
 
 
 def place_prompt(place: Place) -> api.Prompt:

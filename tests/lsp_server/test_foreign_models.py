@@ -20,7 +20,7 @@ from raw_client import start_stdio
 
 from model.diffusion.frames import Result
 from model.engine.app import EngineInfo, make_app
-from model.engine.generation import ResidentModel, load_resident
+from model.engine.generation import load_resident
 from model.engine.guard import GuardSettings
 from model.engine.lifecycle import Lifecycle
 from model.engine.prompting import Prepared
