@@ -5,6 +5,11 @@ Left out: what is looked at (check.py).
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from model.checkpoints.fitting import Precision
+    from model.checkpoints.presets import Preset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +28,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def look(folder: Path, device_name: str, precision: str, *, tries: bool):
+def look(folder: Path, device_name: str, precision: "Precision", *, tries: bool) -> "Preset":
     """Prints what `check_folder` says; gives the preset."""
     import torch
 
     from model.checkpoints.check import check_folder
     from model.checkpoints.error import CheckpointError
-    from model.checkpoints.fitting import PRECISIONS
     from model.engine.generation import default_dtype
 
     if device_name == "auto":
@@ -40,8 +44,7 @@ def look(folder: Path, device_name: str, precision: str, *, tries: bool):
             raise RuntimeError("no GPU of NVIDIA is there")
     except RuntimeError as error:
         raise CheckpointError(f"The device {device_name} cannot be used: {str(error).splitlines()[0]}.") from None
-    chosen = next(known for known in PRECISIONS if known == precision)
-    return check_folder(folder, device, default_dtype(device), precision=chosen, tries=tries, say=_say)
+    return check_folder(folder, device, default_dtype(device), precision=precision, tries=tries, say=_say)
 
 
 def _say(what: str, found: str) -> None:

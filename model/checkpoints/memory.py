@@ -25,6 +25,9 @@ SPARE = 0.1
 MIN_CONTEXT_TOKENS = 512
 """With less a prompt is a few lines: a model is rather refused."""
 
+GOOD_CONTEXT_TOKENS = 2048
+"""With less the weights rather become integers than the context is cut further."""
+
 CONTEXT_UNIT = 128
 """Trimmed contexts are multiples of it."""
 
@@ -110,7 +113,7 @@ def plan(
 ) -> Plan:
     """What fits into `free_bytes` (None: unknown, so everything). Raises NotEnoughMemory.
 
-    "auto" takes the weights as they are if a context of MIN_CONTEXT_TOKENS fits beside them (or all of a shorter one),
+    "auto" takes the weights as they are if a context of GOOD_CONTEXT_TOKENS fits beside them (or all of a shorter one),
     else as 8-bit integers if this installation `can_be_small`.
     """
     forms: tuple[Weights, ...] = ("full", "int8") if wanted == "auto" and can_be_small else (_or_full(wanted),)
@@ -119,7 +122,8 @@ def plan(
     usable = int(free_bytes * (1 - SPARE))
     least = min(context_tokens, MIN_CONTEXT_TOKENS)
     for weights in forms:
-        if need(config, least, weights, float_bytes).total <= usable:
+        wanted_tokens = least if weights == forms[-1] else min(context_tokens, GOOD_CONTEXT_TOKENS)
+        if need(config, wanted_tokens, weights, float_bytes).total <= usable:
             return _trimmed(config, context_tokens, weights, usable, float_bytes, is_second=weights != forms[0])
     wants = need(config, least, forms[-1], float_bytes).total
     advice = (

@@ -80,6 +80,13 @@ def test_a_small_card_gets_integers() -> None:
     assert "8-bit" in small.sentence
 
 
+def test_integers_come_before_a_very_short_context() -> None:
+    """What holds bf16 weights and 600 tokens gets integers and all of the context; without torchao the 600."""
+    free = int(need(EIGHT_B, 600, "full", 2).total / (1 - memory.SPARE)) + 10**6
+    both = [plan(EIGHT_B, 8192, free_bytes=free, float_bytes=2, can_be_small=can) for can in (True, False)]
+    assert [(p.weights, p.context_tokens) for p in both] == [("int8", 8192), ("full", 512)]
+
+
 def test_what_does_not_fit_is_refused_in_a_sentence() -> None:
     with pytest.raises(NotEnoughMemory, match=r"needs \d+\.\d GB .* 7\.2 GB can be used") as caught:
         plan(EIGHT_B, 8192, free_bytes=8 * 10**9, float_bytes=2)
