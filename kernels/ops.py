@@ -13,7 +13,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -42,13 +42,11 @@ class Ops:
 
 
 def ops_for(device: torch.device, kind: Kind | None = None) -> Ops:
-    """The operations of a device. `kind` overrides what would be chosen; ValueError if the variable names no kind."""
-    wanted = kind or os.environ.get(VARIABLE) or None
-    if wanted not in (None, "torch", "triton"):
-        raise ValueError(f"{VARIABLE} is torch or triton, not {wanted}")
-    if wanted is None:
-        wanted = "triton" if device.type == "cuda" and importlib.util.find_spec("triton") is not None else "torch"
-    return _ops(cast(Kind, wanted))
+    """The operations of a device; `kind` overrides what would be chosen."""
+    if kind is None:
+        has_kernels = device.type == "cuda" and importlib.util.find_spec("triton") is not None
+        kind = "triton" if has_kernels and os.environ.get(VARIABLE) != "torch" else "torch"
+    return _ops(kind)
 
 
 @functools.cache
