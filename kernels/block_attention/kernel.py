@@ -11,7 +11,7 @@ a head, X splits. Paged: P pages of W rows each, a table of M pages for each bat
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -198,6 +198,7 @@ def _launch(q: Tensor, k: Tensor, v: Tensor, table: Tensor | None, bounds_BT: Te
     assert triton.next_power_of_2(D) == D >= 16, f"the kernel serves heads of 16, 32, 64, … features, not of {D}"
     assert q.stride(3) == k.stride(3) == v.stride(3) == 1, "features lie side by side"
     assert bounds_BT.is_contiguous()
+    assert bounds_BT.dtype == torch.int32
     out_BTE = torch.empty(B, T, H * D, dtype=q.dtype, device=q.device)
     if out_BTE.numel() == 0:
         return out_BTE
@@ -206,9 +207,10 @@ def _launch(q: Tensor, k: Tensor, v: Tensor, table: Tensor | None, bounds_BT: Te
         page, capacity = num_rows, num_rows * table.shape[1]
         assert triton.next_power_of_2(page) == page >= 16, f"pages of 16, 32, 64, … rows, not of {page}"
         assert table.stride(1) == 1
+        assert table.dtype == torch.int32
     num_sms, shared_bytes = _device(q.device)
     tile = tile_for(T * H // G, D, q.element_size(), shared_bytes, is_paged=table is not None)
-    num_row_tiles = triton.cdiv(T * H // G, tile.rows)
+    num_row_tiles = -(-(T * H // G) // tile.rows)
     X = num_splits or splits_for(B * G * num_row_tiles, capacity, tile, num_sms)
     if X > 1:
         mix_XBND = torch.empty(X, B, H * T, D, dtype=torch.float32, device=q.device)
@@ -228,7 +230,7 @@ def _launch(q: Tensor, k: Tensor, v: Tensor, table: Tensor | None, bounds_BT: Te
         *q.stride()[:3],
         *k.stride()[:3],
         *v.stride()[:3],
-        0 if table is None else table.stride(0),
+        0 if table is None else table.stride(0),  # type: ignore[call-arg]
         G=G,
         R=H // G,
         D=D,
@@ -262,7 +264,7 @@ def _launch(q: Tensor, k: Tensor, v: Tensor, table: Tensor | None, bounds_BT: Te
 def tile_for(num_folded: int, d_head: int, element_size: int, shared_bytes: int, *, is_paged: bool) -> Tile:
     """All rows of a group in one tile where they fit, so that the keys are read once; 64 keys at a time."""
     most = (128 if element_size == 2 else 32) * 128 // max(128, d_head)  # more would not fit the registers
-    rows = max(16, min(most, triton.next_power_of_2(num_folded)))
+    rows = max(16, min(most, 1 << (num_folded - 1).bit_length()))
     keys = 64 if element_size == 2 else 32
     # Keys and values of the next turns are under way: of two where they fit, else of one.
     num_ahead = 2 if shared_bytes > SMALL_SHARED_BYTES else 1
@@ -292,5 +294,6 @@ def _device(device: torch.device) -> tuple[int, int]:
     if device.type != "cuda":
         return 16, SMALL_SHARED_BYTES
     index = torch.cuda.current_device() if device.index is None else device.index
-    properties = triton.runtime.driver.active.utils.get_device_properties(index)
+    driver: Any = triton.runtime.driver.active
+    properties = driver.utils.get_device_properties(index)
     return properties["multiprocessor_count"], properties["max_shared_mem"]

@@ -151,12 +151,12 @@ def confidence_head(
     table, sets = _table(allowed, sets_R, R, device)
     asked = None if gather is None else gather.reshape(R, -1).contiguous()
     tile = tile_for(R, hidden_RD.element_size())
-    X = triton.cdiv(V, tile.labels)
-    best_XR, total_XR, moment_XR = (torch.empty(X, R, device=device) for _ in range(3))
+    X = -(-V // tile.labels)
+    best_XR, total_XR, moment_XR = (torch.empty(X, R, dtype=torch.float32, device=device) for _ in range(3))
     label_XR = torch.empty(X, R, dtype=torch.int32, device=device)
-    probs_R, logsumexp_R, entropy_R = (torch.empty(R, device=device) for _ in range(3))
+    probs_R, logsumexp_R, entropy_R = (torch.empty(R, dtype=torch.float32, device=device) for _ in range(3))
     ids_R = torch.empty(R, dtype=torch.int64, device=device)
-    gathered = None if asked is None else torch.empty(asked.shape, device=device)
+    gathered = None if asked is None else torch.empty(asked.shape, dtype=torch.float32, device=device)
     M = 0 if asked is None else asked.shape[1]
     if R > 0:
         read_stretch[(triton.cdiv(R, tile.rows), X)](
@@ -197,7 +197,7 @@ def confidence_head(
             R,
             X,
             V,
-            M=M,
+            M=M,  # type: ignore[arg-type]
             BLOCK_X=triton.next_power_of_2(X),
         )
     shaped = None if gathered is None or gather is None else gathered.view(gather.shape)

@@ -62,9 +62,9 @@ def turn_and_write(
     E: tl.constexpr = D // 2
     QUERIES: tl.constexpr = (H + HEADS - 1) // HEADS
     KEYS: tl.constexpr = (G + HEADS - 1) // HEADS
-    part = tl.program_id(0)
-    b = (tl.program_id(1) // T).to(tl.int64)
-    t = tl.program_id(1) % T
+    part = tl.program_id(1)
+    b = (tl.program_id(0) // T).to(tl.int64)
+    t = tl.program_id(0) % T
     e = tl.arange(0, BLOCK_E)[None, :]
     h = tl.arange(0, HEADS)[:, None]
 
@@ -155,7 +155,7 @@ def _launch(
     if out_BTHD.numel() == 0:
         return out_BTHD
     num_parts = triton.cdiv(H, HEADS) + 2 * triton.cdiv(G, HEADS)
-    turn_and_write[(num_parts, B * T)](
+    turn_and_write[(B * T, num_parts)](
         q,
         k,
         v,
@@ -175,7 +175,7 @@ def _launch(
         *_strides(sin),
         *k_cache.stride()[:3],
         *v_cache.stride()[:3],
-        0 if table is None else table.stride(0),
+        0 if table is None else table.stride(0),  # type: ignore[call-arg]
         H=H,
         G=G,
         D=D,

@@ -99,3 +99,15 @@ class Counted:
     def store(self, addresses: Any, values: Any, mask: Any) -> Any:
         self.num_bytes += int(mask.sum()) * values.itemsize
         return self._memory.store(addresses, values, mask)
+
+
+class Launches:
+    """Stands for a kernel and keeps the grid of each launch; with tensors on the "meta" device, which have no values, a
+    launcher that asked the device for any would fail.
+    """
+
+    def __init__(self) -> None:
+        self.grids: list[tuple[int, ...]] = []
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Any:
+        return lambda *_args, **_kwargs: self.grids.append(grid)

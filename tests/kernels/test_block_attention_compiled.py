@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from tests.kernels.moved_bytes import budgets, moved_by
+from tests.kernels.moved_bytes import Launches, budgets, moved_by
 from tests.kernels.triton_compile import ARCHS, Compiled, compile
 
 pytest.importorskip("triton")
@@ -121,3 +122,17 @@ def test_splits_fill_the_device_as_far_as_there_are_keys() -> None:
     tile = tile_for(128, 128, 2, SHARED_BYTES[90], is_paged=True)
     assert [splits_for(8, capacity, tile, 132) for capacity in (64, 512, 2048, 65_536)] == [1, 2, 8, 16]
     assert splits_for(200, 65_536, tile, 132) == 1
+
+
+def test_a_launch_depends_on_shapes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kernels.block_attention import kernel
+
+    launches = Launches()
+    monkeypatch.setattr(kernel, "attend", launches)
+    monkeypatch.setattr(kernel, "join_splits", launches)
+    q = torch.empty(2, 32, 8, 64, dtype=torch.bfloat16, device="meta")
+    pages = torch.empty(50, 2, 64, 64, dtype=torch.bfloat16, device="meta")
+    table, bounds = (torch.empty(2, size, dtype=torch.int32, device="meta") for size in (16, 32))
+    out = kernel.paged_block_attention(q, pages, pages, table, bounds)
+    assert out.shape == (2, 32, 8 * 64)
+    assert launches.grids == [(1, 4, 4), (2 * 32 * 8 // kernel.JOIN_ROWS,)]

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.kernels.moved_bytes import budgets, moved_by
+from tests.kernels.moved_bytes import Launches, budgets, moved_by
 from tests.kernels.triton_compile import ARCHS, Compiled, compile
 
 pytest.importorskip("triton")
@@ -83,3 +84,17 @@ def test_joining_stays_in_its_budget(arch: int) -> None:
     assert compiled.spill_bytes == 0
     assert compiled.registers <= budget.registers
     assert compiled.shared_bytes <= budget.shared_bytes
+
+
+def test_a_launch_depends_on_shapes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kernels.confidence_head import kernel
+
+    launches = Launches()
+    monkeypatch.setattr(kernel, "read_stretch", launches)
+    monkeypatch.setattr(kernel, "join_stretches", launches)
+    hidden, head = (torch.empty(size, 64, dtype=torch.bfloat16, device="meta") for size in (70, 1000))
+    allowed = torch.empty(4, 1000, dtype=torch.bool, device="meta")
+    sets, asked = (torch.empty(70, dtype=torch.int64, device="meta") for _ in range(2))
+    got = kernel.confidence_head(hidden, head, allowed, sets, asked)
+    assert got.ids_R.shape == (70,)
+    assert launches.grids == [(2, 4), (70,)]

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.kernels.moved_bytes import budgets
+from tests.kernels.moved_bytes import Launches, budgets
 from tests.kernels.triton_compile import ARCHS, compile
 
 pytest.importorskip("triton")
@@ -35,3 +36,16 @@ def test_stays_in_its_budget_and_moves_each_value_once(
         accesses = [line for line in compiled.ptx.splitlines() if f"{direction}.global" in line]
         assert sum("v4.b32" in line for line in accesses) == 4
         assert len(accesses) <= (8 if direction == "ld" else 4), "and cos, sin, the row and its page"
+
+
+def test_a_launch_depends_on_shapes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kernels.rope_kv_write import kernel
+
+    launches = Launches()
+    monkeypatch.setattr(kernel, "turn_and_write", launches)
+    q, k = (torch.empty(2, 7, num, 64, device="meta") for num in (12, 4))
+    angles = torch.empty(2, 7, 1, 64, device="meta")
+    pages = torch.empty(9, 4, 16, 64, device="meta")
+    table, rows = (torch.empty(2, size, dtype=torch.int32, device="meta") for size in (4, 7))
+    assert kernel.paged_rope_kv_write(q, k, k, angles, angles, pages, pages, table, rows).shape == q.shape
+    assert launches.grids == [(14, 4)]
