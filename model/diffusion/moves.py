@@ -54,7 +54,7 @@ def decide(block: Block, asks: list[Ask], reading: Reading, policy: Policy, room
     end: Move | None = None
     if policy.edits == "expand-delete":
         _grant_expansions(block, moves)
-    elif policy.edits != "none" or policy.remask:
+    elif policy.rereads:
         end = _edits(block, asks, reading, policy, frontier, moves)
         _grant_inserts(block, moves, room)
     if policy.order != "leftmost":

@@ -74,6 +74,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     caching: Caching = "exact"
     length: Length = "grows"
 
+    @property
+    def rereads(self) -> bool:
+        """Whether visible rows are read again."""
+        return self.remask or self.edits in ("substitute", "insert-delete")
+
     def __post_init__(self) -> None:
         for name, size in (("first_block", self.first_block), ("block", self.block)):
             if not 1 <= size <= MAX_CANVAS:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.diffusion.block import Ask
 from model.diffusion.healing import TakenBack
-from model.diffusion.policy import Order
+from model.diffusion.policy import Order, Policy
 from model.diffusion.verify import Verifier
 from model.tokenizer import DEL, EOM, INS, NUM_RESERVED
 
@@ -32,6 +32,11 @@ class Sampling:
     top_p: float
     seed: int
     step: int
+
+
+def sampling_of(policy: Policy, step: int) -> Sampling | None:
+    """None = greedy."""
+    return Sampling(policy.temperature, policy.top_p, policy.seed, step) if policy.temperature > 0 else None
 
 
 @dataclass(slots=True)

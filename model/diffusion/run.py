@@ -21,7 +21,7 @@ from model.diffusion.frames import Frame, Interruption, Reason, Result, confiden
 from model.diffusion.healing import TakenBack
 from model.diffusion.moves import Move, apply, decide
 from model.diffusion.policy import MAX_BLOCK, Policy
-from model.diffusion.reading import HEALED_FLOOR, Reading, Request, Sampling
+from model.diffusion.reading import HEALED_FLOOR, Reading, Request, sampling_of
 from model.diffusion.states import DRAFT, LOCKED, MASKED
 from model.diffusion.stop_rule import Finished, StopRule
 from model.diffusion.verify import Verifier, refused
@@ -88,10 +88,6 @@ class Run:
         self._next_block()
 
     @property
-    def _rereads(self) -> bool:
-        return self.policy.edits != "none" or self.policy.remask
-
-    @property
     def out_of_steps(self) -> bool:
         return self.policy.max_steps is not None and self._steps >= self.policy.max_steps
 
@@ -100,20 +96,16 @@ class Run:
         block = self._block
         assert self.result is None
         assert block is not None
-        policy = self.policy
-        sampling = None
-        if policy.temperature > 0:
-            sampling = Sampling(policy.temperature, policy.top_p, policy.seed, self._steps)
         return Request(
             clean_ids=self._clean_ids,
             tokens=[row.token for row in block.rows],
             states=[row.state for row in block.rows],
             asks=self._asks(block),
             taken_back=self._taken_back if self._heals_here() else None,
-            sampling=sampling,
+            sampling=sampling_of(self.policy, self._steps),
             first_position=len(self._committed) - self._num_tail,
             verifier=self._verifier,
-            order=policy.order,
+            order=self.policy.order,
         )
 
     def _asks(self, block: Block) -> list[Ask]:
@@ -176,7 +168,7 @@ class Run:
         """A mask; in a completion also a draft that the model was to read and has not."""
         if row.state == MASKED:
             return True
-        unread = row.state == DRAFT and row.confidence is None and self._rereads
+        unread = row.state == DRAFT and row.confidence is None and self.policy.rereads
         return unread and self._canvas.grows
 
     def frame(self) -> Frame:
@@ -188,7 +180,7 @@ class Run:
     def _after_step(self, block: Block, moved: bool) -> None:
         self._block_steps += 1
         num_masks = block.num_masks()
-        extra = self.policy.extra_edit_steps if self._rereads else 0
+        extra = self.policy.extra_edit_steps if self.policy.rereads else 0
         if extra == 0 and self._stops():
             return
         if num_masks:

@@ -15,7 +15,7 @@ from model.diffusion.frames import Frame, Interruption, Reason, Result, confiden
 from model.diffusion.healing import TakenBack
 from model.diffusion.moves import Move, apply, decide
 from model.diffusion.policy import Policy
-from model.diffusion.reading import HEALED_FLOOR, Reading, Request, Sampling
+from model.diffusion.reading import HEALED_FLOOR, Reading, Request, sampling_of
 from model.diffusion.states import LOCKED, MASKED
 from model.diffusion.stop_rule import Finished, StopRule
 from model.tokenizer import EOM
@@ -53,7 +53,6 @@ class WholeRun:
         else:
             rows.pop()  # its <eom>: what stands behind the canvas is given to the network as it is
         self._resizes = policy.edits == "expand-delete"
-        self._rereads = policy.remask or policy.edits == "substitute"
         self._block = Block(
             rows,
             capacity=max(canvas.max_tokens, len(rows)),
@@ -78,20 +77,16 @@ class WholeRun:
 
     def request(self) -> Request:
         """The next pass. Only while `result` is None; asking again gives the same."""
-        policy = self.policy
         assert self.result is None
-        sampling = None
-        if policy.temperature > 0:
-            sampling = Sampling(policy.temperature, policy.top_p, policy.seed, self._steps)
         return Request(
             clean_ids=[],
             tokens=[row.token for row in self.rows],
             states=[row.state for row in self.rows],
             asks=self._asks(),
             taken_back=self._taken_back,
-            sampling=sampling,
+            sampling=sampling_of(self.policy, self._steps),
             first_position=0,
-            order=policy.order,
+            order=self.policy.order,
         )
 
     def absorb(self, request: Request, reading: Reading) -> Frame:
@@ -136,7 +131,7 @@ class WholeRun:
     def _go_on(self, *, moved: bool) -> None:
         """Ends the run, or says which rows may be written next."""
         first = next((i for i, row in enumerate(self.rows) if row.state == MASKED), None)
-        if not (self._rereads and self.policy.extra_edit_steps) and self._stops():
+        if not (self.policy.rereads and self.policy.extra_edit_steps) and self._stops():
             return
         if first is not None:
             # Stretches are counted from the canvas's beginning; where lengths change, there are none.
@@ -147,7 +142,7 @@ class WholeRun:
             self.start, self.stop = start, min(start + size, len(self.rows))
             return
         self.start, self.stop = 0, len(self.rows)
-        if self._rereads and moved and self._extra_steps < self.policy.extra_edit_steps and self._asks():
+        if self.policy.rereads and moved and self._extra_steps < self.policy.extra_edit_steps and self._asks():
             self._extra_steps += 1
             return
         if not self._stops():
@@ -171,7 +166,7 @@ class WholeRun:
 
     def _num_final(self) -> int:
         """Tokens at the left that no step changes any more."""
-        if self._rereads:
+        if self.policy.rereads:
             return 0
         return next((i for i, row in enumerate(self.rows) if row.state == MASKED or row.token == EOM), len(self.rows))
 
