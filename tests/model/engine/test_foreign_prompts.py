@@ -2,7 +2,6 @@
 
 import pytest
 
-from model.checkpoints.prompt_form import PromptForm
 from model.engine import api
 from model.engine.foreign_prompts import Filled, comment_mark, fill, heal_text, hole_prompt
 from model.engine.job import BadRequest
@@ -105,20 +104,6 @@ def test_an_indented_word_stays_within_reach(foreign, encoder):
 def test_comments_of_languages():
     marks = {language: comment_mark(language) for language in ("python", "sql", "rust", "")}
     assert marks == {"python": "#", "sql": "--", "rust": "//", "": "//"}
-
-
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"hole": "{above}"}, "needs exactly one place canvas"),
-        ({"hole": "{above}{canvas}{suffix}"}, "no place suffix"),
-        ({"chat": "{canvas}{canvas}{question}"}, "needs exactly one place canvas"),
-        ({"chat": "{canvas}"}, "needs exactly one place question"),
-    ],
-)
-def test_a_form_that_makes_no_prompt_is_refused(fields, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        PromptForm(**fields)
 
 
 def test_places_are_filled_with_nothing_where_nothing_is_given(foreign, encoder):
