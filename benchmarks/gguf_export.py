@@ -1,9 +1,9 @@
 """A checkpoint's clean stream as a GGUF file, which llama.cpp runs like any model of the Qwen 3 shape.
 
 The clean stream adds no state vectors, so it is a plain decoder: rotary pairs by halves, norms on queries and keys, one
-matrix for embedding and head. Norms stay fp32, as llama.cpp wants them. The file holds no vocabulary (`none`): ids go
-in and logits come out. Source: the `gguf` package of llama.cpp, and its loader of the architecture `qwen3`. Left out:
-the noisy stream, the tokenizer, shapes without norms on queries and keys (those are `llama`, whose rotary pairs are
+matrix for embedding and head. Norms stay fp32, as llama.cpp wants them. The file holds no vocabulary unless one is
+given: ids go in and logits come out. Source: the `gguf` package of llama.cpp, and its loader of the architecture
+`qwen3`. Left out: the noisy stream, shapes without norms on queries and keys (those are `llama`, whose rotary pairs are
 interleaved, and `qwen2`).
 
 `python -m benchmarks.gguf_export --out FILE [--model DIR] [--type Q8_0]` writes one.
@@ -19,22 +19,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.gguf_vocabulary import add_vocabulary
 from model.checkpoints.load import CheckpointError, default_checkpoint, load_checkpoint
 from model.network.config import NetworkConfig
 from model.network.transformer import Transformer
+from model.tokenizer import EOM, NUM_RESERVED
 
 TYPES = {kind.name: kind for kind in (gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.Q8_0)}
 
 
-def export_gguf(network: Transformer, path: Path, *, name: str, context_tokens: int, matrices: str) -> None:
-    """Writes the clean stream to `path`; `matrices` is one of TYPES. ValueError for a shape that it cannot say."""
+def export_gguf(
+    network: Transformer,
+    path: Path,
+    *,
+    name: str,
+    context_tokens: int,
+    matrices: str,
+    tokenizer_file: Path | None = None,
+) -> None:
+    """Writes the clean stream to `path`; `matrices` is one of TYPES. ValueError for a shape that it cannot say.
+
+    tokenizer_file: its vocabulary goes in too, for a server that is given text (gguf_vocabulary.py). Such a server has
+    nobody who forbids a label, so the head is a matrix of its own, empty at the reserved ones.
+    """
     config = network.config
     if not config.qk_norm or config.qkv_bias:
         raise ValueError("only networks with norms on queries and keys and without biases have a GGUF architecture")
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH.QWEN3])
     writer.add_name(name)
     _add_shape(writer, config, context_tokens)
-    for tensor_name, weight in clean_tensors(network):
+    if tokenizer_file is None:
+        writer.add_tokenizer_model("none")
+    else:
+        add_vocabulary(writer, tokenizer_file)
+    tensors = dict(clean_tensors(network))
+    if tokenizer_file is not None:
+        tensors["output.weight"] = without_reserved(network.head_weight)
+    for tensor_name, weight in tensors.items():
         values = weight.detach().to("cpu", torch.float32).numpy()
         if values.ndim == 1:
             writer.add_tensor(tensor_name, values)
@@ -71,6 +92,15 @@ def clean_tensors(network: Transformer) -> Iterator[tuple[str, Tensor]]:
         yield "output.weight", weights["head.weight"]
 
 
+def without_reserved(head_VD: Tensor) -> Tensor:
+    """The head with a logit of 0 for every reserved label but the text's end: less than any that is likely."""
+    head_VD = head_VD.detach().float().clone()
+    end_D = head_VD[EOM].clone()
+    head_VD[:NUM_RESERVED] = 0
+    head_VD[EOM] = end_D
+    return head_VD
+
+
 def _add_shape(writer: gguf.GGUFWriter, config: NetworkConfig, context_tokens: int) -> None:
     writer.add_vocab_size(config.vocab_size)
     writer.add_context_length(context_tokens)
@@ -84,7 +114,6 @@ def _add_shape(writer: gguf.GGUFWriter, config: NetworkConfig, context_tokens: i
     writer.add_rope_dimension_count(config.d_head)
     writer.add_rope_freq_base(config.rope_theta)
     writer.add_layer_norm_rms_eps(config.norm_eps)
-    writer.add_tokenizer_model("none")
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import gguf
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from benchmarks.gguf_export import clean_tensors, export_gguf
 from model.network.config import NetworkConfig
 from model.network.transformer import Transformer
+from model.tokenizer import BOS, CUR, EOM, NUM_BASE, NUM_RESERVED, PRE, SUF, tokenizer_json
 
 SHAPE = NetworkConfig(
     vocab_size=96, num_layers=2, d_model=64, num_heads=3, num_kv_heads=1, d_head=32, d_ff=128, qk_norm=True
@@ -105,3 +107,27 @@ def test_another_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="norms on queries"):
         export_gguf(network_of(config), tmp_path / "x.gguf", name="toy", context_tokens=64, matrices="F16")
     assert not (tmp_path / "x.gguf").exists()
+
+
+def test_a_server_that_is_given_text_finds_a_vocabulary_and_no_reserved_label(tmp_path: Path) -> None:
+    """No label of the layout, nor a mask, may ever be its likeliest: it has nobody who forbids them."""
+    merges = [("r", "e"), ("re", "t"), ("Ġ", "=")]
+    tokenizer_file = tmp_path / "tokenizer.json"
+    tokenizer_file.write_text(tokenizer_json(merges), "utf-8")
+    num = NUM_BASE + len(merges)
+    network = network_of(NetworkConfig(**{**msgspec.structs.asdict(SHAPE), "vocab_size": num}))
+    path = tmp_path / "text.gguf"
+    export_gguf(network, path, name="toy", context_tokens=77, matrices="F16", tokenizer_file=tokenizer_file)
+    reader = gguf.GGUFReader(path)
+    tokens, kinds = field(reader, "tokenizer.ggml.tokens"), field(reader, "tokenizer.ggml.token_type")
+    assert isinstance(tokens, list)
+    assert isinstance(kinds, list)
+    assert tokens[-3:] == ["re", "ret", "Ġ="]
+    assert field(reader, "tokenizer.ggml.merges") == ["r e", "re t", "Ġ ="]
+    assert {kinds[i] for i in range(NUM_RESERVED)} == {gguf.TokenType.CONTROL}
+    assert {kinds[i] for i in range(NUM_RESERVED, num)} == {gguf.TokenType.NORMAL}
+    ids = [field(reader, f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos", "fim_pre", "fim_suf", "fim_mid")]
+    assert ids == [BOS, EOM, PRE, SUF, CUR]
+    (head,) = [np.array(tensor.data) for tensor in reader.tensors if tensor.name == "output.weight"]
+    assert [row for row in range(NUM_RESERVED) if head[row].any()] == [EOM]
+    assert head[NUM_RESERVED:].any(axis=1).all()
