@@ -11,15 +11,18 @@ from collections.abc import Callable
 import torch
 
 NUM_WARMING, NUM_RUNS, NUM_STRETCHES = 10, 20, 9
+REHEARSED = 2  # of each, on the CPU
 COPY_BYTES = 1 << 30
 PRODUCT_SIZE = 8192
 
 
-def median_ms(run: Callable[[], object], device: torch.device, *, num_runs: int = NUM_RUNS) -> float:
-    """Milliseconds of one run: the median over stretches of `num_runs` without a pause between them."""
-    for _ in range(min(NUM_WARMING, num_runs)):
+def median_ms(run: Callable[[], object], device: torch.device) -> float:
+    """Milliseconds of one run: the median over stretches of runs without a pause between them."""
+    is_cuda = device.type == "cuda"
+    for _ in range(NUM_WARMING if is_cuda else 1):
         run()
-    return statistics.median(_stretch_ms(run, device, num_runs) / num_runs for _ in range(NUM_STRETCHES))
+    num_runs, num_stretches = (NUM_RUNS, NUM_STRETCHES) if is_cuda else (REHEARSED, REHEARSED)
+    return statistics.median(_stretch_ms(run, device, num_runs) / num_runs for _ in range(num_stretches))
 
 
 def _stretch_ms(run: Callable[[], object], device: torch.device, num_runs: int) -> float:

@@ -36,8 +36,8 @@ def test_the_limits_of_the_8b_shape(chip: str, rows: int, wanted_ms: float) -> N
 def test_the_rehearsal_goes_through_all_of_it(monkeypatch, capsys, tmp_path: Path) -> None:
     plan = msgspec.structs.replace(roofline.REHEARSAL, widths=(1,), contexts=(16,), batches=(1, 2))
     monkeypatch.setattr(roofline, "REHEARSAL", plan)
-    monkeypatch.setattr("benchmarks.device_timing.NUM_STRETCHES", 1)
-    monkeypatch.setattr("benchmarks.device_timing.NUM_RUNS", 1)
+    monkeypatch.setattr("benchmarks.device_timing.REHEARSED", 1)
+    monkeypatch.setattr(roofline, "NUM_GENERATED", 3)
     monkeypatch.setattr(sys, "argv", ["roofline", "--rehearse", "--picture", str(tmp_path / "growth.png")])
     roofline.main()
     printed = capsys.readouterr().out
