@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 
-from model.engine import api
+from model.engine import api, app
 from model.engine.app import EngineInfo, make_app
 from model.engine.guard import GuardSettings
 from model.engine.lifecycle import Lifecycle
@@ -304,6 +304,21 @@ async def test_while_loading_a_request_waits_as_long_as_its_deadline(cold, ask):
         await asyncio.sleep(0)
         cold.runner.start()
         assert isinstance((await waiting)[-1], api.Done)
+
+
+async def test_a_body_that_stops_coming_is_not_waited_for(engine, ask, monkeypatch):
+    monkeypatch.setattr(app, "BODY_TIMEOUT_S", 0.02)
+
+    async def half_a_body():
+        yield b'{"id": "1", '
+        await asyncio.sleep(60)
+
+    async with engine.http() as http:
+        answer = await http.post("/v1/denoise", content=half_a_body())
+    assert answer.status_code == 408
+    assert error_of(answer).code == "timeout"
+    assert answer.headers["connection"] == "close"
+    assert isinstance((await post(engine, ask(canvas=SHORT)))[-1], api.Done)
 
 
 async def test_a_full_queue_is_a_429(cold, ask):

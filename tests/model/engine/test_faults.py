@@ -134,6 +134,16 @@ def test_a_body_that_breaks_off_is_forgotten(engine):
     assert engine.works()
 
 
+@pytest.mark.parametrize("num_missing", [0, 1], ids=["a whole request", "a broken one"])
+def test_a_socket_that_its_client_has_half_closed_comes_to_an_end(engine, num_missing):
+    body = json.dumps(BODY).encode()
+    with engine.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body) + num_missing, body))
+        connection.shutdown(socket.SHUT_WR)
+        said(connection)  # what it still says is its affair; that it ends is what counts
+    assert engine.works()
+
+
 def test_readers_that_stop_do_not_hold_the_others_up(engine):
     body = json.dumps(LONG).encode()
     connections = [engine.connect() for _ in range(3)]
