@@ -107,7 +107,7 @@ def read_logits(logits_MV: Tensor, requests: Sequence[Request]) -> list[Reading]
         rows = slice(starts[i], starts[i + 1])
         label, best_p = labels[rows], p[rows]
         reading = Reading(label, best_p, own_p[rows], label, best_p, healed[i])
-        if request.order in ("entropy", "margin") and request.asks:
+        if _has_scores(request) and request.asks:
             reading.score = _scores(logits[rows], total[rows], request.order)
         if request.sampling is not None and request.asks:
             positions = [request.first_position + ask.index for ask in request.asks]
@@ -116,8 +116,21 @@ def read_logits(logits_MV: Tensor, requests: Sequence[Request]) -> list[Reading]
     return readings
 
 
+def _has_scores(request: Request) -> bool:
+    """Of a token that was drawn its own probability counts; what is never ordered needs none."""
+    return request.order in ("entropy", "margin") or (request.order == "confidence" and request.sampling is None)
+
+
 def _scores(logits: Tensor, total: Tensor, order: Order) -> list[float]:
-    """Negative entropy (nats) of each row, or the margin between its two best labels."""
+    """The log-odds of each row's best label, its negative entropy (nats), or the margin between its two best labels.
+
+    Odds order rows as probabilities do, but do not all round to one: LLaDA and Stable-DiffCoder take probabilities in
+    64 bits for that.
+    """
+    if order == "confidence":
+        best = logits.max(dim=-1, keepdim=True)
+        others = logits.scatter(1, best.indices, -torch.inf).logsumexp(dim=-1)
+        return (best.values.squeeze(1) - others).tolist()
     if order == "entropy":
         return torch.special.entr((logits - total.unsqueeze(1)).exp()).sum(-1).neg().tolist()
     best_two = logits.topk(2, dim=-1).values.sub(total.unsqueeze(1)).exp()

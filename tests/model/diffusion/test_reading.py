@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 
 import numpy as np
@@ -145,3 +146,15 @@ def test_scores_of_the_orders_against_the_formulas():
     two = p[2:].topk(2).values
     assert margin.score == pytest.approx((two[:, 0] - two[:, 1]).tolist(), rel=1e-4)
     assert read_logits(torch.randn(2, VOCAB), [request_of(asks[:2])])[0].score is None
+
+
+def test_rows_surer_than_one_can_say_in_32_bits_are_still_told_apart():
+    logits = torch.zeros(3, VOCAB)
+    logits[:, 100] = torch.tensor([30.0, 50.0, 40.0])
+    request = request_of([Ask(i, MASK, False, False, False, False, -1) for i in range(3)])
+    request.order = "confidence"
+    (reading,) = read_logits(logits.clone(), [request])
+    assert reading.p == [1.0, 1.0, 1.0]
+    assert reading.score == pytest.approx([30 - math.log(447), 50 - math.log(447), 40 - math.log(447)])
+    request.sampling = Sampling(temperature=1.0, top_p=1.0, seed=0, step=0)
+    assert read_logits(logits, [request])[0].score is None
