@@ -116,14 +116,20 @@ async def _check_engine() -> list[Check]:
         ]
         if client.completes_only:
             checks = [Check("engine", "ok", f"another server, by {health.device}, model {health.model}: it completes")]
+        completes = client.completes_only or bool((await client.capabilities()).complete)
         request = api.DenoiseRequest(
             id=f"doctor-{time.monotonic_ns()}",
-            prompt=api.Prompt(path="doctor.py", prefix="import os\n", line="x = "),
-            canvas=(api.Masked(max_tokens=8),),
+            prompt=api.Prompt(path="doctor.py", prefix="import os\n", line="x = ")
+            if completes
+            else api.Prompt(path="doctor.py", instruction="Add 1."),
+            canvas=(api.Masked(max_tokens=8) if completes else api.Draft("x = 1\n"),),
             max_steps=1,
         )
+        asked_s = time.monotonic()
         async for event in client.denoise(request):
-            if isinstance(event, api.Error):
+            if isinstance(event, api.Error) and event.code == "max_steps":  # an edit of one step is no edit, but a step
+                checks.append(Check("step", "ok", f"{(time.monotonic() - asked_s) * 1000:.0f} ms for one of an edit"))
+            elif isinstance(event, api.Error):
                 checks.append(Check("step", "problem", event.sentence, "See seedling engine logs."))
             elif isinstance(event, api.Done):
                 found = f"{event.engine_ms:.0f} ms for a prompt of {event.prompt_tokens} tokens and one step"

@@ -122,10 +122,15 @@ class Runner:
             num_passes += 1
 
     def _fail(self, error: Exception) -> None:
-        log_without_text("loading failed", error)
-        # Checkpoint errors are written as sentences for the user; anything else is named by its type.
-        is_sentence = isinstance(getattr(error, "sentence", None), str)
+        # What is wrong with a checkpoint or a machine is written as a sentence; anything else is named by its type.
+        sentence = getattr(error, "sentence", None)
+        if isinstance(sentence, str):
+            log.error("loading failed: %s", error)
+        else:
+            log_without_text("loading failed", error)
         self._on_failed(
-            str(error) if is_sentence else f"The model could not be loaded ({type(error).__name__}: {error})."
+            str(error)
+            if isinstance(sentence, str)
+            else f"The model could not be loaded ({type(error).__name__}: {error})."
         )
         self._iterations.refuse_all(api.Error(code="failed", sentence="The engine could not load its model."))

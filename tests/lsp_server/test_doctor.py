@@ -7,6 +7,8 @@ import pytest
 
 from lsp_server import cli, doctor
 from lsp_server.doctor import Check
+from lsp_server.engine_client import control
+from tests.model.checkpoints.tiny_folders import write_tiny_folder
 
 
 @pytest.fixture
@@ -103,3 +105,21 @@ def test_an_engine_that_cannot_start_is_a_problem(no_checkpoint: Path) -> None:
     (check,) = doctor.check_engine()
     assert check.state == "problem"
     assert str(no_checkpoint) in check.advice
+
+
+def test_a_model_that_only_rewrites_is_tried_with_an_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real engine with tiny weights in SDAR's layout."""
+    write_tiny_folder(tmp_path / "SDAR-1.7B-Chat", "sdar")
+    (tmp_path / "run").mkdir(mode=0o700)
+    for name, value in {"MODEL": "SDAR-1.7B-Chat", "RUNTIME_DIR": "run"}.items():
+        monkeypatch.setenv(f"SEEDLING_{name}", str(tmp_path / value))
+    monkeypatch.setenv("SEEDLING_EAGER", "1")
+    for name in ("CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+    try:
+        checks = {check.name: check for check in doctor.check_engine()}
+    finally:
+        control.stop()
+    assert "sdar-1.7b-chat" in checks["engine"].found
+    assert checks["step"].state == "ok"
+    assert "of an edit" in checks["step"].found
