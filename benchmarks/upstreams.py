@@ -98,6 +98,9 @@ def main() -> None:
                 given = {"SEEDLING_ENGINE": url, "SEEDLING_ENGINE_UPSTREAM": kind, "SEEDLING_ENGINE_TOKEN": key}
                 told[kind] = _asked(requests, given)
         told[OURS] = _asked(requests, {})
+    for name, answers in told.items():
+        for code in sorted({answer.error for answer in answers if answer.error}):
+            print(f"# {name}: {sum(answer.error == code for answer in answers)} answered {code}")
     print(f"# same tokens as ours: {same_tokens:.1%} of the prompts' lines")
     print_table(told, data.rows)
     result = {name: row_of(answers, data.rows) for name, answers in told.items()}
