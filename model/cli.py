@@ -26,6 +26,7 @@ class Command(msgspec.Struct, frozen=True):
 
 COMMANDS = (
     Command(("corpus", "build"), "model.training.corpus.command", "build shards from package archives"),
+    Command(("corpus", "split"), "model.training.corpus.split", "cut shards into parts that are read one by one"),
     Command(("tokenizer", "train"), "model.training.tokenizer_command", "train a tokenizer"),
     Command(
         ("tokenizer", "convert"), "model.training.tokenizer_convert_command", "take over a foreign model's tokenizer"
@@ -73,7 +74,8 @@ def main(argv: Sequence[str]) -> int:
             raise  # a fault of ours, not of the installation
         return _complain(f"this command needs {error.name}, which is not installed: run {INSTALL}", 1)
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on where it was" if words[:1] in (["corpus"], ["models"]) else ""
+        is_kept = words[:1] == ["corpus"] or words[:2] == ["models", "pull"]
+        goes_on = "; the same command goes on where it was" if is_kept else ""
         return _complain(f"interrupted{goes_on}", 130)
     except Exception as error:
         sentence = getattr(error, "sentence", None)

@@ -96,6 +96,16 @@ def test_an_interrupted_pull_is_shown_and_gone_on_with(hub: FakeHub, home: Path,
     assert load_checkpoint(home / "data" / "seedling" / "models" / NAME).preset.name == NAME
 
 
+def test_ctrl_c_says_that_it_goes_on(hub: FakeHub, home: Path, capsys, monkeypatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pull_command.Progress, "add", interrupt)
+    code, _, err = seedling(capsys, "pull", NAME, "--yes")
+    assert code == 130
+    assert "goes on where it was" in err
+
+
 def test_a_repository_of_no_known_family_costs_no_weights(hub: FakeHub, capsys) -> None:
     code, _, err = seedling(capsys, "pull", "somebody/unknown", "--yes")
     assert code == 2
