@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if there is one")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile (no C++ compiler needed)")
+    parser.add_argument(
+        "--checkpointing", action="store_true", help="run layers again in the backward pass: less memory, more time"
+    )
     parser.add_argument("--fp32", action="store_true", help="no bf16 (CPUs without bf16 instructions)")
     parser.add_argument("--tau", type=float, default=0.7, help="on-policy: the threshold that is trained for")
     parser.add_argument(
@@ -79,7 +82,9 @@ def run(args: argparse.Namespace) -> int:
     from model.training.run_state import TrainError
     from model.training.schedule import Schedule
     from model.training.shards import ShardError, open_shards
-    from model.training.trainer import TrainOptions, foreign_tokenizer, train
+    from model.training.start import foreign_tokenizer
+    from model.training.train_options import TrainOptions
+    from model.training.trainer import train
 
     schedule = Schedule()
     schedule = msgspec.structs.replace(
@@ -102,14 +107,13 @@ def run(args: argparse.Namespace) -> int:
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
         if device == "cuda" and not torch.cuda.is_available():
             raise TrainError("--device cuda was asked for, but torch sees no CUDA device")
-        shards = open_shards(args.shards)
-        vocab_size = shards.tokenizer.vocab_size
+        tokenizer = open_shards(args.shards, "heldout").tokenizer
         if args.init is not None and args.start_from is not None:
             raise TrainError("--init and --from both say what the run begins with: give one of them")
         if args.init is not None:
-            network = read_config(args.init, len(foreign_tokenizer(args.init, shards).foreign_ids))
+            network = read_config(args.init, len(foreign_tokenizer(args.init, tokenizer).foreign_ids))
         else:
-            network = getattr(shapes, args.config)(vocab_size)
+            network = getattr(shapes, args.config)(tokenizer.vocab_size)
         options = TrainOptions(
             shards=args.shards,
             out=args.out,
@@ -128,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
             device=device,
             compile=not args.no_compile,
             bf16=not args.fp32,
+            checkpointing=args.checkpointing,
             name=args.name,
         )
         scores = train(options)

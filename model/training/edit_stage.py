@@ -20,18 +20,26 @@ from model.diffusion.states import MASKED
 from model.network.transformer import Transformer
 from model.tokenizer import NUM_RESERVED
 from model.training.packing import Batch
-from model.training.two_stream import hidden_rows, rows_of
+from model.training.two_stream import Forward, hidden_rows, rows_of, two_stream_hidden
 
 
 @torch.no_grad()
-def with_own_mistakes(network: Transformer, batch: Batch, allowed_KV: Tensor, *, seed: int, bf16: bool) -> Batch:
+def with_own_mistakes(
+    network: Transformer,
+    batch: Batch,
+    allowed_KV: Tensor,
+    *,
+    seed: int,
+    bf16: bool,
+    forward: Forward = two_stream_hidden,
+) -> Batch:
     """The batch with its `own` places sampled from the network (the same seed gives the same samples)."""
     if not batch.own:
         return batch
     device = allowed_KV.device
     num_rows = max(mistake.row for mistake in batch.own) + 1
     part = first_rows(batch, num_rows)
-    hidden_BTD = hidden_rows(network, rows_of(part, device), bf16=bf16)
+    hidden_BTD = hidden_rows(network, rows_of(part, device), bf16=bf16, forward=forward)
     num_clean = batch.clean_tokens.shape[1]
     where = [(m.row, num_clean + m.offset + place) for m in batch.own for place in m.block.own]
     index = torch.tensor(where, device=device)

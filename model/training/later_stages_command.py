@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def run_order(args: argparse.Namespace, start_from: Path) -> int:
     """Constrained order: prints the figures of held-out orders before and after. Raises TrainError or ShardError."""
+    from model.training.compiled_forward import compiled_or_eager
     from model.training.constrained_order import constrain
-    from model.training.trainer import compiled_or_eager
     from model.training.two_stream import two_stream_hidden
 
     options = _options(args, start_from)
@@ -37,7 +37,7 @@ def run_order(args: argparse.Namespace, start_from: Path) -> int:
 def run_certainty(args: argparse.Namespace, start_from: Path) -> int:
     """Certainty: prints the curve. Raises TrainError or ShardError."""
     from model.training.certainty import force_certainty
-    from model.training.trainer import compiled_or_eager
+    from model.training.compiled_forward import compiled_or_eager
     from model.training.two_stream import two_stream_hidden
 
     curve = force_certainty(
@@ -49,8 +49,8 @@ def run_certainty(args: argparse.Namespace, start_from: Path) -> int:
 
 def run_edits(args: argparse.Namespace, start_from: Path) -> int:
     """Instructed edits. Raises TrainError or ShardError."""
+    from model.training.compiled_forward import compiled_or_eager
     from model.training.instructed import learn_edits
-    from model.training.trainer import compiled_or_eager
     from model.training.two_stream import two_stream_hidden
 
     forward = two_stream_hidden if args.no_compile else compiled_or_eager()
@@ -61,9 +61,9 @@ def run_edits(args: argparse.Namespace, start_from: Path) -> int:
 
 def run_on_policy(args: argparse.Namespace, start_from: Path) -> int:
     """On-policy: prints the curve. Raises TrainError or ShardError."""
+    from model.training.compiled_forward import compiled_or_eager
     from model.training.on_policy import OnPolicyOptions, train_on_policy
     from model.training.shards import open_shards
-    from model.training.trainer import compiled_or_eager
     from model.training.two_stream import two_stream_hidden
     from model.training.verifier import python_verifier
 

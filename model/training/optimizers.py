@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from model.network.transformer import Transformer
+from model.training.gathered_muon import GatheredMuon
 
 WEIGHT_DECAY = 0.05
 
@@ -37,8 +39,9 @@ def make_optimizers(network: Transformer) -> Optimizers:
     hidden = [p for name, p in network.named_parameters() if name.startswith("layers.") and p.ndim == 2]
     ids = {id(p) for p in hidden}
     others = [p for p in network.parameters() if id(p) not in ids]
+    muon = GatheredMuon if isinstance(hidden[0], DTensor) else torch.optim.Muon
     return Optimizers(
-        torch.optim.Muon(hidden, lr=0.0, weight_decay=WEIGHT_DECAY, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        muon(hidden, lr=0.0, weight_decay=WEIGHT_DECAY, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0),
     )
 
@@ -62,6 +65,17 @@ def load_optimizer_tensors(optimizers: Optimizers, tensors: dict[str, Tensor]) -
             if owner == label:
                 state.setdefault(int(number), {})[name] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def parameter_of(optimizers: Optimizers, name: str) -> Tensor | None:
+    """The parameter that a tensor of `optimizer_tensors` belongs to; None for a name that no run writes."""
+    label, _, rest = name.partition(".")
+    number = rest.partition(".")[0]
+    for other, optimizer in (("muon", optimizers.muon), ("adamw", optimizers.adamw)):
+        parameters = optimizer.param_groups[0]["params"]
+        if label == other and number.isdecimal() and int(number) < len(parameters):
+            return parameters[int(number)]
+    return None
 
 
 class Average:

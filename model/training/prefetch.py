@@ -17,7 +17,7 @@ from model.training.mistakes import SlipTable
 from model.training.packing import Batch, Stage, make_batch
 from model.training.run_state import TrainError
 from model.training.schedule import data_stage
-from model.training.shards import Shards, open_shards
+from model.training.stream import Stream
 
 
 class BatchShape(NamedTuple):
@@ -28,18 +28,30 @@ class BatchShape(NamedTuple):
     clean_tokens: int
     noisy_tokens: int
 
+    def open_stream(self, folder: Path) -> Stream:
+        """Raises ShardError."""
+        return Stream(folder, seed=self.seed, batch_tokens=self.num_rows * self.clean_tokens)
+
 
 class Batches:
     """`get(stage, number)` gives the batch that `make_batch` would; with workers, usually one that is ready.
 
-    `num_workers` 0 makes each batch when it is asked for. Close it, or use it as a context manager.
+    `num_workers` 0 makes each batch when it is asked for. `stride` = what the numbers of this process rise by. Close
+    it, or use it as a context manager.
     """
 
     def __init__(
-        self, folder: Path, shards: Shards, table: SlipTable, shape: BatchShape, *, num_workers: int = 0
+        self,
+        folder: Path,
+        stream: Stream,
+        table: SlipTable,
+        shape: BatchShape,
+        *,
+        num_workers: int = 0,
+        stride: int = 1,
     ) -> None:
-        self._folder, self._shards, self._table, self._shape = folder, shards, table, shape
-        self._num_ahead = 2 * num_workers
+        self._folder, self._stream, self._table, self._shape = folder, stream, table, shape
+        self._num_ahead, self._stride = 2 * num_workers, stride
         self._waiting: dict[tuple[Stage, int], Future[Batch]] = {}
         self._pool = None
         if num_workers:
@@ -50,9 +62,9 @@ class Batches:
     def get(self, stage: Stage, number: int) -> Batch:
         """TrainError if a worker process has died."""
         if self._pool is None:
-            return _make(self._shards, self._table, self._shape, stage, number)
+            return _make(self._stream, self._table, self._shape, stage, number)
         try:
-            for wanted in range(number, number + self._num_ahead + 1):
+            for wanted in range(number, number + self._num_ahead * self._stride + 1, self._stride):
                 if (stage, wanted) not in self._waiting:
                     job = (self._folder, self._shape, stage, wanted)
                     self._waiting[stage, wanted] = self._pool.submit(_make_in_worker, *job)
@@ -74,9 +86,9 @@ class Batches:
         self.close()
 
 
-def _make(shards: Shards, table: SlipTable, shape: BatchShape, stage: Stage, number: int) -> Batch:
+def _make(stream: Stream, table: SlipTable, shape: BatchShape, stage: Stage, number: int) -> Batch:
     return make_batch(
-        shards,
+        stream.at(number),
         table,
         stage=data_stage(stage, number),
         seed=shape.seed,
@@ -93,10 +105,10 @@ def _ignore_interrupts() -> None:
 
 
 @cache
-def _opened(folder: Path) -> tuple[Shards, SlipTable]:
-    shards = open_shards(folder)
-    return shards, SlipTable(shards.tokenizer)
+def _opened(folder: Path, shape: BatchShape) -> tuple[Stream, SlipTable]:
+    stream = shape.open_stream(folder)
+    return stream, SlipTable(stream.tokenizer)
 
 
 def _make_in_worker(folder: Path, shape: BatchShape, stage: Stage, number: int) -> Batch:
-    return _make(*_opened(folder), shape, stage, number)
+    return _make(*_opened(folder, shape), shape, stage, number)

@@ -46,6 +46,25 @@ class EvalRecord(msgspec.Struct, frozen=True, kw_only=True):
     masked_nats: float
 
 
+class Silence:
+    """What the processes of a run show that are not its first one: nothing."""
+
+    def __enter__(self) -> "Silence":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        pass
+
+    def step(self, record: StepRecord) -> None:
+        pass
+
+    def evaluation(self, record: EvalRecord) -> None:
+        pass
+
+    def say(self, sentence: str) -> None:
+        pass
+
+
 class Progress:
     """Owns the live line and the loss file. Use as a context manager."""
 

@@ -16,7 +16,7 @@ from model.network.transformer import Transformer
 from model.training.mistakes import SlipTable
 from model.training.packing import make_batch
 from model.training.shards import Shards
-from model.training.two_stream import hidden_rows, rows_of
+from model.training.two_stream import Forward, hidden_rows, rows_of, two_stream_hidden
 
 EVAL_SEED = 20_250_801
 
@@ -40,6 +40,7 @@ def quick_eval(
     clean_tokens: int,
     noisy_tokens: int,
     bf16: bool,
+    forward: Forward = two_stream_hidden,
 ) -> QuickScores:
     """Scores of `network` on `num_batches` fixed batches of held-out samples."""
     clean_nats = noisy_nats = 0.0
@@ -57,7 +58,7 @@ def quick_eval(
         )
         every = batch.num_text_tokens + int(np.count_nonzero(batch.noisy_weights))
         chosen = choose_rows(batch, lambda_ar=1.0, num_rows=every, seed=0).to(allowed_KV.device)
-        hidden = hidden_rows(network, rows_of(batch, allowed_KV.device), bf16=bf16)
+        hidden = hidden_rows(network, rows_of(batch, allowed_KV.device), bf16=bf16, forward=forward)
         loss = batch_loss(hidden, network.head_weight.to(hidden.dtype), chosen, allowed_KV, 1.0)
         clean_nats += float(loss.clean) * batch.num_text_tokens
         noisy_nats += float(loss.noisy) * batch.num_canvas_tokens

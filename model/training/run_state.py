@@ -1,8 +1,9 @@
 """The state of a training run on disk: one safetensors file, replaced in one step, that a killed run goes on from.
 
-Holds weights, optimiser state, the moving average and the counters (step, seconds spent, tokens read). The data order
-needs no state: a batch is a pure function of (seed, step). Left out: the checkpoint folder for users
-(checkpoints/load.py).
+Holds weights, optimiser state, the moving average and the counters (step, seconds spent, tokens read), all whole: of
+several processes the first one gathers and writes them, and each takes its pieces of them, so a run goes on with any
+number of processes. The data order needs no state: a batch is a pure function of (seed, step). Left out: the checkpoint
+folder for users (checkpoints/load.py), files that each process writes a part of.
 """
 
 import os
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from model.network.config import NetworkConfig
 from model.network.transformer import Transformer
-from model.training.optimizers import Average, Optimizers, load_optimizer_tensors, optimizer_tensors
+from model.training.optimizers import Average, Optimizers, load_optimizer_tensors, optimizer_tensors, parameter_of
+from model.training.sharding import gathered, like
 
 RESUME_FILE = "resume.safetensors"
 
@@ -62,13 +64,16 @@ class RunState:
     average: Average | None = None
 
 
-def save_run(state: RunState, folder: Path) -> None:
+def save_run(state: RunState, folder: Path, *, is_first: bool = True) -> None:
     """Writes the resume file: a temporary file, flushed, then renamed. TrainError if the disk is full or not
-    writable."""
+    writable. Of several processes all call this; only the first one writes."""
     tensors: dict[str, Tensor] = {f"net.{name}": p.detach() for name, p in state.network.named_parameters()}
     tensors |= {f"opt.{name}": value for name, value in optimizer_tensors(state.optimizers).items()}
     if state.average is not None:
         tensors |= {f"ema.{name}": value for name, value in state.average.weights.items()}
+    tensors = gathered(tensors, keep=is_first)
+    if not is_first:
+        return
     path = folder / RESUME_FILE
     part = path.with_name(path.name + ".part")
     metadata = {
@@ -79,7 +84,7 @@ def save_run(state: RunState, folder: Path) -> None:
         # safetensors makes its file readable for its owner alone; an empty one made here shows what the umask allows.
         part.touch()
         mode = part.stat().st_mode
-        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, part, metadata=metadata)
+        save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata=metadata)
         part.chmod(mode)
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -97,22 +102,23 @@ def load_run(state: RunState, folder: Path, ema_decay: float) -> None:
     path = folder / RESUME_FILE
     if not path.is_file():
         raise TrainError(f"there is nothing to resume in {folder}: {RESUME_FILE} is missing")
+    own = dict(state.network.named_parameters())
+    parts: dict[str, dict[str, Tensor]] = {"net": {}, "opt": {}, "ema": {}}
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             identity = msgspec.json.decode(metadata["identity"], type=Identity)
             counters = msgspec.json.decode(metadata["counters"], type=Counters)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no dict)
+            _check_same(identity, state.identity, path)
+            for name in file.keys():  # noqa: SIM118 (safe_open is no dict)
+                part, _, rest = name.partition(".")
+                if part not in parts:
+                    raise TrainError(f"{path} is not a readable training state (it holds {name}, which no run writes)")
+                owner = parameter_of(state.optimizers, rest) if part == "opt" else own.get(rest)
+                # One after the other, so that of many processes none ever holds the whole.
+                parts[part][rest] = like(file.get_tensor(name), owner)
     except (OSError, SafetensorError, KeyError, msgspec.DecodeError) as error:
         raise TrainError(f"{path} is not a readable training state ({error})") from None
-    _check_same(identity, state.identity, path)
-    parts = {"net": {}, "opt": {}, "ema": {}}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition(".")
-        if part not in parts:
-            raise TrainError(f"{path} is not a readable training state (it holds {name}, which no run writes)")
-        parts[part][rest] = tensor
-    own = dict(state.network.named_parameters())
     _check_weights(own, parts["net"], path)
     if parts["ema"]:
         _check_weights(own, parts["ema"], path)

@@ -2,76 +2,46 @@
 
 The clock decides stage and learning rate (schedule.py); the data of a step depend on (seed, step) alone, so a killed
 run goes on with the same order. fp32 weights, bf16 products; Muon and AdamW; gradients clipped; a step with a loss
-that is not finite is skipped. Source: Seed Diffusion (arXiv 2508.02193), section 2, at the size of two CPU cores.
-Left out: the later stages (constrained order, on-policy) and more than one device.
+that is not finite is skipped. Several processes (processes.py) share a step: micro batch n belongs to process n mod
+size, and the loss is the mean over the micro batches of all, as it is for one. Source: Seed Diffusion (arXiv
+2508.02193), section 2. Left out: the later stages (constrained order, on-policy), which one process runs.
 """
 
-import hashlib
 import math
 import os
-import sys
 import time
 import zlib
-from pathlib import Path
 
-import msgspec
 import torch
-from torch import Tensor
 
-from model.checkpoints.from_hf import converted_tokenizer, network_from
-from model.checkpoints.hf_tokenizer import ConvertedTokenizer, UnusableTokenizer
-from model.checkpoints.load import CheckpointError, load_checkpoint, save_checkpoint
+from model.checkpoints.load import save_checkpoint
 from model.checkpoints.presets import Preset, Sampling
 from model.diffusion.objective import allowed_labels, batch_loss, choose_rows
-from model.network.config import NetworkConfig
 from model.network.transformer import Transformer
-from model.training.edit_stage import with_own_mistakes
+from model.training.compiled_forward import compiled_or_eager
+from model.training.edit_stage import first_rows, with_own_mistakes
 from model.training.mistakes import SlipTable
-from model.training.optimizers import Average, make_optimizers
+from model.training.optimizers import Average
+from model.training.packing import Batch, Stage
 from model.training.prefetch import Batches, BatchShape
-from model.training.progress import EvalRecord, Progress, StepRecord, draw_losses
+from model.training.processes import Processes, started_processes
+from model.training.progress import EvalRecord, Progress, Silence, StepRecord, draw_losses
 from model.training.quick_eval import QuickScores, quick_eval
-from model.training.run_state import Counters, Identity, RunState, TrainError, load_run, save_run
-from model.training.schedule import LAMBDA_AR, Schedule, rate_at, stage_at
+from model.training.run_state import RunState, TrainError, save_run
+from model.training.schedule import LAMBDA_AR, data_stage, rate_at, stage_at
+from model.training.sharding import clip_gradients, gathered, let_go
 from model.training.shards import Shards, open_shards
-from model.training.two_stream import Forward, hidden_rows, rows_of, two_stream_hidden
+from model.training.start import begin
+from model.training.train_options import TrainOptions
+from model.training.two_stream import (
+    Forward,
+    hidden_rows,
+    rows_of,
+)
 
 MAX_BAD_STEPS = 20
 CLIP_NORM = 1.0
 EVAL_CLEAN_TOKENS, EVAL_NOISY_TOKENS = 512, 256  # the same for every run, so that runs compare
-
-
-class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`rows` = rows a step, taken `micro_rows` at a time; a row has `clean_tokens` + `noisy_tokens` places. In the
-    diffusion stages all noisy tokens of a row and `extra_head_rows` clean ones pass the head.
-
-    `max_steps` ends the run after that many steps and then also drives the schedule (tests). `start_from` = checkpoint
-    folder whose weights a new run begins with; `init` = a next-token model of the Hugging Face format instead.
-    """
-
-    shards: Path
-    out: Path
-    network: NetworkConfig
-    minutes: float = 35.0
-    max_steps: int | None = None
-    seed: int = 0
-    rows: int = 16
-    micro_rows: int = 4
-    clean_tokens: int = 512
-    noisy_tokens: int = 512
-    extra_head_rows: int = 256
-    schedule: Schedule = Schedule()
-    ema_decay: float = 0.98
-    save_every_s: float = 180.0
-    eval_every_s: float = 240.0
-    eval_batches: int = 2
-    resume: bool = False
-    start_from: Path | None = None
-    init: Path | None = None
-    device: str = "cpu"
-    compile: bool = True
-    bf16: bool = True
-    name: str = "seedling-9m"
 
 
 def train(options: TrainOptions) -> QuickScores:
@@ -79,47 +49,59 @@ def train(options: TrainOptions) -> QuickScores:
 
     Raises TrainError or ShardError with one sentence. KeyboardInterrupt saves the run first and passes on.
     """
-    shards, heldout = open_shards(options.shards), open_shards(options.shards, "heldout")
-    state = _begin(options, shards)
-    shape = BatchShape(options.seed, options.micro_rows, options.clean_tokens, options.noisy_tokens)
-    num_workers = max(0, (os.cpu_count() or 1) - 2) if options.device.startswith("cuda") else 0
-    batches = Batches(options.shards, shards, SlipTable(shards.tokenizer), shape, num_workers=num_workers)
-    trainer = _Trainer(options, shards, heldout, state, batches)
-    budget_s = options.minutes * 60
-    with batches, Progress(options.out, budget_s, state.counters.step) as progress:
-        num_parameters = sum(p.numel() for p in state.network.parameters())
-        progress.say(
-            f"{num_parameters / 1e6:.2f} M parameters, {len(shards.tokens) / 1e6:.2f} M tokens in "
-            f"{shards.num_documents} documents, from step {state.counters.step}"
-        )
-        try:
-            trainer.run(progress)
-        except KeyboardInterrupt:
-            save_run(state, options.out)
-            progress.say(f"stopped at step {state.counters.step}; go on with --resume")
-            raise
-        scores = trainer.finish(progress)
-    return scores
+    with started_processes(options.device) as processes:
+        heldout = open_shards(options.shards, "heldout")
+        shape = BatchShape(options.seed, options.micro_rows, options.clean_tokens, options.noisy_tokens)
+        stream = shape.open_stream(options.shards)
+        state, forward = begin(options, stream, processes)
+        table = SlipTable(stream.tokenizer)
+        num_cores = (os.cpu_count() or 1) // processes.num_beside
+        num_workers = max(0, num_cores - 2) if options.device == "cuda" else 0
+        batches = Batches(options.shards, stream, table, shape, num_workers=num_workers, stride=processes.size)
+        trainer = _Trainer(options, heldout, table, state, batches, forward, processes)
+        shown = Progress(options.out, options.minutes * 60, state.counters.step) if processes.is_first else Silence()
+        with batches, shown as progress:
+            num_parameters = sum(p.numel() for p in state.network.parameters())
+            progress.say(
+                f"{num_parameters / 1e6:.2f} M parameters, {stream.num_tokens / 1e6:.2f} M tokens in "
+                f"{stream.num_parts} part{'s' * (stream.num_parts > 1)}, from step {state.counters.step}"
+                + (f", {processes.size} processes" if processes.size > 1 else "")
+            )
+            try:
+                trainer.run(progress)
+            except KeyboardInterrupt:
+                if processes.size == 1:  # many are stopped in different places, and only all together can save
+                    save_run(state, options.out)
+                progress.say(f"stopped at step {state.counters.step}; go on with --resume")
+                raise
+            return trainer.finish(progress)
 
 
 class _Trainer:
     """The loop's parts that stay the same from step to step."""
 
     def __init__(
-        self, options: TrainOptions, shards: Shards, heldout: Shards, state: RunState, batches: Batches
+        self,
+        options: TrainOptions,
+        heldout: Shards,
+        table: SlipTable,
+        state: RunState,
+        batches: Batches,
+        forward: Forward,
+        processes: Processes,
     ) -> None:
-        self.batches = batches
-        self.options, self.shards, self.heldout, self.state = options, shards, heldout, state
-        self.table = SlipTable(shards.tokenizer)
-        self.allowed_KV = allowed_labels(options.network.vocab_size).to(options.device)
-        self.forward: Forward = two_stream_hidden
-        if options.compile:
-            self.forward = compiled_or_eager()
+        self.options, self.heldout, self.table, self.state, self.batches = options, heldout, table, state, batches
+        self.processes, self.device = processes, processes.device
+        self.allowed_KV = allowed_labels(options.network.vocab_size).to(self.device)
+        self.any_shape = self.forward = forward
+        if options.compile and processes.mesh is None:
+            self.forward = compiled_or_eager(forward)
         self.before_s = state.counters.spent_s
         self.started_s = time.monotonic()
 
     def spent_s(self) -> float:
-        return self.before_s + time.monotonic() - self.started_s
+        """The first process's clock is that of all."""
+        return self.processes.as_first(self.before_s + time.monotonic() - self.started_s)
 
     def share(self) -> float:
         """The spent share of the budget: wall time, or steps where the steps are limited."""
@@ -127,18 +109,19 @@ class _Trainer:
             return self.state.counters.step / self.options.max_steps
         return self.spent_s() / (self.options.minutes * 60)
 
-    def run(self, progress: Progress) -> None:
+    def run(self, progress: Progress | Silence) -> None:
         options, counters = self.options, self.state.counters
         next_save_s = self.spent_s() + options.save_every_s
         next_eval_s = self.spent_s() + options.eval_every_s
         while (share := self.share()) < 1.0:
             progress.step(self.step(share))
             if self.spent_s() >= next_eval_s and options.eval_batches:
-                self.evaluate(progress, self.state.network)
+                self.evaluate(progress)
                 next_eval_s = self.spent_s() + options.eval_every_s
             if self.spent_s() >= next_save_s:
                 self.save()
-                draw_losses(options.out)
+                if self.processes.is_first:
+                    draw_losses(options.out)
                 next_save_s = self.spent_s() + options.save_every_s
             if counters.num_bad_steps > MAX_BAD_STEPS:
                 raise TrainError(f"the loss was not finite in {counters.num_bad_steps} steps; lower the learning rate")
@@ -148,30 +131,32 @@ class _Trainer:
         options, state, counters = self.options, self.state, self.state.counters
         begun_s = time.monotonic()
         stage = stage_at(options.schedule, share)
-        num_parts = options.rows // options.micro_rows
-        clean = noisy = torch.zeros((), device=options.device)
-        num_tokens, checksum, finite = 0, 0, True
-        for part in range(num_parts):
-            number = counters.step * num_parts + part
+        num_parts, size = options.rows // options.micro_rows, self.processes.size
+        clean = noisy = torch.zeros((), device=self.device)
+        num_tokens, num_canvas_tokens, checksum, finite = 0, 0, 0, True
+        for first in range(counters.step * num_parts, (counters.step + 1) * num_parts, size):
+            number = first + self.processes.rank
             batch = self.batches.get(stage, number)
-            checksum = zlib.crc32(batch.clean_tokens.tobytes(), checksum)
+            checksum += zlib.crc32(batch.clean_tokens.tobytes(), number & 0xFFFFFFFF)
             num_tokens += int((batch.clean_sample >= 0).sum())
-            counters.num_canvas_tokens += batch.num_canvas_tokens
-            if batch.own:
-                seed = options.seed * 1_000_003 + number
-                batch = with_own_mistakes(state.network, batch, self.allowed_KV, seed=seed, bf16=options.bf16)
+            num_canvas_tokens += batch.num_canvas_tokens
+            batch = self._with_own_mistakes(batch, number, is_mixed=_has_edits(stage, first, size))
             per_row = options.clean_tokens if stage == "warm-up" else options.noisy_tokens + options.extra_head_rows
             chosen = choose_rows(batch, lambda_ar=LAMBDA_AR, num_rows=per_row * options.micro_rows, seed=number)
-            hidden = hidden_rows(state.network, rows_of(batch, options.device), bf16=options.bf16, forward=self.forward)
+            hidden = hidden_rows(state.network, rows_of(batch, self.device), bf16=options.bf16, forward=self.forward)
             head = state.network.head_weight.to(hidden.dtype)
-            loss = batch_loss(hidden, head, chosen.to(options.device), self.allowed_KV, LAMBDA_AR)
+            loss = batch_loss(hidden, head, chosen.to(self.device), self.allowed_KV, LAMBDA_AR)
             finite = finite and bool(torch.isfinite(loss.total))
-            (loss.total / num_parts).backward()
+            (loss.total / (num_parts / size)).backward()  # gradients are averaged over processes
             clean, noisy = clean + loss.clean / num_parts, noisy + loss.noisy / num_parts
+        found = self.processes.sums([float(clean), float(noisy), num_tokens, num_canvas_tokens, checksum, not finite])
+        clean, noisy = found[:2]
+        num_tokens, num_canvas_tokens, checksum, num_bad = map(int, found[2:])
         rate = rate_at(options.schedule, share, counters.step)
-        self._update(finite, rate, share)
+        self._update(not num_bad, rate, share)
         counters.step += 1
         counters.num_tokens += num_tokens
+        counters.num_canvas_tokens += num_canvas_tokens
         counters.spent_s = self.spent_s()
         return StepRecord(
             step=counters.step,
@@ -179,16 +164,28 @@ class _Trainer:
             spent_s=round(counters.spent_s, 3),
             num_tokens=counters.num_tokens,
             tokens_per_s=round(num_tokens / max(1e-9, time.monotonic() - begun_s), 1),
-            clean=float(clean) if math.isfinite(float(clean)) else -1.0,
-            noisy=None if stage == "warm-up" else (float(noisy) if math.isfinite(float(noisy)) else -1.0),
+            clean=clean if math.isfinite(clean) else -1.0,
+            noisy=None if stage == "warm-up" else (noisy if math.isfinite(noisy) else -1.0),
             rate=rate,
-            data=checksum,
+            data=checksum & 0xFFFFFFFF,
         )
+
+    def _with_own_mistakes(self, batch: Batch, number: int, *, is_mixed: bool) -> Batch:
+        """is_mixed: some process's batch of this round may have such places."""
+        network, bf16 = self.state.network, self.options.bf16
+        if batch.own:
+            seed = self.options.seed * 1_000_003 + number
+            own = with_own_mistakes(network, batch, self.allowed_KV, seed=seed, bf16=bf16, forward=self.any_shape)
+            return own
+        if is_mixed and self.processes.mesh is not None:
+            with torch.no_grad():  # pieces of weights are gathered by all processes or by none
+                hidden_rows(network, rows_of(first_rows(batch, 1), self.device), bf16=bf16, forward=self.any_shape)
+        return batch
 
     def _update(self, finite: bool, rate: float, share: float) -> None:
         state, schedule = self.state, self.options.schedule
-        norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), CLIP_NORM)
-        if not finite or not bool(torch.isfinite(norm)):
+        norm = clip_gradients(state.network.parameters(), CLIP_NORM, self.processes)
+        if not finite or not math.isfinite(norm):
             state.network.zero_grad(set_to_none=True)
             state.counters.num_bad_steps += 1
             return
@@ -200,10 +197,10 @@ class _Trainer:
             else:
                 state.average.update(state.network)
 
-    def evaluate(self, progress: Progress, network: Transformer) -> QuickScores:
+    def evaluate(self, progress: Progress | Silence) -> QuickScores:
         options = self.options
         scores = quick_eval(
-            network,
+            self.state.network,
             self.heldout,
             self.table,
             self.allowed_KV,
@@ -212,7 +209,9 @@ class _Trainer:
             clean_tokens=EVAL_CLEAN_TOKENS,
             noisy_tokens=EVAL_NOISY_TOKENS,
             bf16=options.bf16,
+            forward=self.any_shape,
         )
+        let_go(self.state.network)
         progress.evaluation(
             EvalRecord(
                 step=self.state.counters.step,
@@ -225,20 +224,23 @@ class _Trainer:
 
     def save(self) -> None:
         self.state.counters.spent_s = self.spent_s()
-        save_run(self.state, self.options.out)
+        save_run(self.state, self.options.out, is_first=self.processes.is_first)
 
-    def finish(self, progress: Progress) -> QuickScores:
+    def finish(self, progress: Progress | Silence) -> QuickScores:
         """Saves the run and writes the checkpoint folder with the averaged weights."""
         options, state = self.options, self.state
         self.save()
-        network = Transformer(options.network).to(options.device)
-        network.load_state_dict(state.network.state_dict())
         if state.average is not None:
             with torch.no_grad():
-                for name, p in network.named_parameters():
+                for name, p in state.network.named_parameters():
                     p.copy_(state.average.weights[name])
-        scores = self.evaluate(progress, network)
-        preset = _preset(options, state, scores, self.shards.tokenizer.sha256)
+        scores = self.evaluate(progress)
+        weights = gathered(state.network.state_dict(), keep=self.processes.is_first)
+        if not self.processes.is_first:
+            return scores
+        network = Transformer(options.network)
+        network.load_state_dict(weights)
+        preset = _preset(options, state, scores, self.heldout.tokenizer.sha256)
         try:
             save_checkpoint(options.out, network, preset, options.shards / "tokenizer.json")
         except OSError as error:
@@ -248,98 +250,9 @@ class _Trainer:
         return scores
 
 
-def compiled_or_eager() -> Forward:
-    """`two_stream_hidden` compiled, for its two static shapes; eager from the first time that compiling fails.
-
-    A run of an hour must not end because the second shape meets a compiler bug or a missing C++ compiler.
-    """
-    from torch._dynamo.exc import BackendCompilerFailed
-    from torch._inductor.exc import InductorError
-
-    compiled: Forward = torch.compile(two_stream_hidden, dynamic=False)
-    failed = False
-
-    def forward(*args: object) -> Tensor:
-        nonlocal failed
-        if not failed:
-            try:
-                return compiled(*args)
-            except (BackendCompilerFailed, InductorError) as error:
-                failed = True
-                reason = str(error).splitlines()[0]
-                print(f"compiling failed ({reason}); going on without it", file=sys.stderr, flush=True)
-        return two_stream_hidden(*args)  # type: ignore[arg-type]
-
-    return forward
-
-
-def _begin(options: TrainOptions, shards: Shards) -> RunState:
-    if options.rows % options.micro_rows:
-        raise TrainError(f"rows ({options.rows}) must be a multiple of micro rows ({options.micro_rows})")
-    if options.network.vocab_size != shards.tokenizer.vocab_size:
-        raise TrainError(
-            f"the network has a vocabulary of {options.network.vocab_size}, "
-            f"the shards one of {shards.tokenizer.vocab_size}"
-        )
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainError(f"cannot make the folder {options.out} ({error.strerror})") from None
-    if not options.resume and (options.out / "resume.safetensors").exists():
-        raise TrainError(f"{options.out} already holds a run; go on with --resume or name another folder")
-    torch.manual_seed(options.seed)
-    network = Transformer(options.network).to(options.device)
-    identity = Identity(
-        network=options.network,
-        tokenizer_sha256=shards.tokenizer.sha256,
-        seed=options.seed,
-        rows=options.rows,
-        micro_rows=options.micro_rows,
-        clean_tokens=options.clean_tokens,
-        noisy_tokens=options.noisy_tokens,
-    )
-    state = RunState(network, make_optimizers(network), identity, Counters())
-    if options.resume:
-        load_run(state, options.out, options.ema_decay)
-    elif options.start_from is not None:
-        _take_weights(network, options.start_from, shards.tokenizer.sha256)
-    elif options.init is not None:
-        _take_foreign(network, options.init, shards)
-    return state
-
-
-def foreign_tokenizer(folder: Path, shards: Shards) -> ConvertedTokenizer:
-    """The converted tokenizer of a Hugging Face checkpoint; TrainError unless the shards were made with it."""
-    try:
-        tokenizer = converted_tokenizer(folder, shards.tokenizer.vocab_size)
-    except (CheckpointError, UnusableTokenizer) as error:
-        raise TrainError(str(error).rstrip(".")) from None
-    if hashlib.sha256(tokenizer.text.encode()).hexdigest() != shards.tokenizer.sha256:
-        raise TrainError(
-            f"the shards were not made with the tokenizer of {folder}: make it with seedling tokenizer convert, "
-            "and the shards with seedling corpus build --tokenizer"
-        )
-    return tokenizer
-
-
-def _take_foreign(network: Transformer, folder: Path, shards: Shards) -> None:
-    try:
-        network.load_state_dict(network_from(folder, foreign_tokenizer(folder, shards)).state_dict())
-    except CheckpointError as error:
-        raise TrainError(str(error).rstrip(".")) from None
-
-
-def _take_weights(network: Transformer, folder: Path, tokenizer_sha256: str) -> None:
-    """The weights of a checkpoint of the same shape and tokenizer; else TrainError."""
-    try:
-        checkpoint = load_checkpoint(folder)
-    except CheckpointError as error:
-        raise TrainError(str(error)) from None
-    if checkpoint.preset.network != network.config:
-        raise TrainError(f"{folder} has another shape of network than the one asked for")
-    if checkpoint.tokenizer.sha256 != tokenizer_sha256:
-        raise TrainError(f"{folder} was trained with another tokenizer than that of the shards")
-    network.load_state_dict(checkpoint.network.state_dict())
+def _has_edits(stage: Stage, first: int, size: int) -> bool:
+    """Whether one of the next `size` micro batches shows edits."""
+    return any(data_stage(stage, number) == "edit" for number in range(first, first + size))
 
 
 def _preset(options: TrainOptions, state: RunState, scores: QuickScores, tokenizer_sha256: str) -> Preset:

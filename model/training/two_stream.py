@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from kernels.rope_kv_write.reference import rope_angles, rotate
-from model.network.transformer import Transformer
+from model.network.transformer import Layer, Transformer
 from model.training.packing import Batch
 
 CHUNK = 128
 Forward = Callable[..., Tensor]
+RunLayer = Callable[..., Tensor]
+"""`two_stream_layer`, or what runs it in another way."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,35 @@ def rows_of(batch: Batch, device: torch.device | str = "cpu") -> Rows:
     )
 
 
+def two_stream_layer(
+    layer: Layer, x_BTD: Tensor, cos: Tensor, sin: Tensor, clean_mask_BCC: Tensor, noisy_mask_BNT: Tensor | None
+) -> Tensor:
+    """The stream after one layer."""
+    num_clean = clean_mask_BCC.shape[1]
+    q, k, v = layer.project(x_BTD)
+    q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    k, v = k.transpose(1, 2), v.transpose(1, 2)
+    attended = []
+    for low in range(0, num_clean, CHUNK):
+        high = min(low + CHUNK, num_clean)
+        mask = clean_mask_BCC[:, low:high, :high]
+        attended.append(grouped_attention(q[:, low:high], k[:, :, :high], v[:, :, :high], mask))
+    if noisy_mask_BNT is not None:
+        attended.append(grouped_attention(q[:, num_clean:], k, v, noisy_mask_BNT))
+    return layer.finish(x_BTD, torch.cat(attended, 1))
+
+
+def checkpointed(run_layer: RunLayer) -> RunLayer:
+    """The same layer, of which only the incoming stream is kept: the backward pass runs it a second time."""
+
+    def run(*args: object) -> Tensor:
+        kept = checkpoint(run_layer, *args, use_reentrant=False, preserve_rng_state=False)  # there is no dropout
+        assert isinstance(kept, Tensor)
+        return kept
+
+    return run
+
+
 def two_stream_hidden(
     network: Transformer,
     tokens_BT: Tensor,
@@ -81,27 +113,17 @@ def two_stream_hidden(
     clean_mask_BCC: Tensor,
     noisy_mask_BNT: Tensor | None,
     dtype: torch.dtype = torch.float32,
+    run_layer: RunLayer = two_stream_layer,
 ) -> Tensor:
     """Hidden rows (B, T, D) after the final norm. Takes the fields of `Rows` one by one so that it compiles.
 
     The stream runs in `dtype`; embeddings are looked up in their own type, because summing their gradients in bf16
     would lose most of a frequent token's.
     """
-    num_clean = clean_mask_BCC.shape[1]
     x_BTD = network.embed_rows(tokens_BT, states_BT).to(dtype)
     cos, sin = rope_angles(positions_BT, network.config.d_head, network.config.rope_theta, x_BTD.dtype)
     for layer in network.layers:
-        q, k, v = layer.project(x_BTD)  # type: ignore[operator]
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        k, v = k.transpose(1, 2), v.transpose(1, 2)
-        attended = []
-        for low in range(0, num_clean, CHUNK):
-            high = min(low + CHUNK, num_clean)
-            mask = clean_mask_BCC[:, low:high, :high]
-            attended.append(grouped_attention(q[:, low:high], k[:, :, :high], v[:, :, :high], mask))
-        if noisy_mask_BNT is not None:
-            attended.append(grouped_attention(q[:, num_clean:], k, v, noisy_mask_BNT))
-        x_BTD = layer.finish(x_BTD, torch.cat(attended, 1))  # type: ignore[operator]
+        x_BTD = run_layer(layer, x_BTD, cos, sin, clean_mask_BCC, noisy_mask_BNT)
     return network.final_norm(x_BTD)
 
 

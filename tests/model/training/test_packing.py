@@ -1,6 +1,7 @@
 """Packed batches: a pure function of (seed, step), vectors that agree with each other, rows that are full."""
 
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import torch
 from model.diffusion.corruption import IGNORE
 from model.diffusion.states import MASKED
 from model.network.config import tiny_test
+from model.network.transformer import Transformer
 from model.tokenizer import MASK, OLD
 from model.training.mistakes import SlipTable
 from model.training.packing import make_batch
-from model.training.two_stream import hidden_rows, rows_of
+from model.training.two_stream import checkpointed, hidden_rows, rows_of, two_stream_hidden, two_stream_layer
 
 STAGES = ("warm-up", "mask", "edit")
 
@@ -138,3 +140,19 @@ def test_the_share_of_rewrites_can_be_raised(toy_shards, table):
 
     assert num_old(0.0) == 0
     assert num_old(0.9) > num_old(0.1)
+
+
+def test_layers_that_run_again_give_the_same_gradients(toy_shards, table):
+    """Gradient checkpointing, with and without noisy rows."""
+    torch.manual_seed(0)
+    network = Transformer(tiny_test(toy_shards.tokenizer.vocab_size))
+    for stage in ("warm-up", "edit"):
+        batch = batch_of(toy_shards, table, stage, num_rows=2)
+        found = []
+        for run_layer in (two_stream_layer, checkpointed(two_stream_layer)):
+            network.zero_grad()
+            forward = partial(two_stream_hidden, run_layer=run_layer)
+            hidden_rows(network, rows_of(batch), bf16=False, forward=forward).square().sum().backward()
+            found.append([p.grad.clone() for p in network.layers.parameters()])
+        assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+        assert any(float(a.abs().sum()) > 0 for a in found[0])

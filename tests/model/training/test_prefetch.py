@@ -21,10 +21,17 @@ def same(first: Batch, second: Batch) -> bool:
     return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
 
 
+def test_a_process_among_several_has_its_own_numbers_ready(toy_folder, toy_shards):
+    table, stream = SlipTable(toy_shards.tokenizer), SHAPE.open_stream(toy_folder)
+    with Batches(toy_folder, stream, table, SHAPE, num_workers=1, stride=3) as batches:
+        batches.get("warm-up", 1)
+        assert set(batches._waiting) == {("warm-up", 4), ("warm-up", 7)}
+
+
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_batches_are_those_of_make_batch(toy_folder, toy_shards, num_workers: int):
     table = SlipTable(toy_shards.tokenizer)
-    with Batches(toy_folder, toy_shards, table, SHAPE, num_workers=num_workers) as batches:
+    with Batches(toy_folder, SHAPE.open_stream(toy_folder), table, SHAPE, num_workers=num_workers) as batches:
         for stage, number in ASKED:
             wanted = make_batch(
                 toy_shards,
@@ -40,7 +47,9 @@ def test_batches_are_those_of_make_batch(toy_folder, toy_shards, num_workers: in
 
 
 def test_a_worker_that_died_is_said(toy_folder, toy_shards):
-    with Batches(toy_folder, toy_shards, SlipTable(toy_shards.tokenizer), SHAPE, num_workers=1) as batches:
+    with Batches(
+        toy_folder, SHAPE.open_stream(toy_folder), SlipTable(toy_shards.tokenizer), SHAPE, num_workers=1
+    ) as batches:
         batches.get("warm-up", 0)
         (worker,) = multiprocessing.active_children()
         worker.kill()
