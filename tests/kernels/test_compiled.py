@@ -14,6 +14,9 @@ from tests.kernels.triton_compile import ARCHS, compile
 
 pytest.importorskip("triton")
 
+BUDGETED = "3.7."
+"""The version in ci/constraints.txt. Others allot registers otherwise (3.6 gives canvas_update 123)."""
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +24,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check(kernel: Any, arch: int, registers: int, shared_bytes: int) -> None:
+    import triton
+
     assert kernel.spill_bytes == 0
+    if not triton.__version__.startswith(BUDGETED):
+        return
     assert kernel.registers <= registers, arch
     assert kernel.shared_bytes <= shared_bytes, arch
 
