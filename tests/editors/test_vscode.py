@@ -176,7 +176,8 @@ def test_vscode(code_server, vsix, sandbox, seedling_program, openings, artifact
     code_server.install(vsix)
     with code_server.serve(sandbox.workspace) as url:
         plan = {"url": url, "file": "shapes.py", "broken": "broken.py", "watched": "watched.py", "openings": openings}
-        seen = code_server.drive("vscode_smoke.mjs", plan)
+        token = f"token-of-a-test-{os.getpid()}"
+        seen = code_server.drive("vscode_smoke.mjs", {**plan, "token": token})
     assert seen["ghost"].strip(), "the ghost text was blank"
     assert seen["shown"].startswith(seen["typed"])
     assert seen["accepted"].rstrip() == seen["shown"].rstrip()
@@ -187,6 +188,10 @@ def test_vscode(code_server, vsix, sandbox, seedling_program, openings, artifact
     assert fix["fixed"].endswith("\n    return width * height")
     assert fix["broken"] == fix["unfixed"] == BROKEN.rstrip()
     assert re.search(r"^\d+ steps?, \d+ forwards?, \d+ corrections?, \d+ ms|\.$", seen["watched"])
+    # In the server's environment and nowhere else: no engine has it, nor stands it on a command line.
+    assert seen["knowing"]
+    assert all(re.search(r"\bserve\b", line) and "model.engine" not in line for line in seen["knowing"].split("\n"))
+    assert token not in seen["knowing"]
     picture(artifacts / "fix.png")
     picture(artifacts / "watch.png")
 
