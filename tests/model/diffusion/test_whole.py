@@ -14,7 +14,7 @@ from model.diffusion.steps import run_alone, run_passes
 from model.diffusion.whole import WholeSteps
 from model.network.config import tiny_test
 from model.network.kv_cache import KVCache
-from model.tokenizer import EOM, MASK
+from model.tokenizer import DEL, EOM, INS, MASK
 
 SHARPER = 8  # random logits are flat: probabilities would be equal whatever the rows are
 EXACT = SHARPER * 1e-5
@@ -117,20 +117,26 @@ def test_how_many_rows_a_pass_runs(network, caching, counts):
     assert got == [count + (shift if count < 39 else 0) for count in counts]
 
 
-def test_rows_behind_a_canvas_that_grows_are_made_anew(network):
+def test_rows_behind_a_canvas_that_grows_are_made_anew(network, monkeypatch):
+    plain = network.logits
+
+    def fond_of_lengths(hidden):
+        logits = plain(hidden)
+        logits[..., [INS, DEL]] += SHARPER
+        return logits
+
+    monkeypatch.setattr(network, "logits", fond_of_lengths)
     policy = Policy(order="entropy", tau_mask=2.0, edits="expand-delete", caching="dual")
-    steps = steps_of(network, policy, num_masks=4)
+    steps = steps_of(network, policy, num_masks=5)
     steps.run = Reads(steps.run)
-    length = None
-    for _ in range(30):
-        if steps.run.result is not None:
-            break
-        now = len(steps.run.rows)
+    lengths = []
+    while steps.run.result is None:
+        lengths.append(len(steps.run.rows))
         wanted = reading_in_one_forward(network, steps)
         run_passes(network, [(steps, 0)])
-        if now != length:
+        if lengths[-1] not in lengths[-2:-1]:
             assert steps.run.readings[-1].p == pytest.approx(wanted.p, abs=EXACT)
-        length = now
+    assert len(set(lengths)) > 2
 
 
 @pytest.mark.parametrize("seed", range(3))
