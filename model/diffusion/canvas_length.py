@@ -28,14 +28,14 @@ from model.diffusion.whole import WholeSteps
 from model.network.kv_cache import KVCache
 from model.network.transformer import Transformer
 
-PATIENCE = 4
-MOST_MASKS = 64
+START, MOST_MASKS, PATIENCE = 8, 64, 4
+"""The authors' own values."""
 
 Search = Generator[int, float, int]
 
 
 class ProbedSteps:
-    """Looks, then WholeSteps, as Steps (steps.py). The search starts at `Policy.first_block` masks."""
+    """Looks, then WholeSteps, as Steps (steps.py). The search starts at START masks."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ProbedSteps:
         self._policy, self._taken_back, self._finished = policy, first_token_prefix, finished
         self.num_looks = 0
         most = min(MOST_MASKS, canvas.max_tokens - len(canvas.ids))
-        self._search: Search | None = climb(min(policy.first_block, most), most) if most > 1 else None
+        self._search: Search | None = climb(min(START, most), most) if most > 1 else None
         self._steps = self._with(most, policy) if self._search is None else self._look(next(self._search))
 
     @property

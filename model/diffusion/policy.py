@@ -31,7 +31,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     edits: which edits the checkpoint was trained for; with "none" visible rows are never read again.
     first_block, block: rows of the first masked block and of every other block. Of a block-causal network every block
     is a unit; of one that sees the whole canvas `block` says how far from the left masks may be written before those
-    behind them, and `first_block` how many masks a canvas of unknown length starts with.
+    behind them, and `first_block` how many masks a canvas that finds its length starts with.
     extra_edit_steps: further steps on a block after its last mask (0 for completions, 8 for edits).
     max_steps: limit on steps of the whole run; None = none needed, every run ends by itself.
     temperature, top_p: sampling of unmasked tokens (0 = greedy); edits are always greedy.

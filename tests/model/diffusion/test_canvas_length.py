@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from model.diffusion.canvas import masked_canvas
-from model.diffusion.canvas_length import PATIENCE, ProbedSteps, climb, usual_confidence
+from model.diffusion.canvas_length import PATIENCE, START, ProbedSteps, climb, usual_confidence
 from model.diffusion.policy import Policy
 from model.diffusion.reading import read_logits
 from model.diffusion.steps import run_alone
@@ -59,7 +59,7 @@ def network(make_network):
 
 
 def probed(network, *, most=20, block=64, **kwargs) -> ProbedSteps:
-    policy = Policy(order="entropy", first_block=6, block=block, steps_per_block=4)
+    policy = Policy(order="entropy", block=block, steps_per_block=4)
     return ProbedSteps(KVCache(network.config), BEFORE, masked_canvas(most), AFTER, policy, **kwargs)
 
 
@@ -78,7 +78,7 @@ def score_of(network, length: int) -> float:
 
 @pytest.mark.parametrize("block", [64, 5])
 def test_the_most_confident_length_goes_on_and_looks_are_counted(network, block):
-    wanted, looked = searched(lambda length: score_of(network, length), 6, 20)
+    wanted, looked = searched(lambda length: score_of(network, length), START, 20)
     steps = probed(network, block=block)
     *_, last = run_alone(network, steps)
     assert last.result is not None
