@@ -254,9 +254,8 @@ def write_results(job: Job) -> None:
         file.writelines(f"{command}\n" for command in job.commands)
     job.commands.clear()
     commands = list(dict.fromkeys(log.read_text(encoding="utf-8").splitlines()))
-    checked = {
-        path.stem.removeprefix("check-"): read_json(path) for path in (job.state / "results").glob("check-*.json")
-    }
+    paths = sorted(job.state.glob("results/check-*.json"))
+    checked = {path.stem.removeprefix("check-"): read_json(path) for path in paths}
     evaluations = {e.name: read_json(job.state / "results" / f"{e.name}.json") for e in EVALUATIONS}
     results = {
         **job.about,
