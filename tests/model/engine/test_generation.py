@@ -37,7 +37,7 @@ def test_a_missing_checkpoint_is_one_sentence(tmp_path):
 
 
 def test_the_same_request_gives_the_same_text(resident, job_for, ask):
-    request = ask("y = ret", canvas=(api.Masked(max_tokens=20),), temperature=1.0, seed=7)
+    request = ask("asked_twice = ret", canvas=(api.Masked(max_tokens=20),), temperature=1.0, seed=7)
     first, second = (done(run(resident, job_for, request)) for _ in range(2))
     assert first.text == second.text
     assert first.cached_tokens < second.cached_tokens == second.prompt_tokens
