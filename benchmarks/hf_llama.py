@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from model.network.transformer import Layer, Transformer
+from model.network.transformer import DenseLayer, Transformer
 from model.tokenizer import NUM_RESERVED
 
 
@@ -51,7 +51,7 @@ def _parameters(network: Transformer) -> dict[str, torch.Tensor]:
         "lm_head.weight": network.head_weight,
     }
     for i, layer in enumerate(network.layers):
-        assert isinstance(layer, Layer)
+        assert isinstance(layer, DenseLayer)
         name = f"model.layers.{i}"
         for part, matrix in zip("qkv", layer.qkv.weight.split(widths), strict=True):
             found[f"{name}.self_attn.{part}_proj.weight"] = matrix

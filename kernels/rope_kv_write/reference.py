@@ -1,20 +1,28 @@
 """Rotary position embedding with explicit positions, and the write of rotated keys and values into a cache.
 
 Source: Su et al., "RoFormer" (arXiv 2104.09864), §3.4.2, with the half-split pairing of Llama and Qwen (feature i turns
-with feature i + D/2). Left out: partial rotation and context extension by scaled frequencies.
+with feature i + D/2). Where only some features turn (GPT-NeoX, arXiv 2204.06745, section 2.1), the others turn by no
+angle, so nothing else need know. Left out: context extension by scaled frequencies.
 
 Shapes: B batch, T new rows, H query heads, G key-value heads, D features of a head, S rows of the cache. Paged: P
 pages of W rows each, a table of M pages for each batch element.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
-def rope_angles(positions_BT: Tensor, d_head: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin (B, T, 1, D) for `rotate`, computed in fp32; sin carries the sign of the turn in its first half."""
-    even_E = torch.arange(0, d_head, 2, device=positions_BT.device, dtype=torch.float32)
-    frequency_E = 1.0 / (theta ** (even_E / d_head))
+def rope_angles(
+    positions_BT: Tensor, d_head: int, theta: float, dtype: torch.dtype, d_rotary: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """cos and sin (B, T, 1, D) for `rotate`, computed in fp32; sin carries the sign of the turn in its first half.
+
+    `d_rotary`: so many features turn, the first d_rotary / 2 of each half (None = all).
+    """
+    d_rotary = d_rotary or d_head
+    even_E = torch.arange(0, d_rotary, 2, device=positions_BT.device, dtype=torch.float32)
+    frequency_E = F.pad(1.0 / (theta ** (even_E / d_rotary)), (0, (d_head - d_rotary) // 2))
     angle_BTE = positions_BT.unsqueeze(-1).float() * frequency_E
     cos_BTE, sin_BTE = angle_BTE.cos(), angle_BTE.sin()
     cos_BT1D = torch.cat((cos_BTE, cos_BTE), dim=-1).unsqueeze(-2)

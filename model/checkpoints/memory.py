@@ -5,7 +5,7 @@ its own work is an estimate. Where not everything fits the context is trimmed, w
 become 8-bit integers before a model is refused. Left out: making the weights small (precision.py), the bytes of PyTorch
 and of CUDA themselves (about half a gigabyte each, which SPARE has room for), several GPUs.
 
-Shapes: D model width, H query heads, G key-value heads, K features of a head, F feed-forward width, V vocabulary.
+Shapes: D model width, H query heads, G key-value heads, K features of a head, F feed-forward width, V vocabulary, E experts.
 """
 
 from collections.abc import Iterator
@@ -89,6 +89,9 @@ def work_bytes(config: NetworkConfig, num_tokens: int, float_bytes: int) -> int:
     num_rows = min(num_tokens, _PASS_ROWS)
     heads = (config.num_heads + 2 * config.num_kv_heads) * config.d_head
     a_row = (4 * config.d_model + 2 * heads + 3 * config.d_ff) * float_bytes
+    if config.experts is not None:  # each row once for each of its experts, and their sum in 32 bits
+        experts = config.experts
+        a_row += experts.num_chosen * ((3 * config.d_model + 3 * experts.d_ff) * float_bytes + 4 * config.d_model)
     logits = 3 * _HEAD_ROWS * config.vocab_size * 4  # as they come, as fp32, and their soft-max
     return num_rows * a_row + logits
 
@@ -164,19 +167,21 @@ def _or_full(wanted: Literal["auto"] | Weights) -> Weights:
 
 
 def _matrices(config: NetworkConfig) -> Iterator[tuple[int, int]]:
-    """Rows and columns of the projections: all that the two 8-bit forms make small."""
-    D, F, K = config.d_model, config.d_ff, config.d_head
-    for _ in range(config.num_layers):
+    """Rows and columns of the projections: all that the two 8-bit forms make small. Experts are not among them."""
+    D, K = config.d_model, config.d_head
+    for i in range(config.num_layers):
         yield (config.num_heads + 2 * config.num_kv_heads) * K, D
         yield D, config.num_heads * K
-        yield 2 * F, D
-        yield D, F
+        F = config.experts.d_shared if config.experts is not None and config.is_mixture(i) else config.d_ff
+        if F:
+            yield 2 * F, D
+            yield D, F
     if not config.tied_head:
         yield config.vocab_size, D
 
 
 def _num_other_numbers(config: NetworkConfig) -> int:
-    """Embedding, norms, biases, states."""
+    """Embedding, norms, biases, states, experts with their routers."""
     D, K = config.d_model, config.d_head
     a_layer = 2 * D
     if config.qkv_bias:
@@ -184,4 +189,9 @@ def _num_other_numbers(config: NetworkConfig) -> int:
     if config.qk_norm:
         a_layer += 2 * K
     states = 3 * D if config.state_vectors else 0
-    return config.vocab_size * D + config.num_layers * a_layer + D + states
+    mixtures = 0
+    if config.experts is not None:
+        E, F = config.experts.num_experts, config.experts.d_ff
+        bias = E if config.experts.router == "sigmoid" else 0
+        mixtures = sum(map(config.is_mixture, range(config.num_layers))) * (3 * E * F * D + E * D + bias)
+    return config.vocab_size * D + config.num_layers * a_layer + D + states + mixtures

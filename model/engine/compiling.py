@@ -235,6 +235,8 @@ def why_not(network: "Transformer") -> str:
     if shutil.which(compiler) is None:
         return f"there is no C++ compiler ({compiler})"
     config, weight = network.config, network.embed.weight
+    if config.experts is not None:
+        return "a mixture of experts is not compiled"
     size_bytes = weight.element_size() * (
         config.num_layers
         * config.d_model

@@ -8,12 +8,42 @@ from typing import Literal
 import msgspec
 
 
+class Experts(msgspec.Struct, frozen=True, kw_only=True):
+    """A mixture in place of the feed-forward of all layers but the first `num_dense_layers` (experts.py).
+
+    Each row takes `num_chosen` of `num_experts` experts, each `d_ff` wide; `d_shared`: width of what every row takes
+    beside them, 0 = none. router "sigmoid" has a bias that chooses but does not weigh. num_groups: experts are chosen
+    from `num_chosen_groups` groups only. sums_to_one: the weights of a row's experts do, before `scale`.
+    """
+
+    num_experts: int
+    num_chosen: int
+    d_ff: int
+    router: Literal["softmax", "sigmoid"]
+    d_shared: int = 0
+    num_dense_layers: int = 0
+    num_groups: int = 1
+    num_chosen_groups: int = 1
+    sums_to_one: bool = True
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_chosen_groups <= self.num_groups or self.num_experts % self.num_groups:
+            raise ValueError(f"{self.num_experts} experts cannot be chosen from {self.num_groups} groups")
+        in_group = self.num_experts // self.num_groups
+        if self.num_groups > 1 and in_group < 2:
+            raise ValueError(f"a group needs two experts, and {self.num_experts} are in {self.num_groups} groups")
+        if not 1 <= self.num_chosen <= in_group * self.num_chosen_groups:
+            raise ValueError(f"{self.num_chosen} experts cannot be chosen from {self.num_chosen_groups} groups")
+
+
 class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes are counts; `rope_theta` and `norm_eps` are plain numbers.
 
     attention: how clean rows see each other (noisy rows always see their whole block). cache_unit: with "block-causal"
     the rows of an aligned unit, counted from the sequence's first token, see one another, and only whole units are
-    kept. shift: hidden row i says token i + 1 of the noisy rows.
+    kept. shift: hidden row i says token i + 1 of the noisy rows. d_rotary: so many features of a head turn with the
+    position, half of them at the start of each half (None = all). experts: None = every layer has one feed-forward.
     """
 
     vocab_size: int
@@ -32,6 +62,8 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
     attention: Literal["causal", "block-causal", "full"] = "causal"
     cache_unit: int = 1
     shift: bool = False
+    d_rotary: int | None = None
+    experts: Experts | None = None
 
     def __post_init__(self) -> None:
         if self.num_heads % self.num_kv_heads:
@@ -40,6 +72,12 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 f"cache_unit ({self.cache_unit}) is at least 1, and above 1 for block-causal attention only"
             )
+        if self.d_rotary is not None and not (0 < self.d_rotary <= self.d_head and self.d_rotary % 2 == 0):
+            raise ValueError(f"d_rotary ({self.d_rotary}) is even and at most d_head ({self.d_head})")
+
+    def is_mixture(self, layer: int) -> bool:
+        """Whether that layer has experts."""
+        return self.experts is not None and layer >= self.experts.num_dense_layers
 
 
 def small_9m(vocab_size: int = 8192) -> NetworkConfig:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kernels.rms_norm.reference import LengthNorm
 from kernels.rope_kv_write.reference import kv_write, rotate
-from model.network.transformer import Layer, Transformer
+from model.network.transformer import DenseLayer, Transformer
 
 # The layout is chosen for this many rows and serves all; a denoising step has 8 to 64.
 TYPICAL_ROWS = 32
@@ -43,11 +43,11 @@ class PackedLinear:
 
 
 class PackedLayer(nn.Module):
-    """A Layer for inference: packed matrices that also add, multiply and gate; queries and keys normed and turned
+    """A DenseLayer for inference: packed matrices that also add, multiply and gate; queries and keys normed and turned
     together.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: DenseLayer) -> None:
         super().__init__()
         self.num_heads, self.num_kv_heads, self.d_head = layer.num_heads, layer.num_kv_heads, layer.d_head
         self._attn_norm, self._mlp_norm = (
@@ -92,7 +92,8 @@ def can_pack(network: Transformer) -> bool:
     if weight.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     # Weights that are held in another form than one tensor (8 bits with scales) multiply in their own way.
-    is_plain = all(isinstance(layer, Layer) and type(layer.qkv.weight) is nn.Parameter for layer in network.layers)
+    # Experts stay as they are.
+    is_plain = all(isinstance(layer, DenseLayer) and type(layer.qkv.weight) is nn.Parameter for layer in network.layers)
     return is_plain and weight.dtype in (torch.float32, torch.bfloat16)
 
 
@@ -101,6 +102,6 @@ def pack_weights(network: Transformer) -> None:
     """Replaces the layers of a network by packed ones, in place and for good: it can no longer be trained or saved."""
     assert can_pack(network)
     for i, layer in enumerate(network.layers):
-        assert isinstance(layer, Layer)
+        assert isinstance(layer, DenseLayer)
         network.layers[i] = PackedLayer(layer)
     network.packed_head = PackedLinear(network.head_weight, None)

@@ -77,7 +77,8 @@ class PagedNetwork:
         self.ops = ops or ops_for(weight.device)
         self.max_rows = max_rows
         positions_1S = torch.arange(max_rows, device=weight.device).unsqueeze(0)
-        self._turns_S2K = torch.cat(rope_angles(positions_1S, config.d_head, config.rope_theta, weight.dtype), dim=2)[0]
+        angles = rope_angles(positions_1S, config.d_head, config.rope_theta, weight.dtype, config.d_rotary)
+        self._turns_S2K = torch.cat(angles, dim=2)[0]
         table = network.state_table
         self._states_4D = None if table is None else F.pad(table.detach(), (0, 0, 1, 0))
 
@@ -112,7 +113,7 @@ class PagedNetwork:
             normed_BTD, x_BTD = ops.add_rms_norm(
                 layer.attn_out(attended_BTE), x_BTD, layer.mlp_norm.weight, layer.mlp_norm.eps
             )
-            grown_BTD = layer.mlp_out(ops.swiglu(layer.gate_up(normed_BTD)))
+            grown_BTD = layer.feed_forward(normed_BTD, ops.swiglu)
             following = self.network.final_norm if i + 1 == len(layers) else layers[i + 1].attn_norm
             normed_BTD, x_BTD = ops.add_rms_norm(grown_BTD, x_BTD, following.weight, following.eps)
         return normed_BTD

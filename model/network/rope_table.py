@@ -17,8 +17,8 @@ MIN_POSITIONS = 1024
 class RopeTable:
     """Grows when a larger position comes, starts anew for another device or type."""
 
-    def __init__(self, d_head: int, theta: float) -> None:
-        self._d_head, self._theta = d_head, theta
+    def __init__(self, d_head: int, theta: float, d_rotary: int | None = None) -> None:
+        self._d_head, self._theta, self._d_rotary = d_head, theta, d_rotary
         self._rows_P2K = torch.empty(0, 2, d_head)
 
     def turns(self, positions_BT: Tensor, num_positions: int, dtype: torch.dtype) -> Tensor:
@@ -33,4 +33,4 @@ class RopeTable:
         while size < num_positions:
             size *= 2
         positions_1P = torch.arange(size, device=device).unsqueeze(0)
-        return torch.cat(rope_angles(positions_1P, self._d_head, self._theta, dtype), dim=-2)[0]
+        return torch.cat(rope_angles(positions_1P, self._d_head, self._theta, dtype, self._d_rotary), dim=-2)[0]

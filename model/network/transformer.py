@@ -3,8 +3,8 @@
 Sources: Llama 2 (arXiv 2307.09288) for RMSNorm, rotary positions, SwiGLU and grouped heads; Qwen 2 for the QKV bias;
 Qwen 3 for the norm of queries and keys. The state vectors (masked, draft, locked) are this project's own: a 3 × d
 table, zero at the start, added to the embedding; a clean position adds nothing, so the clean stream is a plain
-Llama model. Left out: dropout, MoE, sliding windows, partial rotation; the cached forward (one_pass.py)
-and the objective.
+Llama model. A layer's feed-forward may be a mixture of experts (experts.py). Left out: dropout, sliding windows; the
+cached forward (one_pass.py) and the objective.
 
 Shapes: B batch, T rows, D model width, H query heads, G key-value heads, K features of a head, V vocabulary.
 """
@@ -22,10 +22,13 @@ from kernels.rms_norm.reference import rms_norm
 from kernels.rope_kv_write.reference import rope_angles, rope_kv_write, rotate
 from kernels.swiglu.reference import swiglu
 from model.network.config import NetworkConfig
+from model.network.experts import Mixture
 from model.network.rope_table import RopeTable
 
 if TYPE_CHECKING:
     from model.network.compiled import CompiledLayers
+
+Gate = Callable[[Tensor], Tensor]
 
 INIT_DEVIATION = 0.02
 NUM_STATES = 3  # masked, draft, locked; state 0 (clean) has no vector
@@ -42,7 +45,10 @@ class RMSNorm(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward, each behind a norm and added to the stream; projections fused to save dispatches."""
+    """Attention and feed-forward, each behind a norm and added to the stream; projections fused to save dispatches.
+
+    What feeds forward is a subclass's.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -54,8 +60,6 @@ class Layer(nn.Module):
         self.k_norm = RMSNorm(K, config.norm_eps) if config.qk_norm else None
         self.attn_out = nn.Linear(config.num_heads * K, D, bias=False)
         self.mlp_norm = RMSNorm(D, config.norm_eps)
-        self.gate_up = nn.Linear(D, 2 * config.d_ff, bias=False)
-        self.mlp_out = nn.Linear(config.d_ff, D, bias=False)
 
     def project(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q (B,T,H,K), k and v (B,T,G,K) of the normed stream: normed if the shape asks for it, not yet rotated."""
@@ -74,12 +78,36 @@ class Layer(nn.Module):
     def finish(self, x_BTD: Tensor, attended_BTE: Tensor) -> Tensor:
         """The stream after this layer, from the stream before it and the attention's output (E = H·K)."""
         x_BTD = x_BTD + self.attn_out(attended_BTE)
-        return x_BTD + self.mlp_out(swiglu(self.gate_up(self.mlp_norm(x_BTD))))
+        return x_BTD + self.feed_forward(self.mlp_norm(x_BTD))
+
+    def feed_forward(self, normed_BTD: Tensor, gate: Gate = swiglu) -> Tensor:
+        """What the normed stream adds to itself. `gate`: swiglu or a kernel of it."""
+        raise NotImplementedError
 
     def forward(self, x_BTD: Tensor, cos: Tensor, sin: Tensor, mask_BTT: Tensor) -> Tensor:
         q, k, v = self.project(x_BTD)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         return self.finish(x_BTD, block_attention(q, k.transpose(1, 2), v.transpose(1, 2), mask_BTT))
+
+
+class DenseLayer(Layer):
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        self.gate_up = nn.Linear(config.d_model, 2 * config.d_ff, bias=False)
+        self.mlp_out = nn.Linear(config.d_ff, config.d_model, bias=False)
+
+    def feed_forward(self, normed_BTD: Tensor, gate: Gate = swiglu) -> Tensor:
+        return self.mlp_out(gate(self.gate_up(normed_BTD)))
+
+
+class ExpertLayer(Layer):
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        assert config.experts is not None
+        self.mixture = Mixture(config.d_model, config.experts)
+
+    def feed_forward(self, normed_BTD: Tensor, gate: Gate = swiglu) -> Tensor:
+        return self.mixture(normed_BTD)
 
 
 class Transformer(nn.Module):
@@ -90,10 +118,12 @@ class Transformer(nn.Module):
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.d_model)
         self.state_table = nn.Parameter(torch.zeros(NUM_STATES, config.d_model)) if config.state_vectors else None
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(
+            ExpertLayer(config) if config.is_mixture(i) else DenseLayer(config) for i in range(config.num_layers)
+        )
         self.final_norm = RMSNorm(config.d_model, config.norm_eps)
         self.head = None if config.tied_head else nn.Linear(config.d_model, config.vocab_size, bias=False)
-        self.rope_table = RopeTable(config.d_head, config.rope_theta)  # for passes over a cache
+        self.rope_table = RopeTable(config.d_head, config.rope_theta, config.d_rotary)  # for passes over a cache
         self.packed_head: Callable[[Tensor], Tensor] | None = None  # packed.py
         self.compiled: CompiledLayers | None = None  # compiled.py; may be put here at any time, by any thread
         self.apply(self._init_weights)
@@ -103,7 +133,10 @@ class Transformer(nn.Module):
             nn.init.normal_(module.weight, std=INIT_DEVIATION)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, Layer):  # children come first in apply, so this overrides the rule above
+        elif isinstance(module, Mixture):
+            nn.init.normal_(module.experts_gate_up, std=INIT_DEVIATION)
+            nn.init.normal_(module.experts_out, std=INIT_DEVIATION)
+        elif isinstance(module, DenseLayer):  # children come first in apply, so this overrides the rule above
             # 2L branches add to the stream; this keeps its variance independent of the depth (GPT-2, §2.3).
             for projection in (module.attn_out, module.mlp_out):
                 nn.init.normal_(projection.weight, std=INIT_DEVIATION / math.sqrt(2 * self.config.num_layers))
@@ -127,7 +160,8 @@ class Transformer(nn.Module):
         `states_BT` holds 0 clean, 1 masked, 2 draft, 3 locked (None = all clean). Positions may repeat.
         """
         x_BTD = self.embed_rows(tokens_BT, states_BT)
-        cos, sin = rope_angles(positions_BT, self.config.d_head, self.config.rope_theta, x_BTD.dtype)
+        config = self.config
+        cos, sin = rope_angles(positions_BT, config.d_head, config.rope_theta, x_BTD.dtype, config.d_rotary)
         for layer in self.layers:
             x_BTD = layer(x_BTD, cos, sin, mask_BTT)
         return self.final_norm(x_BTD)
