@@ -153,6 +153,12 @@ def claims() -> tuple[Claim, ...]:
             _soak,
         ),
         Claim(
+            "upstreams",
+            "The language server completes through llama.cpp's server, in its own protocol and in OpenAI's.",
+            "no error in either protocol",
+            _upstreams,
+        ),
+        Claim(
             "recall",
             "The model does not recite its training data.",
             "none; the share of recited documents is not above that of documents it never saw",
@@ -271,6 +277,12 @@ def _soak(data: dict[str, Any]) -> Verdict:
     num, growth = data["num_requests"], data["growth_percent"]
     measured = f"{num:,} requests, {data['num_unanswered']} unanswered, {data['last_mb']:.0f} MB ({growth:+.1f} %)"
     return Verdict(measured, num >= 20_000 and data["num_unanswered"] == 0 and abs(growth) <= 5)
+
+
+def _upstreams(data: dict[str, Any]) -> Verdict:
+    servers = {name: data[name] for name in ("openai", "llama.cpp", "our engine")}
+    measured = ", ".join(f"{name} p50 {of['p50_ms']:.0f} ms, {of['errors']} errors" for name, of in servers.items())
+    return Verdict(measured, sum(of["errors"] for of in servers.values()) == 0)
 
 
 def _recall(data: dict[str, Any]) -> Verdict:
