@@ -67,6 +67,13 @@ async def test_in_local_mode_every_connection_is_a_unix_socket_of_this_user(watc
     await client.ready()
     client.open(URI, "import os\nx = \n")
     await client.items(client.ask(URI, 1, 4, trigger_kind=1))
+    for only in ("quickfix", "refactor.rewrite"):
+        whole_line = {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 4}}
+        broken = {"range": whole_line, "message": "invalid syntax"}
+        context = {"diagnostics": [broken], "only": [only], "triggerKind": 1}
+        await client.call(
+            "textDocument/codeAction", {"textDocument": {"uri": URI}, "range": whole_line, "context": context}
+        )
     await client.call("workspace/executeCommand", {"command": "seedling.status"})
     assert await client.shut_down() == 0
     assert len(pids()) == 1
