@@ -14,16 +14,16 @@ import msgspec
 from model.checkpoints.list_command import abilities
 from model.checkpoints.memory import SPARE, Weights, cache_bytes, need, weight_bytes
 from model.checkpoints.on_disk import Offered, offered
-from model.network.config import NetworkConfig
+from model.network.config import Experts, NetworkConfig
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "models.md"
 
-CARDS_GIB = (4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
+CARDS_GIB = (4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 80, 141, 180, 288)
 CUDA_BYTES = 800_000_000  # what CUDA and PyTorch take for themselves, roughly
 BF16 = 2
 
 
-def _shape(**fields: int | bool) -> NetworkConfig:
+def _shape(**fields: object) -> NetworkConfig:
     return msgspec.convert({"tied_head": False, "state_vectors": False, **fields}, NetworkConfig)
 
 
@@ -44,6 +44,21 @@ _QWEN_7B = _shape(
 )  # fmt: skip
 _LLADA = _shape(vocab_size=126_464, num_layers=32, d_model=4096, num_heads=32, num_kv_heads=32, d_head=128, d_ff=12_288)
 _SEED = _shape(vocab_size=155_136, num_layers=32, d_model=4096, num_heads=32, num_kv_heads=8, d_head=128, d_ff=14_336)
+_LLADA2_MINI = _shape(
+    vocab_size=157_184, num_layers=20, d_model=2048, num_heads=16, num_kv_heads=4, d_head=128, d_ff=5120, qk_norm=True,
+    d_rotary=64,
+    experts=Experts(
+        num_experts=256, num_chosen=8, d_ff=512, router="sigmoid", d_shared=512, num_dense_layers=1, num_groups=8,
+        num_chosen_groups=4, scale=2.5,
+    ),
+)  # fmt: skip
+_LLADA2_FLASH = msgspec.structs.replace(
+    _LLADA2_MINI, num_layers=32, d_model=4096, num_heads=32, d_ff=9216,
+    experts=Experts(
+        num_experts=256, num_chosen=8, d_ff=1024, router="sigmoid", d_shared=1024, num_dense_layers=1, num_groups=8,
+        num_chosen_groups=4, scale=2.5,
+    ),
+)  # fmt: skip
 
 SHAPES = {
     "open-dcoder-0.5b": msgspec.structs.replace(_QWEN_05B, tied_head=True),
@@ -69,6 +84,19 @@ SHAPES = {
     "llada-8b-instruct": _LLADA,
     "llada-1.5": _LLADA,
     "sdar-8b-chat": msgspec.structs.replace(_QWEN3_06B, num_layers=36, d_model=4096, num_heads=32, d_ff=12_288),
+    "sdar-30b-a3b-chat": msgspec.structs.replace(
+        _QWEN3_17B,
+        num_layers=48,
+        num_heads=32,
+        num_kv_heads=4,
+        experts=Experts(num_experts=128, num_chosen=8, d_ff=768, router="softmax"),
+    ),
+    "llada2.0-mini": _LLADA2_MINI,
+    "llada2.0-mini-cap": _LLADA2_MINI,
+    "llada2.0-flash": _LLADA2_FLASH,
+    "llada2.0-flash-cap": _LLADA2_FLASH,
+    "llada2.1-mini": _LLADA2_MINI,
+    "llada2.1-flash": _LLADA2_FLASH,
     "stable-diffcoder-8b-base": _SEED,
     "stable-diffcoder-8b-instruct": _SEED,
 }

@@ -1,25 +1,32 @@
 """The shape of a network from a foreign config.json, and the names that its weights have in the files.
 
 Source: the model definitions of Llama, Qwen2 and Qwen3 (`transformers`), and of LLaDA (GSAI-ML/LLaDA-8B-Base,
-modeling_llada.py), whose names are given as data. Left out: scaled rotary positions, sliding windows, experts.
+modeling_llada.py), whose names are given as data; foreign_experts.py for mixtures. Left out: scaled rotary positions,
+sliding windows.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from model.checkpoints.error import CheckpointError
+from model.checkpoints.foreign_experts import experts_of
 from model.network.config import NetworkConfig
 
-Body = Literal["llama", "qwen2", "qwen3"]
-"""qwen2 has biases of queries, keys and values, qwen3 norms of queries and keys, llama neither."""
+Body = Literal["llama", "qwen2", "qwen3", "qwen3_moe", "llada2_moe"]
+"""qwen2 has biases of queries, keys and values, llama nothing of the kind, the others norms of queries and keys; the
+last two are mixtures of experts."""
 
 
 class WeightNames(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The names without `.weight` and `.bias`; those of a layer stand behind `layer`, where {} is its number."""
+    """The names without `.weight` and `.bias`; those of a layer stand behind `layer`, where {} is its number.
+
+    qkv: where queries, keys and values are one matrix. Of a mixture: router, router_bias (the whole name), experts
+    ({} is the number of one) and shared, behind which stand the names of an expert's three matrices.
+    """
 
     embed: str = "model.embed_tokens"
     final_norm: str = "model.norm"
@@ -28,14 +35,27 @@ class WeightNames(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     q: str = "self_attn.q_proj"
     k: str = "self_attn.k_proj"
     v: str = "self_attn.v_proj"
+    qkv: str | None = None
     q_norm: str = "self_attn.q_norm"
     k_norm: str = "self_attn.k_norm"
     attn_out: str = "self_attn.o_proj"
     gate: str = "mlp.gate_proj"
     up: str = "mlp.up_proj"
     down: str = "mlp.down_proj"
+    router: str = "mlp.gate"
+    router_bias: str = "mlp.gate.expert_bias"
+    experts: str = "mlp.experts.{}."
+    shared: str = "mlp.shared_experts."
+    expert_gate: str = "gate_proj"
+    expert_up: str = "up_proj"
+    expert_down: str = "down_proj"
     attn_norm: str = "input_layernorm"
     mlp_norm: str = "post_attention_layernorm"
+
+    def of_expert(self, number: int | None) -> tuple[str, str, str]:
+        """Gate, up and down of an expert; None = the shared one."""
+        start = self.shared if number is None else self.experts.format(number)
+        return start + self.expert_gate, start + self.expert_up, start + self.expert_down
 
 
 IGNORED = ("rotary_emb.inv_freq",)
@@ -83,6 +103,8 @@ def shape_of(
         if (get("hidden_act") or "silu") != "silu"
         else "has biases that our network has not"
         if (spec.get("attention_bias") and body != "qwen2") or spec.get("mlp_bias")
+        else "has experts in some layers only"
+        if body == "qwen3_moe" and (spec.get("mlp_only_layers") or spec.get("decoder_sparse_step", 1) != 1)
         else None
     )
     if obstacle is not None:
@@ -90,19 +112,23 @@ def shape_of(
     try:
         num_heads = int(get("num_attention_heads"))
         d_model = int(get("hidden_size"))
+        d_head = int(get("head_dim") or d_model // num_heads)
+        turning = float(spec.get("partial_rotary_factor") or rope.get("partial_rotary_factor") or 1.0)
         return NetworkConfig(
             vocab_size=vocab_size,
             num_layers=int(get("num_hidden_layers")),
             d_model=d_model,
             num_heads=num_heads,
             num_kv_heads=int(get("num_key_value_heads") or num_heads),
-            d_head=int(get("head_dim") or d_model // num_heads),
+            d_head=d_head,
             d_ff=int(get("intermediate_size")),
             rope_theta=float(rope.get("rope_theta") or get("rope_theta") or 10_000.0),
             norm_eps=float(get("rms_norm_eps") or 1e-6),
             qkv_bias=body == "qwen2",
-            qk_norm=body == "qwen3",
+            qk_norm=body not in ("llama", "qwen2"),
             tied_head=tied_head,
+            d_rotary=None if turning == 1 else int(d_head * turning),
+            experts=experts_of(spec) if body in ("qwen3_moe", "llada2_moe") else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not describe a whole model ({error}).") from None
@@ -110,7 +136,7 @@ def shape_of(
 
 def wanted_weights(config: NetworkConfig, names: WeightNames, num_rows: int) -> dict[str, tuple[int, ...]]:
     """Every weight that the files of such a network hold, with its shape; `num_rows` of the foreign embedding."""
-    D, K, FF = config.d_model, config.d_head, config.d_ff
+    D, K = config.d_model, config.d_head
     wanted: dict[str, tuple[int, ...]] = {
         f"{names.embed}.weight": (num_rows, D),
         f"{names.final_norm}.weight": (D,),
@@ -120,6 +146,8 @@ def wanted_weights(config: NetworkConfig, names: WeightNames, num_rows: int) -> 
     for i in range(config.num_layers):
         layer = names.layer.format(i)
         num_heads = {names.q: config.num_heads, names.k: config.num_kv_heads, names.v: config.num_kv_heads}
+        if names.qkv is not None:
+            num_heads = {names.qkv: config.num_heads + 2 * config.num_kv_heads}
         for name, heads in num_heads.items():
             wanted[f"{layer}{name}.weight"] = (heads * K, D)
             if config.qkv_bias:
@@ -127,7 +155,24 @@ def wanted_weights(config: NetworkConfig, names: WeightNames, num_rows: int) -> 
         if config.qk_norm:
             wanted |= {f"{layer}{name}.weight": (K,) for name in (names.q_norm, names.k_norm)}
         wanted[f"{layer}{names.attn_out}.weight"] = (D, config.num_heads * K)
-        wanted |= {f"{layer}{name}.weight": (FF, D) for name in (names.gate, names.up)}
-        wanted[f"{layer}{names.down}.weight"] = (D, FF)
+        for gate, up, down, width in _feed_forwards(config, names, i):
+            wanted |= {f"{layer}{gate}.weight": (width, D), f"{layer}{up}.weight": (width, D)}
+            wanted[f"{layer}{down}.weight"] = (D, width)
+        if config.experts is not None and config.is_mixture(i):
+            wanted[f"{layer}{names.router}.weight"] = (config.experts.num_experts, D)
+            if config.experts.router == "sigmoid":
+                wanted[f"{layer}{names.router_bias}"] = (config.experts.num_experts,)
         wanted |= {f"{layer}{name}.weight": (D,) for name in (names.attn_norm, names.mlp_norm)}
     return wanted
+
+
+def _feed_forwards(config: NetworkConfig, names: WeightNames, layer: int) -> Iterator[tuple[str, str, str, int]]:
+    """Gate, up and down of each feed-forward of a layer, and its width."""
+    experts = config.experts
+    if experts is None or not config.is_mixture(layer):
+        yield names.gate, names.up, names.down, config.d_ff
+        return
+    for number in range(experts.num_experts):
+        yield *names.of_expert(number), experts.d_ff
+    if experts.d_shared:
+        yield *names.of_expert(None), experts.d_shared

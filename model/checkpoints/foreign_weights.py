@@ -1,11 +1,12 @@
 """The weights of a foreign folder as those of our network: checked by the headers, then taken one tensor at a time.
 
-Query, key and value become one matrix, gate and up too; the rows of embedding and head are put in the order of our ids
-(model/foreign_tokenizer.py), once; a reserved id without a foreign token gets the mean of all rows. So memory holds the
-weights once, and beside them the largest tensor. Source: this project's network, foreign_shape.py for the names. Left
-out: quantised files, other formats.
+Query, key and value become one matrix, gate and up too, and the experts of a layer one tensor each; of heads that turn
+in part the features are put in the order of rope_kv_write, which no product of queries and keys notices. The rows of
+embedding and head are put in the order of our ids (model/foreign_tokenizer.py), once; a reserved id without a foreign
+token gets the mean of all rows. So memory holds the weights once, and beside them the largest tensor. Source: this
+project's network, foreign_shape.py for the names. Left out: quantised files, other formats.
 
-Shapes: V our vocabulary, R rows of the foreign embedding, D width.
+Shapes: V our vocabulary, R rows of the foreign embedding, D width, N heads, K features of a head.
 """
 
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from model.checkpoints.error import CheckpointError
 from model.checkpoints.foreign_shape import IGNORED, WeightNames, wanted_weights
 from model.checkpoints.precision import Shrink
 from model.checkpoints.weight_files import WeightFiles
-from model.network.config import NetworkConfig
+from model.network.config import Experts, NetworkConfig
 
 DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 ROWS_AT_ONCE = 16_384
+_TURNED = (".qkv.weight", ".qkv.bias", ".q_norm.weight", ".k_norm.weight")
+_STACKED = (".experts_gate_up", ".experts_out")
 
 
 def check_weights(
@@ -74,7 +77,12 @@ def load_weights(
         if ours in ("embed.weight", "head.weight"):
             weight = _in_our_order(files.take(theirs[0]), foreign_ids, device, dtype)
         else:
-            weight = _joined(files, theirs, device, dtype)
+            # The router's bias decides between scores that lie close together, so it keeps its bits.
+            weight = _joined(files, theirs, device, torch.float32 if ours.endswith(".router_bias") else dtype)
+        if config.d_rotary is not None and ours.endswith(_TURNED):
+            weight = _turned_first(weight, config, config.d_rotary)
+        if config.experts is not None and ours.endswith(_STACKED):
+            weight = weight.unflatten(0, (config.experts.num_experts, -1))
         state[ours] = shrink(ours, weight) if shrink else weight
     return state
 
@@ -87,7 +95,7 @@ def _parts(config: NetworkConfig, names: WeightNames) -> Iterator[tuple[str, tup
     yield "final_norm.weight", (f"{names.final_norm}.weight",)
     for i in range(config.num_layers):
         ours, theirs = f"layers.{i}.", names.layer.format(i)
-        qkv = tuple(theirs + name for name in (names.q, names.k, names.v))
+        qkv = tuple(theirs + name for name in ((names.qkv,) if names.qkv else (names.q, names.k, names.v)))
         yield f"{ours}qkv.weight", tuple(f"{name}.weight" for name in qkv)
         if config.qkv_bias:
             yield f"{ours}qkv.bias", tuple(f"{name}.bias" for name in qkv)
@@ -95,10 +103,37 @@ def _parts(config: NetworkConfig, names: WeightNames) -> Iterator[tuple[str, tup
             yield f"{ours}q_norm.weight", (f"{theirs}{names.q_norm}.weight",)
             yield f"{ours}k_norm.weight", (f"{theirs}{names.k_norm}.weight",)
         yield f"{ours}attn_out.weight", (f"{theirs}{names.attn_out}.weight",)
-        yield f"{ours}gate_up.weight", (f"{theirs}{names.gate}.weight", f"{theirs}{names.up}.weight")
-        yield f"{ours}mlp_out.weight", (f"{theirs}{names.down}.weight",)
+        if config.experts is not None and config.is_mixture(i):
+            for name, weights in _mixture_parts(config.experts, names):
+                yield f"{ours}mixture.{name}", tuple(theirs + weight for weight in weights)
+        else:
+            yield f"{ours}gate_up.weight", (f"{theirs}{names.gate}.weight", f"{theirs}{names.up}.weight")
+            yield f"{ours}mlp_out.weight", (f"{theirs}{names.down}.weight",)
         yield f"{ours}attn_norm.weight", (f"{theirs}{names.attn_norm}.weight",)
         yield f"{ours}mlp_norm.weight", (f"{theirs}{names.mlp_norm}.weight",)
+
+
+def _mixture_parts(experts: Experts, names: WeightNames) -> Iterator[tuple[str, tuple[str, ...]]]:
+    yield "router.weight", (f"{names.router}.weight",)
+    if experts.router == "sigmoid":
+        yield "router_bias", (names.router_bias,)
+    each = [names.of_expert(number) for number in range(experts.num_experts)]
+    yield "experts_gate_up", tuple(f"{name}.weight" for gate, up, _ in each for name in (gate, up))
+    yield "experts_out", tuple(f"{down}.weight" for _, _, down in each)
+    if experts.d_shared:
+        gate, up, down = names.of_expert(None)
+        yield "shared.gate_up.weight", (f"{gate}.weight", f"{up}.weight")
+        yield "shared.mlp_out.weight", (f"{down}.weight",)
+
+
+def _turned_first(weight: Tensor, config: NetworkConfig, d_rotary: int) -> Tensor:
+    """The features of queries and keys so that those which turn stand at the start of each half of a head, in place."""
+    half, rest = d_rotary // 2, (config.d_head - d_rotary) // 2
+    turned, still = torch.arange(d_rotary), torch.arange(d_rotary, config.d_head)
+    order_K = torch.cat((turned[:half], still[:rest], turned[half:], still[rest:]))
+    heads_NK = weight.unflatten(0, (-1, config.d_head))[: config.num_heads + config.num_kv_heads]
+    heads_NK.copy_(heads_NK[:, order_K.to(weight.device)])
+    return weight
 
 
 def _joined(files: WeightFiles, names: tuple[str, ...], device: torch.device | str, dtype: torch.dtype) -> Tensor:

@@ -5,7 +5,8 @@ its own work is an estimate. Where not everything fits the context is trimmed, w
 become 8-bit integers before a model is refused. Left out: making the weights small (precision.py), the bytes of PyTorch
 and of CUDA themselves (about half a gigabyte each, which SPARE has room for), several GPUs.
 
-Shapes: D model width, H query heads, G key-value heads, K features of a head, F feed-forward width, V vocabulary, E experts.
+Shapes: D model width, H query heads, G key-value heads, K features of a head, F feed-forward width, V vocabulary,
+E experts.
 """
 
 from collections.abc import Iterator

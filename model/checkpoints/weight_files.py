@@ -36,6 +36,7 @@ class WeightFiles(Mapping[str, Stored]):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stored = {name: stored for path in _files(folder) for name, stored in read_header(path).items()}
+        self._open: tuple[Path, Any] | None = None
 
     def __getitem__(self, name: str) -> Stored:
         return self._stored[name]
@@ -52,8 +53,10 @@ class WeightFiles(Mapping[str, Stored]):
             raise CheckpointError(f"The model in {self.folder} lacks the weight {name}.")
         path = self._stored[name].path
         try:
-            with safe_open(path, "pt") as file:
-                return file.get_tensor(name)
+            # A file stays open until another is wanted: opening reads all names, and a mixture has thousands.
+            if self._open is None or self._open[0] != path:
+                self._open = path, safe_open(path, "pt")
+            return self._open[1].get_tensor(name)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is not a readable safetensors file ({_one_line(error)}).") from None
 

@@ -126,7 +126,8 @@ def _policy(request: api.DenoiseRequest, preset: Preset, tokenizer: Tokenizer) -
         num_drafts=sampling.num_drafts,
         doubt=sampling.doubt,
         verify=sampling.verify,
-        extra_edit_steps=EDIT_STEPS if has_edits and preset.prompt is None else 0,
+        # Of foreign weights only those that correct what they wrote go on when no mask is left (LLaDA 2.1).
+        extra_edit_steps=EDIT_STEPS if has_edits and (preset.prompt is None or sampling.edits == "substitute") else 0,
         max_steps=request.max_steps,
         temperature=request.temperature,
         top_p=request.top_p,

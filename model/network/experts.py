@@ -34,7 +34,7 @@ class SharedExpert(nn.Module):
 
 
 class Mixture(nn.Module):
-    """Parameters: router (E × D), router_bias (E, fp32), experts_gate_up (E × 2F × D), experts_out (E × D × F), shared."""
+    """Parameters: router (E × D), router_bias (E), experts_gate_up (E × 2F × D), experts_out (E × D × F), shared.*."""
 
     def __init__(self, d_model: int, experts: Experts) -> None:
         super().__init__()

@@ -33,6 +33,21 @@ def test_rotation_is_complex_multiplication(d_head, dtype, tolerance):
     torch.testing.assert_close(got.float(), torch.tensor(expected), atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("d_rotary", [2, 4, 6])
+def test_features_that_do_not_turn(d_rotary):
+    """A head of 8 features of which the first d_rotary turn among themselves, laid out as `rope_angles` says."""
+    x = torch.randn(1, 2, 1, 8, generator=torch.Generator().manual_seed(5))
+    positions = torch.tensor([[3, 40]])
+    got = rotate(x, *rope_angles(positions, 8, THETA, torch.float32, d_rotary))
+    half = d_rotary // 2
+    turning = [*range(half), *range(4, 4 + half)]
+    for t in range(2):
+        row, expected = x[0, t, 0], x[0, t, 0].clone()
+        expected[turning] = torch.tensor(turned(row[turning].tolist(), int(positions[0, t])))
+        torch.testing.assert_close(got[0, t, 0], expected, atol=1e-5, rtol=1e-5)
+    assert torch.equal(got[..., half:4], x[..., half:4])
+
+
 def test_scores_depend_on_distance_only():
     generator = torch.Generator().manual_seed(4)
     q, k = torch.randn(1, 1, 1, 8, generator=generator), torch.randn(1, 1, 1, 8, generator=generator)

@@ -1,7 +1,8 @@
 """Our network against the stock classes of transformers, weights and mask being the same: logits within 1e-5, fp32.
 
 The mask is ours to give (4-D, additive): all rows visible, or blocks that see one another and what lies before. Dream
-is Qwen2 with such a mask, LLaDA Llama, SDAR Qwen3; so every family's tiny folder has an oracle that nobody here wrote.
+is Qwen2 with such a mask, LLaDA Llama, SDAR Qwen3, LLaDA 2 Glm4Moe (stock_experts.py); so every family's tiny folder
+has an oracle that nobody here wrote.
 """
 
 import re
@@ -20,11 +21,17 @@ from model.network.kv_cache import KVCache  # noqa: E402
 from model.network.one_pass import Rows, one_pass  # noqa: E402
 from model.tokenizer import MASK  # noqa: E402
 from tests.model.checkpoints.tiny_folders import FAMILIES, write_tiny_folder  # noqa: E402
+from tests.parity import stock_experts  # noqa: E402
 
 ATOL = 1e-5
 TEXT = "def add(a, b):\n    return a + b\n\nclass Point:\n    def __init__(self, x):\n        self.x = x\n"
 NUM_ROWS = 75  # neither a multiple of 4 nor of 32
-CLASSES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+CLASSES = {
+    "llama": "LlamaForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    **stock_experts.CLASSES,
+}
 LLADA_NAMES = (
     (r"^model\.transformer\.wte", "model.embed_tokens"),
     (r"^model\.transformer\.ln_f", "model.norm"),
@@ -77,11 +84,15 @@ def _stock_model(folder, family: str, weights: dict[str, Tensor]):
     keys = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size")
     shape = {key: spec[described.config_keys.get(key, key)] for key in keys}
     more = {key: spec[key] for key in ("head_dim", "vocab_size", "rms_norm_eps") if key in spec}
+    rope: dict[str, object] = {"rope_parameters": {"rope_type": "default", "rope_theta": spec["rope_theta"]}}
+    if body in stock_experts.CLASSES:
+        rope |= stock_experts.experts_config(spec, body)
+        weights = stock_experts.stock_weights(weights, spec, body)
     config = kind.config_class(
         **shape,
         **more,
+        **rope,
         max_position_embeddings=512,
-        rope_parameters={"rope_type": "default", "rope_theta": spec["rope_theta"]},
         tie_word_embeddings="lm_head.weight" not in weights and "model.transformer.ff_out.weight" not in weights,
         attn_implementation="eager",
     )
@@ -144,7 +155,7 @@ def test_one_pass_over_noisy_rows(pair) -> None:
     torch.testing.assert_close(pair.logits(hidden[0]), pair.wanted(ids, visible(pair, num_rows)), atol=ATOL, rtol=0)
 
 
-BLOCK_CAUSAL = [name for name in FAMILIES if name.startswith(("stable", "sdar", "dllm-bd3lm", "fast"))]
+BLOCK_CAUSAL = [name for name in FAMILIES if name.startswith(("stable", "sdar", "dllm-bd3lm", "fast", "llada2"))]
 
 
 @pytest.mark.parametrize("pair", BLOCK_CAUSAL, indirect=True)

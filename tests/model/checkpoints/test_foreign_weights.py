@@ -31,12 +31,15 @@ def rewrite(folder, name: str, weight: torch.Tensor | None) -> None:
     save_file(weights, path)
 
 
-@pytest.mark.parametrize("family", ["dreamon", "llada-base", "sdar", "stable-diffcoder-base", "fast-dllm-v2"])
+EMBED = {"llada-base": "model.transformer.wte.weight", "llada2": "model.word_embeddings.weight"}
+
+
+@pytest.mark.parametrize("family", ["dreamon", "llada-base", "sdar", "stable-diffcoder-base", "fast-dllm-v2", "llada2"])
 def test_rows_stand_in_our_order(tmp_path, family) -> None:
     folder, theirs = folder_of(tmp_path, family)
     loaded = load_checkpoint(folder, dtype=torch.float32)
     ids = loaded.tokenizer.vocabulary.foreign_ids
-    embed = theirs["model.transformer.wte.weight" if family == "llada-base" else "model.embed_tokens.weight"].float()
+    embed = theirs[EMBED.get(family, "model.embed_tokens.weight")].float()
     ours = loaded.network.embed.weight
     assert len(ours) == len(ids) == loaded.preset.network.vocab_size
     for id in (MASK, EOM, NUM_RESERVED, NUM_RESERVED + 100, len(ids) - 1):
@@ -66,9 +69,35 @@ def test_bf16_stays_and_other_types_come_from_it(tmp_path, family) -> None:
         assert torch.equal(weight.to(torch.bfloat16), kept.network.state_dict()[name])
 
 
-def test_no_tensor_is_read_twice_and_no_two_at_once(tmp_path, monkeypatch) -> None:
+def test_experts_are_stacked_in_their_order(tmp_path) -> None:
+    folder, theirs = folder_of(tmp_path, "llada2.1")
+    ours = load_checkpoint(folder).network.state_dict()
+    start = "model.layers.1.mlp."
+    for number in range(8):
+        gate, up, down = (theirs[f"{start}experts.{number}.{name}_proj.weight"] for name in ("gate", "up", "down"))
+        assert torch.equal(ours["layers.1.mixture.experts_gate_up"][number], torch.cat((gate, up)))
+        assert torch.equal(ours["layers.1.mixture.experts_out"][number], down)
+    assert torch.equal(ours["layers.1.mixture.router_bias"], theirs[f"{start}gate.expert_bias"])
+    assert ours["layers.1.mixture.router_bias"].dtype == torch.float32
+    assert "layers.0.gate_up.weight" in ours
+
+
+def test_features_that_turn_stand_at_the_start_of_each_half(tmp_path) -> None:
+    folder, theirs = folder_of(tmp_path, "llada2")
+    ours = load_checkpoint(folder).network.state_dict()
+    order = [0, 1, 4, 5, 2, 3, 6, 7]  # of 8 features the first 4 turn
+    rows = theirs["model.layers.1.attention.query_key_value.weight"]
+    heads, found = rows.view(8, 8, -1), ours["layers.1.qkv.weight"].view(8, 8, -1)
+    assert torch.equal(found[:6], heads[:6, order])
+    assert torch.equal(found[6:], heads[6:])  # values do not turn
+    norm = theirs["model.layers.1.attention.key_layernorm.weight"]
+    assert torch.equal(ours["layers.1.k_norm.weight"], norm[order])
+
+
+@pytest.mark.parametrize("family", ["sdar", "sdar-moe", "llada2"])
+def test_no_tensor_is_read_twice_and_no_two_at_once(tmp_path, monkeypatch, family) -> None:
     """What bounds memory: one foreign tensor at a time beside our own."""
-    folder, theirs = folder_of(tmp_path, "sdar")
+    folder, theirs = folder_of(tmp_path, family)
     taken: list[str] = []
     take = WeightFiles.take
 
@@ -108,6 +137,16 @@ def test_wrong_weights_are_one_sentence(tmp_path, name, weight, says) -> None:
         load_checkpoint(folder)
     assert str(folder) in caught.value.sentence
     assert "\n" not in caught.value.sentence
+
+
+def test_an_expert_that_is_missing(tmp_path) -> None:
+    folder, weights = folder_of(tmp_path, "sdar-moe")
+    for path in folder.glob("model*"):
+        path.unlink()
+    del weights["model.layers.0.mlp.experts.3.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"lacks the weight model.layers.0.mlp.experts.3.up_proj.weight"):
+        load_checkpoint(folder)
 
 
 def test_buffers_of_older_files_are_passed_over(tmp_path) -> None:

@@ -7,12 +7,17 @@ import torch
 from model.checkpoints import memory
 from model.checkpoints.memory import NotEnoughMemory, Weights, gb, need, plan
 from model.checkpoints.precision import is_small, shrinker, stored_bytes
-from model.network.config import NetworkConfig, base_30m, tiny_test
+from model.network.config import Experts, NetworkConfig, base_30m, tiny_test
 from model.network.kv_cache import KVCache
 from model.network.transformer import Transformer
 
+EXPERTS = Experts(num_experts=8, num_chosen=2, d_ff=16, router="sigmoid", d_shared=32, num_dense_layers=1)
 SHAPES = {
     "ours": tiny_test(),
+    "mixture": msgspec.structs.replace(tiny_test(), experts=EXPERTS, num_layers=3),
+    "plain mixture": msgspec.structs.replace(
+        tiny_test(), experts=Experts(num_experts=8, num_chosen=2, d_ff=16, router="softmax"), tied_head=False
+    ),
     "llama": msgspec.structs.replace(tiny_test(), qk_norm=False, tied_head=False, state_vectors=False),
     "qwen2": msgspec.structs.replace(tiny_test(), qk_norm=False, qkv_bias=True, state_vectors=False),
     "qwen3": msgspec.structs.replace(tiny_test(), tied_head=False, state_vectors=False, d_head=16),

@@ -16,6 +16,14 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
+from tests.model.checkpoints.tiny_experts import (
+    LLADA2_CONFIG,
+    LLADA2_SPECIAL,
+    SDAR_MOE_CONFIG,
+    llada2_weights,
+    qwen3_moe_weights,
+)
+
 D, K, H, G, FF, LAYERS = 32, 8, 4, 2, 64, 2
 SPARE_ROWS = 3  # real tables have more rows than their tokenizers have tokens
 NUM_MERGES = 120
@@ -65,6 +73,7 @@ class TinyFamily:
     chat: bool = False
     shards: int = 2
     llada: bool = False
+    end: str | None = None
     tokenizer_config: dict[str, object] = field(default_factory=dict)
 
 
@@ -102,6 +111,10 @@ def _llada(name: str, *, chat: bool) -> TinyFamily:
     return TinyFamily("llama", LLADA_SPECIAL, {}, name, "<|mdm_mask|>", chat=chat, llada=True)
 
 
+def _llada2(name: str) -> TinyFamily:
+    return TinyFamily("llada2_moe", LLADA2_SPECIAL, LLADA2_CONFIG, name, "<|mask|>", chat=True, end="<|endoftext|>")
+
+
 _CODA: dict[str, object] = {"model_type": "CoDA", "architectures": ["CoDALanguageModel"]}
 _SDAR: dict[str, object] = {"model_type": "sdar", "architectures": ["SDARForCausalLM"], "block_size": 4}
 _FAST: dict[str, object] = {"model_type": "Fast_dLLM_Qwen", "architectures": ["Fast_dLLM_QwenForCausalLM"]}
@@ -124,6 +137,11 @@ FAMILIES = {
     "dllm-mdlm": _a2d("Qwen3-0.6B-diffusion-mdlm-v0.1", "qwen3"),
     "dllm-bd3lm": _a2d("Qwen2.5-Coder-0.5B-Instruct-diffusion-bd3lm-v0.1", "qwen2"),
     "sdar": TinyFamily("qwen3", (*QWEN_SPECIAL, "<|MASK|>"), _SDAR, "SDAR-1.7B-Chat", "<|MASK|>", chat=True),
+    "sdar-moe": TinyFamily(
+        "qwen3_moe", (*QWEN_SPECIAL, "<|MASK|>"), SDAR_MOE_CONFIG, "SDAR-30B-A3B-Chat", "<|MASK|>", chat=True
+    ),
+    "llada2": _llada2("LLaDA2.0-mini"),
+    "llada2.1": _llada2("LLaDA2.1-mini"),
     "fast-dllm-v2": TinyFamily(
         "qwen2", (*QWEN_SPECIAL, "|<MASK>|"), _FAST, "Fast_dLLM_v2_1.5B", "|<MASK>|", tied=True, chat=True
     ),
@@ -208,6 +226,8 @@ def _write_tokenizer(path: Path, spec: TinyFamily, tokenizer: Tokenizer) -> None
 def _end(spec: TinyFamily) -> str:
     if spec.special_first:
         return SEED_SPECIAL[2]
+    if spec.end is not None:
+        return spec.end
     return "<|im_end|>" if spec.chat and not spec.llada else "<|endoftext|>"
 
 
@@ -265,7 +285,7 @@ def _config(spec: TinyFamily, tokenizer: Tokenizer, num_rows: int) -> dict[str, 
         "use_cache": True,
         "vocab_size": num_rows,
     }
-    if spec.body == "qwen3":
+    if spec.body.startswith("qwen3"):
         config |= {"head_dim": K, "attention_bias": False}
     if spec.body.startswith("qwen"):
         config |= {"use_sliding_window": False, "sliding_window": None, "max_window_layers": LAYERS}
@@ -282,6 +302,9 @@ def _weights(spec: TinyFamily, num_rows: int, generator: torch.Generator) -> Ite
         return (1 + 0.2 * torch.randn(width, generator=generator)).bfloat16()
 
     num_kv = H if spec.llada else G
+    if spec.body == "llada2_moe":
+        yield from llada2_weights(num_rows, draw, scale)
+        return
     names = _LLADA_NAMES if spec.llada else _NAMES
     yield names["embed"], draw(num_rows, D)
     yield names["norm"], scale(D)
@@ -293,13 +316,16 @@ def _weights(spec: TinyFamily, num_rows: int, generator: torch.Generator) -> Ite
             yield f"{layer}{names['qkv'].format(name)}.weight", draw(rows, D)
             if spec.body == "qwen2":
                 yield f"{layer}{names['qkv'].format(name)}.bias", draw(rows)
-        if spec.body == "qwen3":
+        if spec.body.startswith("qwen3"):
             for name in "qk":
                 yield f"{layer}self_attn.{name}_norm.weight", scale(K)
         yield f"{layer}{names['out']}.weight", draw(D, H * K)
-        yield f"{layer}{names['gate']}.weight", draw(FF, D)
-        yield f"{layer}{names['up']}.weight", draw(FF, D)
-        yield f"{layer}{names['down']}.weight", draw(D, FF)
+        if spec.body == "qwen3_moe":
+            yield from qwen3_moe_weights(layer, draw)
+        else:
+            yield f"{layer}{names['gate']}.weight", draw(FF, D)
+            yield f"{layer}{names['up']}.weight", draw(FF, D)
+            yield f"{layer}{names['down']}.weight", draw(D, FF)
         yield f"{layer}{names['attn_norm']}.weight", scale(D)
         yield f"{layer}{names['mlp_norm']}.weight", scale(D)
 

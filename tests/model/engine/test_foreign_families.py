@@ -10,6 +10,7 @@ from tests.model.engine.spelling import spelling
 
 HOLES = ["stable-diffcoder-base", "dream-coder-base", "dream-coder-instruct", "llada-base", "dllm-mdlm"]
 CHATS = ["stable-diffcoder-instruct", "sdar", "fast-dllm-v2", "dllm-bd3lm", "dllm-mdlm", "dream-coder-instruct"]
+CHATS += ["sdar-moe", "llada2", "llada2.1"]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,30 @@ def test_an_edit_in_words_becomes_its_code(family, job_for, name):
     *_, done = answer(family(name), job_for, edit(), "    return x + 2\n```\n")
     assert isinstance(done, api.Done), done
     assert (done.text, done.reason in ("eom", "stop")) == ("return x + 2\n", True)
+
+
+@pytest.mark.parametrize(("name", "answered"), [("llada2.1", "return x + 2\n"), ("llada2", "return x + 3\n")])
+def test_what_was_written_is_corrected_where_that_was_trained(family, job_for, monkeypatch, name, answered):
+    """The network says 3 where it sees a mask, and then 2."""
+    resident = family(name)
+    two, three = (resident._checkpoint.tokenizer.encode(digit)[0] for digit in "23")
+    seen: set[int] = set()
+    with spelling(resident, "    return x + 2\n```\n"):
+        right = resident.network.logits
+
+        def logits(hidden_MD):
+            logits_MV = right(hidden_MD)
+            for row, place in enumerate(hidden_MD[:, 0].long().tolist()):
+                if place not in seen:
+                    logits_MV[row, [two, three]] = logits_MV[row, [three, two]]
+                    seen.add(place)
+            return logits_MV
+
+        monkeypatch.setattr(resident.network, "logits", logits)
+        *_, done = resident.run(job_for(edit()))
+        monkeypatch.undo()
+    assert isinstance(done, api.Done), done
+    assert done.text == answered
 
 
 @pytest.mark.parametrize("name", ["sdar", "dllm-mdlm"])
@@ -149,7 +174,7 @@ def test_what_it_can_do_follows_from_its_prompts(family):
         assert not able.next_edit
 
 
-@pytest.mark.parametrize("name", ["stable-diffcoder-base", "dllm-bd3lm"])
+@pytest.mark.parametrize("name", ["stable-diffcoder-base", "dllm-bd3lm", "sdar-moe", "llada2.1"])
 def test_a_second_request_finds_whole_units_of_its_prompt(family, job_for, name):
     resident = family(name)
     unit = resident.network.config.cache_unit
