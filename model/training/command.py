@@ -6,6 +6,7 @@ GLIBC_TUNABLES=glibc.malloc.hugetlb=1.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ LIMITS = {
     "rate": (0.001, 1000),
     "max_steps": (1, 2**31),
     "threads": (1, 1024),
+    "save_minutes": (0.01, 10_000),
     "tau": (0.01, 0.99),
     "beta": (0, 100),
 }
@@ -66,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tau", type=float, default=0.7, help="on-policy: the threshold that is trained for")
     parser.add_argument(
         "--beta", type=float, default=0.2, help="on-policy: first weight of the cost, 0 = certainty only"
+    )
+    parser.add_argument(
+        "--save-minutes", type=float, default=3.0, help="wall time between two saves (a large state takes a while)"
     )
     parser.add_argument("--name", default="seedling-9m", help="name of the model in its preset")
 
@@ -133,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
             compile=not args.no_compile,
             bf16=not args.fp32,
             checkpointing=args.checkpointing,
+            save_every_s=args.save_minutes * 60,
             name=args.name,
         )
         scores = train(options)
@@ -141,10 +147,11 @@ def run(args: argparse.Namespace) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    print(
-        f"{args.out}: {scores.twin_bits_per_byte:.3f} bits per byte (twin), "
-        f"{scores.masked_nats:.3f} nats per canvas token"
-    )
+    if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun one says it
+        print(
+            f"{args.out}: {scores.twin_bits_per_byte:.3f} bits per byte (twin), "
+            f"{scores.masked_nats:.3f} nats per canvas token"
+        )
     return 0
 
 
