@@ -20,7 +20,8 @@ def experts_of(spec: Mapping[str, Any]) -> Experts:
         num_chosen=int(spec["num_experts_per_tok"]),
         d_ff=width,
         router="sigmoid" if is_sigmoid else "softmax",
-        d_shared=width * int(spec.get("num_shared_experts") or 0),
+        d_shared=int(spec.get("moe_shared_expert_intermediate_size") or width)
+        * int(spec.get("num_shared_experts") or 0),
         num_dense_layers=int(spec.get("first_k_dense_replace") or 0),
         num_groups=int(spec.get("n_group") or 1),
         num_chosen_groups=int(spec.get("topk_group") or 1),

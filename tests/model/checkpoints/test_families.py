@@ -74,6 +74,8 @@ def test_published_checkpoints_have_names_of_their_own() -> None:
         ("dreamon", "mine", "dreamon"),  # by its token
         ("diffucoder-instruct", "mine", "diffucoder-instruct"),
         ("dream-coder-base", "mine", "dream-base"),  # the same files but for the name
+        ("llada2.1", "LLaDA2.0-mini", "llada2"),
+        ("llada2", "my-LLaDA2.1-tune", "llada2.1"),
     ],
 )
 def test_a_name_or_a_token_or_a_template_decides(tmp_path, written, name, found) -> None:
@@ -127,6 +129,10 @@ def test_special_tokens_by_other_names(tmp_path) -> None:
         ("sdar", {"model_type": "wedlm", "architectures": ["WeDLMForCausalLM"]}, "cannot be used: WeDLM reads"),
         ("sdar", {"model_type": "nemotron_labs_diffusion"}, "scales its rotary positions"),
         ("llada-base", {"architectures": ["LLaDAMoEModelLM"]}, "mixture of experts"),
+        ("llada2", {"expert_capacity": 48}, "says expert_capacity = 48, but only None is supported"),
+        ("llada2.1", {"delete_token_id": 156930}, "says delete_token_id = 156930, but only None is supported"),
+        ("sdar-moe", {"mlp_only_layers": [1]}, "has experts in some layers only"),
+        ("llada2", {"topk_group": 5}, "does not describe a whole model"),
         ("sdar", {"model_type": "gpt2", "architectures": ["GPT2"]}, r"kind 'gpt2' \(GPT2\), which no known family is"),
         ("open-dcoder", {"model_type": "qwen3", "architectures": None}, "kind 'qwen3', which no known family is"),
         ("dream-base", {"architectures": ["DreamForCausalLM"]}, "which no known family is"),

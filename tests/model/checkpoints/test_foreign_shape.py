@@ -96,6 +96,11 @@ def test_mixtures_of_experts() -> None:
         num_groups=4, num_chosen_groups=2, scale=2.5,
     )  # fmt: skip
     assert (grouped.d_head, grouped.d_rotary) == (16, 8)
+    other = shape_of(
+        {**LLADA2, "moe_shared_expert_intermediate_size": 7}, "llada2_moe", path=PATH, vocab_size=9, tied_head=False
+    )
+    assert other.experts is not None
+    assert other.experts.d_shared == 14
 
 
 @pytest.mark.parametrize(
