@@ -159,6 +159,8 @@ def _later_stage(args: argparse.Namespace) -> int:
     from model.training.later_stages_command import run_certainty, run_edits, run_on_policy, run_order
     from model.training.run_state import TrainError
 
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise TrainError(f"--stage {args.stage} runs in one process: leave torchrun out")
     if args.start_from is None:
         raise TrainError(f"--stage {args.stage} goes on from a trained checkpoint: name its folder with --from")
     if args.resume:

@@ -60,13 +60,12 @@ def started_processes(device: str) -> Iterator[Processes]:
     if device == "cuda":
         torch.cuda.set_device(local_rank)
     dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=TIMEOUT)
-    try:
-        yield Processes(
-            f"cuda:{local_rank}" if device == "cuda" else device,
-            dist.get_rank(),
-            dist.get_world_size(),
-            int(os.environ["LOCAL_WORLD_SIZE"]),
-            init_device_mesh(device, (dist.get_world_size(),)),
-        )
-    finally:
-        dist.destroy_process_group()
+    yield Processes(
+        f"cuda:{local_rank}" if device == "cuda" else device,
+        dist.get_rank(),
+        dist.get_world_size(),
+        int(os.environ["LOCAL_WORLD_SIZE"]),
+        init_device_mesh(device, (dist.get_world_size(),)),
+    )
+    # Not after an error: the others may be waiting for this process, and torchrun ends them when it has ended.
+    dist.destroy_process_group()

@@ -56,7 +56,7 @@ def train(options: TrainOptions) -> QuickScores:
         state, forward = begin(options, stream, processes)
         table = SlipTable(stream.tokenizer)
         num_cores = (os.cpu_count() or 1) // processes.num_beside
-        num_workers = max(0, num_cores - 2) if options.device == "cuda" else 0
+        num_workers = max(0, num_cores - 2) if options.device.startswith("cuda") else 0
         batches = Batches(options.shards, stream, table, shape, num_workers=num_workers, stride=processes.size)
         trainer = _Trainer(options, heldout, table, state, batches, forward, processes)
         shown = Progress(options.out, options.minutes * 60, state.counters.step) if processes.is_first else Silence()
@@ -70,7 +70,7 @@ def train(options: TrainOptions) -> QuickScores:
             try:
                 trainer.run(progress)
             except KeyboardInterrupt:
-                if processes.size == 1:  # many are stopped in different places, and only all together can save
+                if processes.mesh is None:  # many are stopped in different places, and only all together can save
                     save_run(state, options.out)
                 progress.say(f"stopped at step {state.counters.step}; go on with --resume")
                 raise

@@ -212,6 +212,7 @@ BAD_ARGUMENTS = (
     ("--max-steps", "0"),
     ("--threads", "0"),
     ("--from", "nowhere"),
+    ("--save-minutes", "0"),
     ("--device", "cuda"),
     ("--stage", "order"),
     ("--stage", "on-policy", "--from", "nowhere"),
@@ -231,6 +232,13 @@ def test_bad_arguments_are_one_sentence(toy_folder, tmp_path, capsys, arguments)
     assert code == 2
     assert said.startswith("seedling train: ")
     assert said.count("\n") == 1
+
+
+def test_later_stages_are_not_for_several_processes(toy_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    arguments = ("--shards", str(toy_folder), "--out", str(tmp_path / "o"), "--stage", "order", "--from", "nowhere")
+    assert run_command(*arguments) == 2
+    assert "leave torchrun out" in capsys.readouterr().err
 
 
 def test_a_checkpoint_is_not_overwritten(toy_folder, tmp_path, capsys):
