@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from model.engine.lifecycle import Lifecycle
-    from model.engine.listening import Address, Door
+    from model.engine.listening import Access, Address, Door
 
 IDLE_S = 600.0
 MAX_OPEN_FILES = 8192
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Runs until idle, drained or stopped by a signal."""
     os.umask(0o077)
-    _quiet_libraries()
+    quiet_libraries()
     _allow_many_connections()
     faulthandler.enable()
     with contextlib.ExitStack() as stack:
@@ -106,10 +106,21 @@ def _own_place(options: argparse.Namespace) -> Iterator[_Place | str]:
 
 def _open_door(options: argparse.Namespace) -> _Place | str:
     """For others: the port that the options name, or a sentence why not."""
-    from model.engine.limits import Limits
-    from model.engine.listening import Access, Door, ListenError
+    from model.engine.listening import Door, ListenError
 
-    access = Access(
+    try:
+        door = Door(options.listen, access_of(options))
+    except (ListenError, TokenFileError) as error:
+        return str(error)
+    return _Place(door.listener, door=door)
+
+
+def access_of(options: argparse.Namespace) -> "Access":
+    """What the options of `add_access` say."""
+    from model.engine.limits import Limits
+    from model.engine.listening import Access
+
+    return Access(
         cert=options.tls_cert,
         key=options.tls_key,
         token_file=options.token_file,
@@ -121,11 +132,6 @@ def _open_door(options: argparse.Namespace) -> _Place | str:
             max_bytes_per_minute=options.max_mb_per_minute * 2**20,
         ),
     )
-    try:
-        door = Door(options.listen, access)
-    except (ListenError, TokenFileError) as error:
-        return str(error)
-    return _Place(door.listener, door=door)
 
 
 async def _serve(options: argparse.Namespace, place: _Place) -> None:
@@ -225,7 +231,7 @@ def _make_server(config: "uvicorn.Config", life: "Lifecycle") -> "uvicorn.Server
     return Server(config)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse, but a wrong use gets one sentence instead of the usage block."""
 
     def error(self, message: str) -> NoReturn:
@@ -234,13 +240,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m model.engine", description="The resident engine of Seedling.", allow_abbrev=False)
+    parser = Parser(prog="python -m model.engine", description="The resident engine of Seedling.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     serve_parser = commands.add_parser("serve", help="listen and answer until idle")
     place = serve_parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--socket", type=Path, help="path of the Unix socket to listen on")
     place.add_argument("--tcp", type=_loopback, metavar="HOST:PORT", help="loopback address (port 0: any)")
-    place.add_argument("--listen", type=_address, metavar="HOST:PORT", help="an address for others, with their tokens")
+    place.add_argument(
+        "--listen", type=address_given, metavar="HOST:PORT", help="an address for others, with their tokens"
+    )
     serve_parser.add_argument("--endpoint-file", type=Path, help="with --tcp: where address and token are written")
     serve_parser.add_argument("--lock", type=Path, help="lock file (default: beside the socket)")
     serve_parser.add_argument("--model", type=Path, required=True, help="checkpoint folder")
@@ -265,11 +273,11 @@ def _parser() -> argparse.ArgumentParser:
         default=DRAIN_TIMEOUT_S,
         help=f"how long the end waits for requests ({DRAIN_TIMEOUT_S:.0f})",
     )
-    _add_access(serve_parser)
+    add_access(serve_parser)
     return parser
 
 
-def _add_access(parser: argparse.ArgumentParser) -> None:
+def add_access(parser: argparse.ArgumentParser) -> None:
     from model.engine.limits import Limits
 
     limits = Limits()
@@ -286,16 +294,16 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         ("--max-requests-per-minute", limits.max_requests_per_minute, "requests of a token in a minute"),
         ("--max-mb-per-minute", limits.max_bytes_per_minute // 2**20, "MiB that a token may send in a minute"),
     ):
-        others.add_argument(name, type=_positive, default=value, metavar="N", help=f"{what} ({value})")
+        others.add_argument(name, type=positive, default=value, metavar="N", help=f"{what} ({value})")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
 
 
-def _address(text: str) -> "Address":
+def address_given(text: str) -> "Address":
     from model.engine.listening import read_address
 
     try:
@@ -312,7 +320,7 @@ def _loopback(text: str) -> tuple[str, int]:
     return "127.0.0.1", int(port)
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """No telemetry and no network from anything this process imports; OpenMP threads that soon sleep when they wait.
 
     On a machine with other work (an editor, a build) threads that spin cost a factor of ten: a prefill of 700 tokens

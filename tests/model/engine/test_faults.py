@@ -239,7 +239,7 @@ def test_a_full_disk_for_the_lock_or_the_socket_is_one_sentence(monkeypatch, cap
     tmp_path.chmod(0o700)
     monkeypatch.setattr(command, broken, full)
     monkeypatch.setattr(os, "umask", lambda mask: mask)
-    monkeypatch.setattr(command, "_quiet_libraries", lambda: None)
+    monkeypatch.setattr(command, "quiet_libraries", lambda: None)
     assert command.main(["serve", "--socket", str(tmp_path / "s"), "--model", "m"]) == 1
     assert capfd.readouterr().err == "The engine cannot listen: [Errno 28] No space left on device.\n"
 
