@@ -126,7 +126,7 @@ def run_alone(network: Transformer, steps: Steps, expired: Expired | None = None
 
 
 def _pass(cache: KVCache, rows: PassRows, num_ahead: int) -> Pass:
-    device = cache.k_LBGSK.device
+    device = cache.tokens_device
     if num_ahead:
         assert num_ahead <= rows.num_ahead, f"{num_ahead} rows ahead of {rows.num_ahead}"
         return Pass(cache, Rows(torch.tensor([rows.clean_ids[:num_ahead]], device=device)), None, 0)

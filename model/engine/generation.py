@@ -11,10 +11,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import torch
 
+from kernels.ops import Ops
 from model.checkpoints.fitting import Precision, Shares, fitted, shares
 from model.checkpoints.load import Checkpoint, load_checkpoint, load_preset
 from model.checkpoints.memory import Plan, cache_bytes
@@ -39,9 +41,12 @@ from model.engine.writing import frames_of, steps_of
 from model.mending.ranking import Calibration, load_calibration
 from model.network.kv_cache import KVCache
 from model.network.packed import can_pack, pack_weights
+from model.network.paged_runner import PagedRunner, paged_ops, whole_pages
 
 MIN_KV_BYTES = 64 * 2**20
 MIN_SEQUENCES = 4
+ROOM_TOKENS = 128
+"""Rows of a working cache beyond prompt and text: the block, and what is read of it before it is final."""
 
 log = logging.getLogger("seedling.engine")
 
@@ -56,20 +61,36 @@ class ResidentModel:
         dtype: torch.dtype,
         calibration: Calibration | None = None,
         plan: Plan | None = None,
+        pages: Ops | Literal["auto", "none"] = "auto",
     ) -> None:
-        """calibration: of repairs, None = the checkpoint has none. plan: what this machine has room for, None = all."""
+        """calibration: of repairs, None = the checkpoint has none. plan: what this machine has room for, None = all.
+        pages: the operations of passes over pages, "none" = caches side by side, "auto" = what the device is best at.
+        """
         preset = checkpoint.preset
         self._checkpoint = checkpoint
         self._device, self._dtype = device, dtype
         self.network = checkpoint.network
         self._encoder = LineEncoder(checkpoint.tokenizer)
-        capacity = preset.context_tokens + 128
+        capacity = preset.context_tokens + ROOM_TOKENS
+        ops = paged_ops(self.network) if pages == "auto" else None if pages == "none" else pages
+        if ops is not None:
+            capacity = whole_pages(capacity)
         one = cache_bytes(preset.network, capacity, dtype.itemsize)
         least = MIN_KV_BYTES if device.type == "cpu" else 16 * MIN_KV_BYTES
         wish = Shares(running=max(least, MIN_SEQUENCES * one), kept=max(MIN_KV_BYTES, NUM_PROMPTS * one))
         self._shares = shares(plan.cache_bytes, wish, one) if plan else wish
+        # What has begun never holds more caches than this (scheduler.py admits by their bytes); one more lies idle.
+        self._max_caches = max(1, self._shares.running // one)
+        self._pages = None
+        if ops is not None:
+            self._pages = PagedRunner(self.network, ops, max_rows=capacity, num_caches=self._max_caches + 1)
         self.prefix_cache = PrefixCache(
-            preset.network, capacity=capacity, device=device, dtype=dtype, max_bytes=self._shares.kept
+            preset.network,
+            capacity=capacity,
+            device=device,
+            dtype=dtype,
+            max_bytes=self._shares.kept,
+            new_cache=None if self._pages is None else self._pages.new_cache,
         )
         self._repairs = Repairs(checkpoint, self._encoder, calibration)
         self.capabilities = capabilities_of(preset, str(device), calibration)
@@ -127,7 +148,7 @@ class ResidentModel:
 
     def _denoise(self, job: Job, request: api.DenoiseRequest) -> Together:
         prepared = prepare(request, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
-        num_lanes = num_caches(request)
+        num_lanes = min(num_caches(request), self._max_caches)
         # Rows of a unit that a canvas shares with the prompt are its own.
         unit = self._checkpoint.preset.network.cache_unit
         num_kept = len(prepared.prompt_ids) // unit * unit
@@ -138,12 +159,26 @@ class ResidentModel:
                 cache.truncate(min(num_kept, int(cache.lengths_B[0])))
                 yield from self._run_one(job, request, prepared, cache, index)
 
-        with self._cache_for(job, prepared) as cache:
-            yield from side_by_side(lane(0, cache), lambda: [lane(i, cache.fork(1)) for i in range(1, num_lanes)])
+        with self._cache_for(job, prepared) as cache, contextlib.ExitStack() as at_end:
+
+            def others() -> list[Work]:
+                works: list[Work] = []
+                for number in range(1, num_lanes):
+                    fork = cache.fork(1)
+                    at_end.callback(fork.release)
+                    works.append(lane(number, fork))
+                return works
+
+            yield from side_by_side(lane(0, cache), others)
 
     def _cache_for(self, job: Job, prepared: Prepared) -> contextlib.AbstractContextManager[KVCache]:
         if job.expired() is not None:  # it ends before its first pass
             return contextlib.nullcontext(KVCache(self._checkpoint.preset.network, capacity=0))
+        most_rows = len(prepared.prompt_ids) + prepared.canvas.max_tokens + ROOM_TOKENS
+        if self._pages is not None and most_rows > self._pages.max_rows:  # a long draft: pages do not grow, this does
+            return contextlib.nullcontext(
+                KVCache(self._checkpoint.preset.network, device=self._device, dtype=self._dtype)
+            )
         return self.prefix_cache.lend(prepared.prompt_ids, job.client)
 
     def warm_up(self) -> None:
@@ -152,9 +187,15 @@ class ResidentModel:
         request = trial_request(checkpoint.preset)
         prepared = prepare(request, checkpoint.preset, checkpoint.tokenizer, self._encoder)
         cache = KVCache(checkpoint.preset.network, device=self._device, dtype=self._dtype)
+        if self._pages is not None:
+            self._pages.warm_up()
+            cache = self._pages.new_cache()
         stop = stop_for(prepared, request, checkpoint.tokenizer.token_bytes)
-        for _ in frames_of(checkpoint, cache, request, prepared, prepared.policy, self._encoder, stop):
-            pass
+        try:
+            for _ in frames_of(checkpoint, cache, request, prepared, prepared.policy, self._encoder, stop):
+                pass
+        finally:
+            cache.release()
 
     def _run_one(self, job: Job, request: api.DenoiseRequest, prepared: Prepared, cache: KVCache, index: int) -> Work:
         typed = prepared.taken_back.typed if prepared.taken_back else b""

@@ -7,8 +7,9 @@ whose rows see their whole unit only whole units are lent and kept; of one in wh
 Attention wants rows side by side in memory, so a request runs in a *working cache*, a KVCache that stays for the next
 request: only rows that it lacks are copied in, only rows that the tree lacks are copied out. Typing in one place
 therefore copies a handful of rows, however long the prompt is. What is known is known per *salt* (on a box with many
-users, whose token it is): nobody learns from a fast answer what somebody else has sent. Left out: paging, joining
-short edges again.
+users, whose token it is): nobody learns from a fast answer what somebody else has sent. A working cache in pages
+(model/network/paged_cache.py) is filled in the same way. Left out: pages that several sequences read, joining short
+edges again.
 
 Shapes: L layers, G key-value heads, N rows of an edge, K features of a head.
 """
@@ -47,12 +48,12 @@ class PrefixCache:
         device: torch.device | str,
         dtype: torch.dtype,
         max_bytes: int | None = None,
+        new_cache: Callable[[], KVCache] | None = None,
     ) -> None:
-        self._config = config
+        """new_cache: makes an empty working cache for `capacity` rows; None: one with rows of its own."""
+        self._new_cache = new_cache or (lambda: KVCache(config, capacity=capacity, device=device, dtype=dtype))
         self._capacity = capacity
         self._unit = config.cache_unit if config.attention != "full" else 0
-        self._device = device
-        self._dtype = dtype
         row_bytes = self._row_bytes = 2 * config.num_layers * config.num_kv_heads * config.d_head * dtype.itemsize
         if max_bytes is None:
             max_bytes = max(MIN_BYTES, NUM_PROMPTS * capacity * row_bytes)
@@ -94,17 +95,15 @@ class PrefixCache:
         finally:
             num_rows = self._num_whole(min(len(ids), int(cache.lengths_B[0])))
             cache.truncate(num_rows)
+            if self._idle is not None:
+                self._idle[2].release()
             self._idle = (salt, ids[:num_rows], cache)
             self._tree.release(lease)
             self._tree.add(ids[:num_rows], lambda start, stop: cache.read(0, start, stop), salt)
 
     def _filled(self, ids: list[int], salt: str, path: "list[tuple[Edge, int]]") -> KVCache:
         """The idle working cache or a new one, with the rows of `path` or more."""
-        held_salt, held_ids, cache = self._idle or (
-            salt,
-            [],
-            KVCache(self._config, capacity=self._capacity, device=self._device, dtype=self._dtype),
-        )
+        held_salt, held_ids, cache = self._idle or (salt, [], self._new_cache())
         self._idle = None  # whoever is lent a cache meanwhile gets another
         num_held = self._num_whole(common_prefix(held_ids, ids)) if held_salt == salt else 0
         cache.truncate(num_held)

@@ -16,7 +16,8 @@ from model.diffusion.healing import TakenBack
 from model.engine import api
 from model.engine.stopping import whole_characters
 from model.network.kv_cache import KVCache
-from model.network.one_pass import Rows, one_pass
+from model.network.many_passes import Pass, many_passes
+from model.network.one_pass import Rows
 from model.tokenizer import EOM, NUM_RESERVED
 
 FLOOR = -9999.0
@@ -42,9 +43,9 @@ def token_scores(
     num_cached = min(int(cache.lengths_B[0]), len(prompt_ids) - 1)
     cache.truncate(num_cached)
     pending = [*prompt_ids[num_cached:], *ids[:-1]]
-    rows = Rows(torch.tensor([pending], device=cache.k_LBGSK.device))
+    rows = Rows(torch.tensor([pending], device=cache.tokens_device))
     with torch.inference_mode():
-        hidden_1CD, _ = one_pass(checkpoint.network, cache, rows, None, want_clean=len(ids))
+        ((hidden_1CD, _),) = many_passes(checkpoint.network, [Pass(cache, rows, None, len(ids))])
         assert hidden_1CD is not None
         log_p_CV = _log_p(checkpoint.network.logits(hidden_1CD[0]).float(), ids[0], taken_back)
         chosen_C = log_p_CV[torch.arange(len(ids)), torch.tensor(ids, device=log_p_CV.device)].clamp_min(FLOOR).tolist()

@@ -1,7 +1,8 @@
 """Passes over pages in a few sizes, each with static buffers and, on a GPU, a graph that is captured once and replayed.
 
 Source: CUDA graphs as PyTorch has them (torch.cuda.graph), one for each pair of a width and a batch size: a step of few
-rows is some three hundred launches, which take longer to issue than to run. What differs from pass to pass travels in
+rows is some three hundred launches, which take longer to issue than to run. A wider pass (a prompt's) or a larger batch
+is run as it is. What differs from pass to pass travels in
 one copy of whole numbers from pinned memory; the host waits for nothing. Without a GPU, or with reference operations
 (which wait for the device), the same body runs as it is. Left out: which sequences run together (the scheduler), and
 what is read from the rows (the body).
@@ -19,7 +20,7 @@ from torch import Tensor
 from model.network.paged import PAGE_ROWS, PagedNetwork, PassInputs
 
 WIDTHS = (1, 16, 32, 64, 128)
-BATCHES = (1, 2, 4, 8, 16)
+BATCHES = (1, 2, 4, 8, 16, 32)
 NUM_WARMING = 3
 """Passes before a capture: Triton compiles and the libraries take their workspaces in the first."""
 
@@ -40,7 +41,7 @@ class SequencePart:
 class Graphs(Generic[Outputs]):
     """`body` computes what a pass is wanted for from its inputs, on the device and without waiting for it.
 
-    The outputs of `run` are the graph's own buffers: the next pass of the same size overwrites them.
+    The outputs of `run` may be a graph's own buffers: the next pass overwrites them.
     """
 
     def __init__(self, network: PagedNetwork, body: Callable[[PassInputs], Outputs]) -> None:
@@ -53,19 +54,29 @@ class Graphs(Generic[Outputs]):
 
     @torch.inference_mode()
     def run(self, parts: Sequence[SequencePart]) -> Outputs:
-        """One pass; its width and batch are rounded up to the next size (more than the largest: exactly as wide)."""
+        """One pass; its width and batch are rounded up to the next size."""
         width = _round_up(max(len(part.tokens) for part in parts), WIDTHS)
         batch = _round_up(len(parts), BATCHES)
-        size = self._sizes.get((width, batch))
-        if size is None:
-            size = self._sizes[width, batch] = self._make(width, batch)
+        size = self._size(width, batch)
         size.fill(_packed(parts, width, batch, self._num_pages))
         return size.replay()
 
-    def _make(self, width: int, batch: int) -> "_Size[Outputs]":
+    @torch.inference_mode()
+    def prepare(self, width: int, batch: int) -> None:
+        """Captures a size before it is asked for."""
+        self._size(width, batch)
+
+    def _size(self, width: int, batch: int) -> "_Size[Outputs]":
+        if width > WIDTHS[-1] or batch > BATCHES[-1]:
+            return self._make(width, batch, captures=False)
+        if (width, batch) not in self._sizes:
+            self._sizes[width, batch] = self._make(width, batch, captures=self._captures)
+        return self._sizes[width, batch]
+
+    def _make(self, width: int, batch: int, *, captures: bool) -> "_Size[Outputs]":
         numbers = torch.zeros(_num_numbers(width, batch, self._num_pages), dtype=torch.int32, device=self._device)
         inputs = _views(numbers, width, batch, self._num_pages)
-        if not self._captures:
+        if not captures:
             return _Size(numbers, lambda: self._body(inputs))
         return _Size(numbers, captured(lambda: self._body(inputs), self._device, self._memory))
 
@@ -105,7 +116,11 @@ class _Size(Generic[Outputs]):
 
 
 def _round_up(num: int, sizes: Sequence[int]) -> int:
-    return next((size for size in sizes if size >= num), num)
+    """The next size; above the largest, where nothing is captured, the next multiple of its half: Triton compiles
+    anew for few numbers of rows only.
+    """
+    step = max(1, sizes[-1] // 2)
+    return next((size for size in sizes if size >= num), -(-num // step) * step)
 
 
 def _num_numbers(width: int, batch: int, num_pages: int) -> int:

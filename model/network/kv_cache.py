@@ -1,25 +1,32 @@
 """A preallocated cache of keys and values, each batch element with its own length.
 
-Source: the usual decoder cache; rows behind a length are scratch space of one_pass.py and never count. Left out: paging
-and sharing between requests (the engine's prefix cache copies rows out and in with `read` and `write`).
+Source: the usual decoder cache; rows behind a length are scratch space of one_pass.py and never count. Left out: pages
+(paged_cache.py) and sharing between requests (the engine's prefix cache copies rows out and in with `read`, `write`).
 
 Shapes: L layers, B batch, G key-value heads, S allocated rows, K features of a head.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from model.network.config import NetworkConfig
 
+if TYPE_CHECKING:
+    from model.network.paged_runner import PagedRunner
+
 MIN_CAPACITY = 64
 
 
 class KVCache:
     """`k_LBGSK` and `v_LBGSK` hold the rows; `lengths_B` (int64, always on the CPU, so that reading it never waits for
-    a device) tells how many of them count. Allocated rows are zero, so scratch space never holds NaN.
+    a device) tells how many of them count. Allocated rows are zero, so scratch space never holds NaN. `runner` runs the
+    passes over rows in pages.
     """
+
+    runner: "PagedRunner | None" = None
 
     def __init__(
         self,
@@ -49,6 +56,11 @@ class KVCache:
     def size_bytes(self) -> int:
         return 2 * self.k_LBGSK.numel() * self.k_LBGSK.element_size()
 
+    @property
+    def tokens_device(self) -> torch.device:
+        """Where a pass wants its tokens."""
+        return self.k_LBGSK.device
+
     def reserve(self, num_rows: int) -> None:
         """Make room for `num_rows` rows in all, at least doubling when more is needed; contents are kept."""
         if num_rows <= self.capacity:
@@ -73,6 +85,9 @@ class KVCache:
         assert all(0 <= n <= m for n, m in zip(lengths, now, strict=True)), f"truncate {now} to {lengths}"
         self.lengths_B = torch.tensor(lengths)
         self.num_pending_B = None
+
+    def release(self) -> None:
+        """Ends its use: what it took from others goes back to them. Memory of its own goes with it."""
 
     def fork(self, batch_size: int) -> "KVCache":
         """A new cache whose `batch_size` elements all start with a copy of this cache's only element."""

@@ -3,7 +3,8 @@
 Source: iteration-level batching with selective attention (Orca, Yu et al., OSDI 2022): what does not mix rows takes all
 rows of the iteration as one matrix, what does mix them runs for each sequence. So nothing is padded to the longest
 prompt, and a prefill, a denoising step and a check of guesses go together. A lone pass goes to one_pass.py, which knows
-compiled layers. Left out: choosing what runs together (model/engine/scheduler.py), CUDA graphs, paged caches.
+compiled layers; sequences whose rows lie in pages go to their runner (paged_runner.py). Left out: choosing what runs
+together (model/engine/scheduler.py).
 
 Shapes: B sequences, T rows of all of them, t rows of one, K features of a head, G key-value heads, H query heads, D
 model width, S keys of a sequence, E = H·K.
@@ -55,6 +56,9 @@ class _Segment(NamedTuple):
 @torch.no_grad()
 def many_passes(network: Transformer, passes: Sequence[Pass]) -> list[Hidden]:
     """What `one_pass` gives for each part, and leaves in its cache."""
+    in_pages = [part for part in passes if part.cache.runner is not None]
+    if in_pages:
+        return _with_pages(network, passes, in_pages)
     if len(passes) == 1:
         (only,) = passes
         return [one_pass(network, only.cache, only.clean, only.noisy, want_clean=only.want_clean)]
@@ -67,6 +71,16 @@ def many_passes(network: Transformer, passes: Sequence[Pass]) -> list[Hidden]:
         _streams(part, segment, rows_tD)
         for part, segment, rows_tD in zip(passes, segments, _kept(segments, hidden_TD), strict=True)
     ]
+
+
+def _with_pages(network: Transformer, passes: Sequence[Pass], in_pages: Sequence[Pass]) -> list[Hidden]:
+    """Sequences in pages as one pass, those with rows side by side as another."""
+    runner = in_pages[0].cache.runner
+    assert runner is not None
+    side_by_side = [part for part in passes if part.cache.runner is None]
+    of_pages = iter(runner.run(in_pages))
+    of_others = iter(many_passes(network, side_by_side) if side_by_side else ())
+    return [next(of_others if part.cache.runner is None else of_pages) for part in passes]
 
 
 def _segment(network: Transformer, part: Pass, start: int, *, rounds: bool) -> _Segment:
