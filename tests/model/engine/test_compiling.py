@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from model.engine import compiling
 from model.engine.compiling import MAX_LIBRARIES, BackgroundCompile, child_command, library_name, remove_old, why_not
 from model.engine.lock import take_lock
 from model.network.compiled import CompiledLayers
+from model.network.config import Experts, tiny_test
 from model.network.transformer import Transformer
 
 needs_compiler = pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
@@ -82,6 +84,15 @@ def test_without_a_compiler_the_reason_is_said(monkeypatch, network) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     if os.name == "posix":
         assert why_not(network) == "there is no C++ compiler (no-such-compiler)"
+
+
+def test_a_mixture_of_experts_is_not_compiled(monkeypatch, make_network) -> None:
+    monkeypatch.setenv("CXX", sys.executable)
+    experts = Experts(num_experts=4, num_chosen=2, d_ff=16, router="softmax")
+    if os.name == "posix":
+        assert why_not(make_network(tiny_test())) == ""
+        mixture = make_network(msgspec.structs.replace(tiny_test(), experts=experts))
+        assert why_not(mixture) == "a mixture of experts is not compiled"
 
 
 def test_a_failing_child_leaves_eager_mode_and_nothing_on_the_disk(child, caplog, network, checkpoint_folder, tmp_path):
