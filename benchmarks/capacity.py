@@ -2,11 +2,11 @@
 
 A user is served while 95 requests in 100 are answered within 300 ms (benchmarks/load.py has the trace: one request in
 4 s each, in bursts). What requests need (rows, keys, passes) is recorded here with the embedded model. How long a pass
-takes is fitted to passes measured here for this CPU, and for the cards ARITHMETIC from their data sheets
-(pass_model.py), under the assumption that another model makes the same passes over the same number of tokens, with its
-weights in bf16. The memory column is how many users' prompts stay warm beside the weights; where it is less than what
-the time allows, it is the number. The bar: simulated p95 within 20 % of what `load` measured on this CPU, with 4 and
-with 16 users.
+takes is fitted to passes measured here for this CPU (with what it takes more in a running engine, which lone requests
+tell), and for the cards ARITHMETIC from their data sheets (pass_model.py), under the assumption that another model
+makes the same passes over the same number of tokens, with its weights in bf16. The memory column is how many users'
+prompts stay warm beside the weights; where it is less than what the time allows, it is the number. The bar: simulated
+p95 within 20 % of what `load` measured on this CPU, with 4 and with 16 users.
 `python -m benchmarks.capacity [--measured FILE]` prints tables, then one line of JSON; best on a quiet machine. Left
 out: rewrites and repairs, several cards, the network between the users and the box.
 """
@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from benchmarks.load_trace import load_trace
 from benchmarks.options import rounded, run
 from benchmarks.pass_model import Arithmetic, Card, Fitted, Scattered, arithmetic, fit
 from benchmarks.queue_simulation import Arrival, Machine, Need, simulate
+from model.engine.scheduler import Limits
 from model.evaluation.options import EvalError
 
 if TYPE_CHECKING:
@@ -84,13 +86,18 @@ def main() -> None:
             for low in range(0, NUM_TOGETHER, number):
                 recorder.together(every[low : low + number])
         host = pass_recorder.host_ms(checkpoint, every[:32])
-    around = pass_recorder.around_ms(checkpoint, [ask.request for ask in requests[0]])
     fitted = fit(recorder.timed)
-    here = Machine(Scattered(fitted, recorder.timed).pass_ms, resident.limits, around, resident.sequence_bytes)
+    lone = [ask.request for ask in schedule(requests, 1)]
+    answered = pass_recorder.answered(checkpoint, every, lone)
+    around = statistics.median(one.client_ms - one.engine_ms for one in answered)
+    more = more_a_pass_ms([one.engine_ms for one in answered], needs[1], fitted, resident.limits)
+    scattered = Scattered(fitted, recorder.timed, more)
+    here = Machine(scattered.pass_ms, resident.limits, around, resident.sequence_bytes)
     print(
         f"# {len(recorder.timed)} passes measured: {fitted.one_pass:.2f} ms a pass, {fitted.sequence:.2f} a sequence, "
-        f"{1000 * fitted.row:.1f} µs a row, {1e6 * fitted.row_key:.1f} ns a row and key; around the worker "
-        f"{around:.1f} ms a request; host alone {host[0]:.2f} ms a pass and {host[1]:.2f} a sequence"
+        f"{1000 * fitted.row:.1f} µs a row, {1e6 * fitted.row_key:.1f} ns a row and key; in an engine "
+        f"{more:.2f} ms a pass more, and {around:.1f} a request around its clock; host alone {host[0]:.2f} ms a pass "
+        f"and {host[1]:.2f} a sequence"
     )
     simulated = {users: simulate(arrivals_of(schedule(requests, users), needs[users]), here) for users in LEVELS}
     compared = compare(simulated, measured)
@@ -101,11 +108,22 @@ def main() -> None:
     )
     for name, config in shapes(resident.network.config).items():
         for card in CARDS:
-            rows.append(card_row(name, arithmetic(config, card, host), by_user, around, cached))
+            rows.append(card_row(name, arithmetic(config, card, (host[0] + more, host[1])), by_user, around, cached))
     print_capacity(rows)
     facts = {"fitted": {name: getattr(fitted, name) for name in Fitted.__struct_fields__}, "around_ms": around}
+    facts["more_a_pass_ms"] = more
     facts |= {"host_ms": list(host), "compared": compared, "rows": rows, "limit_ms": LIMIT_MS}
     print(json.dumps(rounded(facts)))
+
+
+def more_a_pass_ms(engine_ms: Sequence[float], needs: Sequence[Need], fitted: Fitted, limits: Limits) -> float:
+    """What a pass takes in a running engine beyond what was fitted in this process: the median of lone requests."""
+    machine = Machine(fitted.pass_ms, limits, around_ms=0.0)
+    beyond = [
+        (took_ms - simulate([Arrival(0.0, "", need)], machine).p50_ms) / len(need.passes)
+        for took_ms, need in zip(engine_ms, needs, strict=True)
+    ]
+    return max(0.0, statistics.median(beyond))
 
 
 def measured_levels(path: Path) -> dict[int, float]:
@@ -191,8 +209,6 @@ def shapes(embedded: "NetworkConfig") -> "dict[str, NetworkConfig]":
 def card_row(
     name: str, model: Arithmetic, by_user: Sequence[Sequence[tuple[float, Need]]], around_ms: float, cached: int
 ) -> dict[str, object]:
-    from model.engine.scheduler import Limits
-
     free = FREE_SHARE * model.card.memory_bytes - model.weight_bytes
     user_bytes = cached * model.key_bytes
     # What the engine takes on a GPU (model/engine/generation.py); half of what is free runs, half is kept warm.

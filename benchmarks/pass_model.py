@@ -55,8 +55,9 @@ class Scattered:
     little to a long one.
     """
 
-    def __init__(self, fitted: Fitted, timed: Sequence[Timed]) -> None:
-        self._fitted = fitted
+    def __init__(self, fitted: Fitted, timed: Sequence[Timed], more_ms: float = 0.0) -> None:
+        """more_ms: what each pass takes besides."""
+        self._fitted, self._more_ms = fitted, more_ms
         found = sorted((max(1e-9, fitted.pass_ms(one.parts)), one.ms) for one in timed)
         self._fitted_ms = [fitted_ms for fitted_ms, _ in found]
         self._ratios = [ms / fitted_ms for fitted_ms, ms in found]
@@ -68,7 +69,7 @@ class Scattered:
         if high - low < MIN_NEIGHBOURS:  # a size that hardly occurred
             low = max(0, min((low + high - MIN_NEIGHBOURS) // 2, len(self._ratios) - MIN_NEIGHBOURS))
             high = low + MIN_NEIGHBOURS
-        return fitted_ms * self._rng.choice(self._ratios[low:high])
+        return self._more_ms + fitted_ms * self._rng.choice(self._ratios[low:high])
 
 
 class Card(msgspec.Struct, frozen=True):

@@ -9,13 +9,12 @@ network of next to nothing. Left out: the queue.
 
 import asyncio
 import dataclasses
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import msgspec
@@ -144,25 +143,36 @@ def host_ms(checkpoint: Path, requests: Sequence[api.DenoiseRequest], many: int 
     return found.one_pass, found.sequence
 
 
-def around_ms(checkpoint: Path, requests: Sequence[api.DenoiseRequest]) -> float:
-    """What a request spends outside of the engine's own clock: median, through a socket of an engine of its own."""
+class Answered(NamedTuple):
+    """What one request took for its client, and by the engine's own clock."""
+
+    client_ms: float
+    engine_ms: float
+
+
+def answered(
+    checkpoint: Path, first: Sequence[api.DenoiseRequest], requests: Sequence[api.DenoiseRequest]
+) -> list[Answered]:
+    """The requests one after another, through the socket of an engine of its own that has answered `first` before."""
     with tempfile.TemporaryDirectory(prefix="seedling-") as folder:
         engine = Engine(Path(folder), checkpoint)
         try:
             engine.wait()
             transport = httpx.HTTPTransport(uds=str(engine.socket))
             with httpx.Client(transport=transport, base_url="http://seedling", timeout=ANSWER_S) as client:
-                return statistics.median(_around_ms(client, request) for request in requests)
+                for request in first:
+                    _ask(client, request)
+                return [_ask(client, request, IDLE_S) for request in requests]
         finally:
             engine.stop()
 
 
-def _around_ms(client: httpx.Client, request: api.DenoiseRequest) -> float:
-    time.sleep(IDLE_S)
+def _ask(client: httpx.Client, request: api.DenoiseRequest, idle_s: float = 0.0) -> Answered:
+    time.sleep(idle_s)
     begun_s = time.perf_counter()
     answer = client.post("/v1/denoise", content=msgspec.json.encode(request))
     took_ms = (time.perf_counter() - begun_s) * 1000
     last = api.decode_event(answer.content.splitlines()[-1])
     if not isinstance(last, api.Done):
         raise EvalError(f"the engine did not answer a request of the trace ({last})")
-    return took_ms - last.engine_ms
+    return Answered(took_ms, last.engine_ms)

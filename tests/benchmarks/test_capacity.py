@@ -12,6 +12,7 @@ from benchmarks.capacity import (
     compare,
     crowd,
     measured_levels,
+    more_a_pass_ms,
     most_users,
     needs_of_users,
     shapes,
@@ -101,6 +102,17 @@ def test_times_scatter_as_those_that_took_about_as_long():
         found = [scattered.pass_ms(parts) / TRUE.pass_ms(parts) for _ in range(600)]
         assert {round(ratio, 6) for ratio in found} == wanted
         assert 60 < sum(ratio > 1.5 for ratio in found) < 400
+
+
+def test_what_a_pass_takes_more_in_an_engine_is_the_median_s():
+    needs = [need((0, 4, 100), (0, 4, 104)), need((500, 4, 10)), need((0, 1, 1))]
+    lone = Machine(TRUE.pass_ms, LIMITS, around_ms=0.0)
+    alone = [simulate([Arrival(0.0, "", one)], lone).p50_ms for one in needs]
+    took = [ms + len(one.passes) * 0.7 for ms, one in zip(alone, needs, strict=True)]
+    assert more_a_pass_ms([took[0], took[1] + 90, took[2]], needs, TRUE, LIMITS) == pytest.approx(0.7)
+    assert more_a_pass_ms([0.0, 0.0, 0.0], needs, TRUE, LIMITS) == 0.0
+    more = Scattered(TRUE, [TimedPass(TRUE.pass_ms(parts), parts) for parts in SHAPES], 0.7)
+    assert more.pass_ms(SHAPES[3]) == pytest.approx(TRUE.pass_ms(SHAPES[3]) + 0.7)
 
 
 def test_no_cost_is_negative():
