@@ -1,5 +1,6 @@
 """Parts of a corpus in turns: each epoch reads all of them, the place follows from the number, few are open."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_few_parts_are_open(parts, monkeypatch):
         opened[folder.name] += 1
         return open_shards(folder, split)
 
-    monkeypatch.setattr("model.training.stream.open_shards", counted)
+    monkeypatch.setattr(sys.modules[Stream.__module__], "open_shards", counted)
     stream = stream_of(parts)
     for number in range(sum(batches_an_epoch(parts).values())):
         stream.at(number)
