@@ -6,12 +6,13 @@ mean probability of the answer's tokens, the fence's too.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from model.checkpoints.load import Checkpoint
 from model.diffusion.steps import run_alone
 from model.engine import api
 from model.engine.encoder import LineEncoder
-from model.engine.prompting import prepare
+from model.engine.prompting import Prepared, prepare
 from model.engine.stopping import stop_for
 from model.engine.writing import steps_of
 from model.lines import lines_of
@@ -51,10 +52,14 @@ def instruction_of(messages: tuple[str, ...]) -> str:
 
 
 def repaired_by_chat(
-    checkpoint: Checkpoint, encoder: LineEncoder, request: api.RepairRequest, between: Callable[[], None]
+    checkpoint: Checkpoint,
+    encoder: LineEncoder,
+    request: api.RepairRequest,
+    between: Callable[[], None],
+    cache_for: Callable[[Prepared], AbstractContextManager[KVCache]],
 ) -> tuple[list[Finding], int]:
     """The finding, if the model would change anything, and the passes it took. between: called before each pass; what
-    it raises ends the repair. Raises BadRequest where the rows do not fit.
+    it raises ends the repair. cache_for: an empty cache. Raises BadRequest where the rows do not fit.
     """
     asked, start = chat_request(request)
     (piece,) = asked.canvas
@@ -62,13 +67,12 @@ def repaired_by_chat(
     prepared = prepare(asked, checkpoint.preset, checkpoint.tokenizer, encoder)
     assert prepared.answer is not None
     token_bytes = checkpoint.tokenizer.token_bytes
-    weight = checkpoint.network.head_weight
-    cache = KVCache(checkpoint.preset.network, device=weight.device, dtype=weight.dtype)
     stop = stop_for(prepared, asked, token_bytes)
-    steps = steps_of(checkpoint, cache, asked, prepared, prepared.policy, encoder, stop)
     result = None
-    for frame in run_alone(checkpoint.network, steps, between):
-        result = frame.result
+    with cache_for(prepared) as cache:
+        steps = steps_of(checkpoint, cache, asked, prepared, prepared.policy, encoder, stop)
+        for frame in run_alone(checkpoint.network, steps, between):
+            result = frame.result
     assert result is not None
     text = prepared.answer.canvas_text(token_bytes, result.ids, result.reason)
     if isinstance(text, api.Error) or text == piece.text:

@@ -92,7 +92,7 @@ class ResidentModel:
             max_bytes=self._shares.kept,
             new_cache=None if self._pages is None else self._pages.new_cache,
         )
-        self._repairs = Repairs(checkpoint, self._encoder, calibration)
+        self._repairs = Repairs(checkpoint, self._encoder, calibration, self._own_cache)
         self.capabilities = capabilities_of(preset, str(device), calibration)
 
     @property
@@ -174,12 +174,26 @@ class ResidentModel:
     def _cache_for(self, job: Job, prepared: Prepared) -> contextlib.AbstractContextManager[KVCache]:
         if job.expired() is not None:  # it ends before its first pass
             return contextlib.nullcontext(KVCache(self._checkpoint.preset.network, capacity=0))
-        most_rows = len(prepared.prompt_ids) + prepared.canvas.max_tokens + ROOM_TOKENS
-        if self._pages is not None and most_rows > self._pages.max_rows:  # a long draft: pages do not grow, this does
-            return contextlib.nullcontext(
-                KVCache(self._checkpoint.preset.network, device=self._device, dtype=self._dtype)
-            )
+        if self._pages is not None and not self._fits(self._pages, prepared):
+            return self._own_cache(prepared)
         return self.prefix_cache.lend(prepared.prompt_ids, job.client)
+
+    @contextlib.contextmanager
+    def _own_cache(self, prepared: Prepared) -> Iterator[KVCache]:
+        """An empty cache that nobody goes on with: in pages where it fits."""
+        pages, network = self._pages, self._checkpoint.preset.network
+        if pages is not None and self._fits(pages, prepared):
+            cache = pages.new_cache()
+        else:
+            cache = KVCache(network, device=self._device, dtype=self._dtype)
+        try:
+            yield cache
+        finally:
+            cache.release()
+
+    def _fits(self, pages: PagedRunner, prepared: Prepared) -> bool:
+        """A cache in pages does not grow, and a long draft may become twice as long."""
+        return len(prepared.prompt_ids) + prepared.canvas.max_tokens + ROOM_TOKENS <= pages.max_rows
 
     def warm_up(self) -> None:
         """A few tokens the way a request gets them, so that the first one does not pay for lazy initialisation."""

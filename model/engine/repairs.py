@@ -7,8 +7,10 @@ foreign weights are asked in words (chat_repairs.py).
 Left out: queues and HTTP (runner.py, app.py), which repairs a user is shown (lsp_server).
 """
 
+import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -19,7 +21,7 @@ from model.engine.abilities import capabilities_of
 from model.engine.chat_repairs import repaired_by_chat
 from model.engine.job import BadRequest, Job
 from model.engine.line_ends import LineEnds
-from model.engine.prompting import LineEncoder, prepare, prompt_around
+from model.engine.prompting import LineEncoder, Prepared, prepare, prompt_around
 from model.engine.stopping import answer_text
 from model.lines import lines_of
 from model.mending.edits import smallest
@@ -36,10 +38,23 @@ MAX_CHARS = 400_000
 
 
 class Repairs:
-    """A checkpoint's repairs. Not thread-safe. calibration None = none was fitted to it."""
+    """A checkpoint's repairs. Not thread-safe. calibration None = none was fitted to it. cache_for: lends an empty
+    cache for what is written; what is read (model/mending) has one of its own.
+    """
 
-    def __init__(self, checkpoint: Checkpoint, encoder: LineEncoder, calibration: Calibration | None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        encoder: LineEncoder,
+        calibration: Calibration | None,
+        cache_for: Callable[[Prepared], AbstractContextManager[KVCache]] | None = None,
+    ) -> None:
         self._checkpoint, self._encoder, self._calibration = checkpoint, encoder, calibration
+        self._cache_for = cache_for or (lambda prepared: contextlib.nullcontext(self._cache()))
+
+    def _cache(self) -> KVCache:
+        weight = self._checkpoint.network.head_weight
+        return KVCache(self._checkpoint.preset.network, device=weight.device, dtype=weight.dtype)
 
     def run(self, job: Job, request: api.RepairRequest) -> Iterator[api.RepairEvent]:
         """The findings, the surest first, and the end. Raises BadRequest with a sentence before the first one."""
@@ -71,7 +86,9 @@ class Repairs:
         found: list[Finding] = []
         try:
             if self._checkpoint.preset.prompt is not None:
-                found, num_forwards = repaired_by_chat(self._checkpoint, self._encoder, request, reader.between)
+                found, num_forwards = repaired_by_chat(
+                    self._checkpoint, self._encoder, request, reader.between, self._cache_for
+                )
                 reader.num_forwards += num_forwards
                 return found, "finished"
             if self._calibration is None:
@@ -132,15 +149,14 @@ class Repairs:
         start, draft = start + indent, draft[indent:].rstrip("\n")
         asked = draft_request(request.path, request.text[:start], draft, request.text[start + len(draft) :])
         prepared = prepare(asked, self._checkpoint.preset, self._checkpoint.tokenizer, self._encoder)
-        weight = self._checkpoint.network.head_weight
-        cache = KVCache(self._checkpoint.preset.network, device=weight.device, dtype=weight.dtype)
 
         def expired() -> None:
             reader.between()
 
-        result = denoise_to_end(
-            self._checkpoint.network, cache, prepared.prompt_ids, prepared.canvas, prepared.policy, expired=expired
-        )
+        with self._cache_for(prepared) as cache:
+            result = denoise_to_end(
+                self._checkpoint.network, cache, prepared.prompt_ids, prepared.canvas, prepared.policy, expired=expired
+            )
         reader.num_forwards += result.forwards
         token_bytes = self._checkpoint.tokenizer.token_bytes
         text = answer_text(token_bytes, result.ids, result.reason, stop=None, num_typed=0)

@@ -179,7 +179,10 @@ def test_a_draft_that_may_outgrow_its_pages_has_rows_of_its_own(paged, plain, jo
     assert got == wanted
 
 
-def test_repairs_are_the_same(paged, plain, job_for):
+def test_repairs_are_the_same(paged, plain, job_for, monkeypatch):
+    assert paged._pages is not None
+    passes, run = [], paged._pages.run
+    monkeypatch.setattr(paged._pages, "run", lambda asked: passes.append(asked) or run(asked))
     text = PREFIX + "def f(x):\n    return name2 + nam3 + x\n"
     request = api.RepairRequest(
         id="1", text=text, path="a.py", first_row=31, last_row=31, messages=("Undefined name `nam3`",)
@@ -191,6 +194,7 @@ def test_repairs_are_the_same(paged, plain, job_for):
     ]
     assert found[0] == found[1]
     assert found[0]
+    assert passes
     assert isinstance(got[-1], api.Repaired)
     assert isinstance(wanted[-1], api.Repaired)
     assert (got[-1].num_findings, got[-1].forwards) == (wanted[-1].num_findings, wanted[-1].forwards)
