@@ -11,6 +11,7 @@ import errno
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ import msgspec
 SUFFIXES = (".safetensors", ".json", ".txt")
 LIBRARY = "seedling-lsp"
 TIMEOUT_S = 20.0
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+"""A file beside the others: no folder, drive or hidden file of any system."""
 _HASH_BYTES = 1 << 20
 
 OnBytes = Callable[[int], None]
@@ -81,7 +84,7 @@ class Hub:
             raise HubError(f"{self.endpoint} does not say which commit of {name} it has.")
         files, others = [], []
         for found in info.siblings or []:
-            if "/" in found.rfilename or not found.rfilename.endswith(SUFFIXES):
+            if not PLAIN_NAME.fullmatch(found.rfilename) or not found.rfilename.endswith(SUFFIXES):
                 others.append(found.rfilename)
                 continue
             sha256 = found.lfs.sha256 if found.lfs is not None else None

@@ -59,6 +59,15 @@ def test_it_says_what_a_repository_holds(hub: FakeHub) -> None:
     assert {file.name for file in wanted.weights} == {name for name in FETCHED if name.startswith("model-")}
 
 
+@pytest.mark.parametrize("name", ["../config.json", "..\\config.json", "C:config.json", ".hidden.json", "a/b.txt"])
+def test_a_name_that_leads_elsewhere_is_never_asked_for(hub: FakeHub, name: str) -> None:
+    files = next(iter(hub.repositories.values()))
+    files[name] = b"{}"
+    repository = Hub(hub.url).look(next(iter(hub.repositories)), None)
+    assert name in repository.others
+    assert all(file.name != name for file in repository.files)
+
+
 def test_a_model_comes_whole_and_nothing_else_is_asked_for(hub: FakeHub, tmp_path: Path) -> None:
     folder = tmp_path / "models" / "a"
     assert pulled(hub, folder) == sum(len(FILES[name]) for name in FETCHED)
