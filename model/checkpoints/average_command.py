@@ -79,6 +79,8 @@ def _loaded(folder: Path) -> "Checkpoint":
         raise AverageError(str(error)) from None
     if checkpoint.preset.weights == "int8":
         raise AverageError(f"the weights of {folder} are 8-bit integers; average first, then quantize")
+    if checkpoint.preset.weights == "huggingface":
+        raise AverageError(f"{folder} is a model of others; only checkpoints of this program's own format are averaged")
     return checkpoint
 
 

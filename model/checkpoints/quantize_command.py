@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
         raise QuantizeError(str(error)) from None
     if checkpoint.preset.weights == "int8":
         raise QuantizeError(f"the weights of {source} are 8-bit integers already")
+    if checkpoint.preset.weights == "huggingface":
+        raise QuantizeError(f"{source} is a model of others, which the engine makes 8-bit itself: see --precision")
     weights = dict(checkpoint.network.state_dict())
     try:
         small = compress(weights)

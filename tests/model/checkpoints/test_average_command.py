@@ -11,6 +11,7 @@ from model.checkpoints.load import load_checkpoint, save_checkpoint
 from model.checkpoints.presets import Preset
 from model.network.config import NetworkConfig, tiny_test
 from model.tokenizer import tokenizer_json
+from tests.model.checkpoints.tiny_folders import FAMILIES, write_tiny_folder
 
 
 @pytest.fixture
@@ -59,3 +60,14 @@ def test_what_does_not_belong_together_is_refused(made, tmp_path, capsys):
         assert said.count("\n") == 1
     assert cli.main(["average", f"{a}=1", "--out", str(wider)]) == 2
     assert "not an empty folder" in capsys.readouterr().err
+
+
+def test_models_of_others_are_left_as_they_are(tmp_path, capsys):
+    folder, out = tmp_path / FAMILIES["sdar"].name, tmp_path / "out"
+    write_tiny_folder(folder, "sdar")
+    for arguments in (["quantize", "--model", str(folder)], ["average", f"{folder}=1"]):
+        assert cli.main([*arguments, "--out", str(out)]) == 2
+        said = capsys.readouterr().err
+        assert "a model of others" in said
+        assert said.count("\n") == 1
+        assert not out.exists()
