@@ -109,7 +109,12 @@ def bind(address: Address) -> socket.socket:
         raise ListenError(f"The engine cannot listen on {shown} ({why}).") from None
     listener.setblocking(False)
     # Connections inherit these.
-    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    options = [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        # asyncio sets it only where a socket names its protocol, which accepted ones do not: then each answer's second
+        # piece waits 40 ms for the other side to acknowledge the first.
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    ]
     for name, value in (
         ("TCP_KEEPIDLE", KEEP_ALIVE_IDLE_S),
         ("TCP_KEEPINTVL", KEEP_ALIVE_EVERY_S),

@@ -81,6 +81,7 @@ def bind_loopback(host: str, port: int, endpoint_file: Path) -> tuple[socket.soc
     """A listening loopback TCP socket and its new token, both told in `endpoint_file` (mode 0600). Raises OSError."""
     listener = socket.create_server((host, port), backlog=BACKLOG)
     listener.setblocking(False)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # listening.py says why
     token = secrets.token_urlsafe(32)
     url = f"http://{host}:{listener.getsockname()[1]}"
     temporary = endpoint_file.with_name(endpoint_file.name + ".tmp")

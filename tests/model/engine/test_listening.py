@@ -155,10 +155,11 @@ def test_a_port_that_cannot_be_had_is_one_sentence(monkeypatch):
         bind(Address("box", 1))
 
 
-def test_vanished_peers_are_noticed():
+def test_vanished_peers_are_noticed_and_answers_do_not_wait():
     with bind(Address("127.0.0.1", 0)) as listener:
         with socket.create_connection(listener.getsockname()):
             listener.setblocking(True)
             connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0

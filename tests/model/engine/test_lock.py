@@ -48,6 +48,7 @@ def test_the_endpoint_file_tells_address_and_token_to_its_owner_alone(tmp_path):
     with listener:
         port = listener.getsockname()[1]
         assert msgspec.json.decode(path.read_bytes()) == {"url": f"http://127.0.0.1:{port}", "token": token}
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0, "connections inherit it"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(token) >= 32
 
