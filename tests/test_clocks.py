@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TIME_OF_DAY = {
     "lsp_server/engine_client/pause.py": "when a server wants to be asked again, which may be a date; a minute at most",
     "lsp_server/switches.py": "how long ghost text is snoozed, which editors show as a time of day",
+    "model/engine/ray_app.py": "which replacement of the replicas this is, another one each time",
     "model/engine/compiling.py": "the age of files, which is by the wall clock",
     "model/engine/logs.py": "the time of a line in the log",
     "model/engine/protocols/routes.py": "when an answer was made, as other tools' protocols want it",
