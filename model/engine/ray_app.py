@@ -151,8 +151,7 @@ class _Cluster:
                 self._renew(number)
             self._drain()
             serve.delete(APP_NAME)
-            if options.cluster is None:
-                serve.shutdown()
+            serve.shutdown()
         finally:
             ray.shutdown()
             if self._folder is not None:
