@@ -48,11 +48,15 @@ LOAD_TRIES = 2
 
 log = logging.getLogger("seedling.engine")
 
+LOGGING: dict[str, Any] = {"enable_access_log": False, "log_level": "WARNING"}
+"""Of Ray itself; the replicas' log comes to this process's standard error."""
+
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the cluster
     "RAY_AUTH_MODE": "token",  # who can reach a cluster's ports without it can run anything on it
     "RAY_SERVE_SESSION_ID_HEADER_KEY": "authorization",
-    "RAY_SERVE_LOG_TO_STDERR": "0",  # Ray's own log of Serve stays in Ray's folder of logs
+    "RAY_DEDUP_LOGS": "0",  # the replicas' lines as they are
+    "RAY_COLOR_PREFIX": "0",
 }
 """Explicit, for this process and for all that it starts."""
 
@@ -97,7 +101,7 @@ def application(choice: ReplicaChoice, scale: Scale, config: dict[str, object]) 
         graceful_shutdown_wait_loop_s=0.2,
         graceful_shutdown_timeout_s=scale.drain_s + LEAVING_S,
         max_constructor_retry_count=LOAD_TRIES,
-        logging_config=LoggingConfig(enable_access_log=False),
+        logging_config=LoggingConfig(**LOGGING),
     )
     engine = deployment(serve.ingress()(Replica))
     # Else each serve.run has a version of its own, and replaces all replicas where new tokens would have been enough.
@@ -139,7 +143,6 @@ class _Cluster:
         import ray  # pyright: ignore[reportMissingImports]
         from ray import serve  # pyright: ignore[reportMissingImports]
 
-        options = self._options
         self._join()
         try:
             self._open()
@@ -206,7 +209,7 @@ class _Cluster:
             },
             # Machines that were started without these settings have them here all the same.
             controller_options={"runtime_env": {"env_vars": RAY_SETTINGS}},
-            logging_config={"enable_access_log": False},
+            logging_config=LOGGING,
         )
 
     def _drain(self) -> None:

@@ -286,6 +286,18 @@ def test_new_tokens_count_without_a_restart(cluster):
 
 
 @pytest.mark.slow
+def test_the_replicas_log_names_and_numbers_and_nothing_else(cluster):
+    """On standard error, and in the files that Ray keeps."""
+    folder = Path(os.readlink(f"/proc/{cluster.replica_of(TOKENS[0])}/fd/2")).parent
+    assert (folder / "serve").is_dir()
+    kept = "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+    cluster.until(lambda: f"complete of {TOKENS[0][:8]}" in cluster.log())
+    for secret in (*TOKENS, "def add"):
+        assert secret not in cluster.log()
+        assert secret not in kept
+
+
+@pytest.mark.slow
 def test_replicas_are_replaced_one_by_one_and_nobody_notices(cluster, pair):
     before, num_told = cluster.replicas(), cluster.log().count("up to date")
     with (
