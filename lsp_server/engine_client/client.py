@@ -313,6 +313,8 @@ async def _events(response: "httpx.Response", decode: Callable[[bytes], E]) -> A
             retry_after = response.headers.get("retry-after", "")
             if retry_after and response.status_code in STATUSES and error.code != "draining":
                 raise _AskedToWait(_told_by_whom(error, response.status_code), retry_after)
+            if response.status_code >= 500 and error is _FOREIGN:
+                raise _ConnectionLost  # a proxy that has lost its engine (502), or a cluster one of its replicas
             yield error
             return
         async for line in _json_lines(response):

@@ -194,7 +194,7 @@ async def test_a_draining_engine_is_replaced_without_an_error(client, wire):
 
 async def test_a_refusal_is_an_event_and_nonsense_is_one_too(client, wire):
     error = api.Error(code="queue_full", sentence="Too many.")
-    wire.deeds = [msgspec.json.encode(error).decode(), "<html>proxy</html>"]
+    wire.deeds = [msgspec.json.encode(error).decode(), refusal("", status=404)]
     assert await ask(client) == [error]
     (event,) = await ask(client)
     assert isinstance(event, api.Error)
@@ -238,6 +238,13 @@ def refusal(code: str, retry_after: str = "30", status: int = 429) -> bytes:
     body = msgspec.json.encode(api.Error(code=code, sentence="Not now.")) if code else b"<html>"
     head = f"HTTP/1.1 {status} No\r\nretry-after: {retry_after}\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
+
+
+@pytest.mark.parametrize("status", [500, 502])
+async def test_a_proxy_that_has_lost_its_engine_is_asked_once_more(client, wire, status):
+    wire.deeds = [refusal("", status=status), "answer"]
+    assert await ask(client) == [DONE]
+    assert wire.num_requests == 2
 
 
 async def test_whoever_has_time_asks_again_when_the_engine_wants(client, wire, monkeypatch):
