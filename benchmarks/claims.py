@@ -153,6 +153,12 @@ def claims() -> tuple[Claim, ...]:
             _soak,
         ),
         Claim(
+            "capacity",
+            "How many people a machine serves can be computed before it is bought.",
+            "the simulated p95 within 20 % of the measured one, with 4 and with 16 users on this CPU",
+            _capacity,
+        ),
+        Claim(
             "upstreams",
             "The language server completes through llama.cpp's server, in its own protocol and in OpenAI's.",
             "no error in either protocol",
@@ -277,6 +283,12 @@ def _soak(data: dict[str, Any]) -> Verdict:
     num, growth = data["num_requests"], data["growth_percent"]
     measured = f"{num:,} requests, {data['num_unanswered']} unanswered, {data['last_mb']:.0f} MB ({growth:+.1f} %)"
     return Verdict(measured, num >= 20_000 and data["num_unanswered"] == 0 and abs(growth) <= 5)
+
+
+def _capacity(data: dict[str, Any]) -> Verdict:
+    off = {level["users"]: level["off"] for level in data["compared"]}
+    measured = ", ".join(f"{users} users {share:+.1%}" for users, share in off.items())
+    return Verdict(measured, all(abs(off[users]) <= 0.2 for users in (4, 16)))
 
 
 def _upstreams(data: dict[str, Any]) -> Verdict:
