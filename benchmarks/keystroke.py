@@ -106,8 +106,11 @@ def main() -> None:
     print_header("keystroke")
     with tempfile.TemporaryDirectory(prefix="seedling-") as folder:
         os.environ.setdefault("SEEDLING_RUNTIME_DIR", folder)
+        os.environ["XDG_STATE_HOME"] = folder
         own_engine = "SEEDLING_ENGINE" not in os.environ and os.environ["SEEDLING_RUNTIME_DIR"] == folder
         try:
+            if own_engine:
+                print(f"# {_layers()}")
             strokes = [stroke for _ in range(repeat) for stroke in _replay(trace, Path(folder))]
         finally:
             if own_engine:
@@ -116,7 +119,7 @@ def main() -> None:
 
 
 def _replay(trace: dict[str, Any], folder: Path) -> list[Keystroke]:
-    editor = Editor(seedling_command(), {**os.environ, "XDG_STATE_HOME": str(folder)}, folder)
+    editor = Editor(seedling_command(), dict(os.environ), folder)
     try:
         editor.initialize()
         status = editor.wait_for_status(READY_TIMEOUT_S)
@@ -180,6 +183,15 @@ def _quantile(values: list[float], percent: int) -> float:
     if len(values) == 1:
         return values[0]
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _layers() -> str:
+    """Starts this run's engine and waits for what its layers will be: until then every answer is an eager one."""
+    from benchmarks.layers import wait_until_known
+    from lsp_server.engine_client.control import start
+
+    start()
+    return "eager layers" if os.environ.get("SEEDLING_EAGER") else wait_until_known()
 
 
 def _stop_engine() -> None:

@@ -21,14 +21,13 @@ import msgspec
 from benchmarks.editor import Editor, seedling_command
 from benchmarks.header import ROOT, print_header
 from benchmarks.keystroke import READY_TIMEOUT_S, Typist, own_source
+from benchmarks.layers import TIMEOUT_S, UNKNOWN, are_compiled
 from benchmarks.options import run
 from lsp_server.engine_client import control
 from model.evaluation.options import EvalError
 
 PROC = Path("/proc")
 SETTLE_S = 2.0
-COMPILE_TIMEOUT_S = 1900.0
-IN_USE, EAGER = "compiled layers in use", "eager mode"  # in the engine's log
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -87,7 +86,7 @@ def measure(folder: Path, is_eager: bool) -> Found:
             server_mb=round(resident_mb(set(family(editor.pid)) - engine), 1),
             engine_mb=round(resident_mb(engine), 1),
             compiling_mb=compiling_mb and round(compiling_mb, 1),
-            compiled=IN_USE in control.log_path().read_text(),
+            compiled=are_compiled() is True,
         )
     finally:
         editor.kill()
@@ -96,10 +95,10 @@ def measure(folder: Path, is_eager: bool) -> Found:
 def wait_for_layers(engine: int) -> float | None:
     """Until the engine's log says which mode it is in; the most that it held with a child, None without any child."""
     most_mb: float | None = None
-    until_s = time.monotonic() + COMPILE_TIMEOUT_S
-    while not any(sign in control.log_path().read_text() for sign in (IN_USE, EAGER)):
+    until_s = time.monotonic() + TIMEOUT_S
+    while are_compiled() is None:
         if time.monotonic() > until_s:
-            raise EvalError("the engine did not say whether it has compiled layers")
+            raise EvalError(UNKNOWN)
         if len(tree := family(engine)) > 1:
             most_mb = max(most_mb or 0.0, resident_mb(tree))
         time.sleep(0.5)
