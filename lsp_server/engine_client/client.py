@@ -170,6 +170,11 @@ class EngineClient:
                         yield event
                     else:
                         return
+            except _LostBehind as lost:  # whoever stands before the engine is well, and so is the connection
+                if is_last:
+                    yield lost.answer
+                    return
+                continue
             except _ConnectionLost:
                 await self._judge(connection)
             finally:
@@ -284,6 +289,13 @@ class _ConnectionLost(Exception):
     """The stream broke before its end."""
 
 
+class _LostBehind(Exception):
+    """A proxy has lost its engine (502), or a cluster one of its replicas (500)."""
+
+    def __init__(self, answer: api.Error) -> None:
+        self.answer = answer
+
+
 async def _stream(
     http: "httpx.AsyncClient", path: str, body: bytes, decode: Callable[[bytes], E]
 ) -> AsyncGenerator[E | api.Error, None]:
@@ -314,7 +326,7 @@ async def _events(response: "httpx.Response", decode: Callable[[bytes], E]) -> A
             if retry_after and response.status_code in STATUSES and error.code != "draining":
                 raise _AskedToWait(_told_by_whom(error, response.status_code), retry_after)
             if response.status_code >= 500 and error is _FOREIGN:
-                raise _ConnectionLost  # a proxy that has lost its engine (502), or a cluster one of its replicas
+                raise _LostBehind(error)
             yield error
             return
         async for line in _json_lines(response):

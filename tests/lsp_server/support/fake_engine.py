@@ -79,7 +79,9 @@ class FakeEngine:
     def start(self) -> None:
         """Listens; returns when it does."""
         listening = {"uds": str(self.socket)} if self.tls is None else self._on_tcp(*self.tls)
-        config = uvicorn.Config(self._app, interface="asgi3", log_level="critical", lifespan="off", **listening)
+        config = uvicorn.Config(
+            self._app, loop="asyncio", interface="asgi3", log_level="critical", lifespan="off", **listening
+        )
         server = self._server = uvicorn.Server(config)
         thread = self._thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
