@@ -69,7 +69,7 @@ class OurWriter:
         policy = prepared.policy
         if tau_mask is not None:
             policy = msgspec.structs.replace(policy, tau_mask=tau_mask)
-        check = stop_for(prepared, task.request, self._token_bytes)
+        check = self._stop_check(task)
         result = denoise_to_end(
             self._checkpoint.network,
             self._cache,
@@ -107,7 +107,7 @@ class OurWriter:
         """A line before its first pass."""
         self._keep(task.num_warm)
         prepared = task.prepared
-        check = stop_for(prepared, task.request, self._token_bytes)
+        check = self._stop_check(task)
         steps = SpeculateSteps(
             self._cache,
             prepared.prompt_ids,
@@ -118,6 +118,11 @@ class OurWriter:
             finished=check,
         )
         return steps, check
+
+    def _stop_check(self, task: Task) -> StopCheck:
+        check = stop_for(task.prepared, task.request, self._token_bytes)
+        assert isinstance(check, StopCheck), "a line is no answer of a chat"
+        return check
 
     def _keep(self, num_rows: int) -> None:
         self._cache.truncate(min(num_rows, int(self._cache.lengths_B[0])))
