@@ -5,6 +5,7 @@ torch.distributed; torchrun's environment. Left out: the sharding of weights (sh
 which is a rule of the trainer: micro batch n belongs to process n mod size.
 """
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,4 +69,8 @@ def started_processes(device: str) -> Iterator[Processes]:
         init_device_mesh(device, (dist.get_world_size(),)),
     )
     # Not after an error: the others may be waiting for this process, and torchrun ends them when it has ended.
+    # Together, and with no module left that holds the group: else its threads outlive it, and one process in some
+    # dozens aborts as it exits ("terminate called without an active exception").
+    gc.collect()
+    dist.barrier()
     dist.destroy_process_group()

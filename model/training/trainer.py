@@ -50,31 +50,36 @@ def train(options: TrainOptions) -> QuickScores:
     Raises TrainError or ShardError with one sentence. KeyboardInterrupt saves the run first and passes on.
     """
     with started_processes(options.device) as processes:
-        heldout = open_shards(options.shards, "heldout")
-        shape = BatchShape(options.seed, options.micro_rows, options.clean_tokens, options.noisy_tokens)
-        stream = shape.open_stream(options.shards)
-        state, forward = begin(options, stream, processes)
-        table = SlipTable(stream.tokenizer)
-        num_cores = (os.cpu_count() or 1) // processes.num_beside
-        num_workers = max(0, num_cores - 2) if options.device.startswith("cuda") else 0
-        batches = Batches(options.shards, stream, table, shape, num_workers=num_workers, stride=processes.size)
-        trainer = _Trainer(options, heldout, table, state, batches, forward, processes)
-        shown = Progress(options.out, options.minutes * 60, state.counters.step) if processes.is_first else Silence()
-        with batches, shown as progress:
-            num_parameters = sum(p.numel() for p in state.network.parameters())
-            progress.say(
-                f"{num_parameters / 1e6:.2f} M parameters, {stream.num_tokens / 1e6:.2f} M tokens in "
-                f"{stream.num_parts} part{'s' * (stream.num_parts > 1)}, from step {state.counters.step}"
-                + (f", {processes.size} processes" if processes.size > 1 else "")
-            )
-            try:
-                trainer.run(progress)
-            except KeyboardInterrupt:
-                if processes.mesh is None:  # many are stopped in different places, and only all together can save
-                    save_run(state, options.out)
-                progress.say(f"stopped at step {state.counters.step}; go on with --resume")
-                raise
-            return trainer.finish(progress)
+        return _train(options, processes)
+
+
+def _train(options: TrainOptions, processes: Processes) -> QuickScores:
+    """A function of its own, so that nothing of it is left when the processes part."""
+    heldout = open_shards(options.shards, "heldout")
+    shape = BatchShape(options.seed, options.micro_rows, options.clean_tokens, options.noisy_tokens)
+    stream = shape.open_stream(options.shards)
+    state, forward = begin(options, stream, processes)
+    table = SlipTable(stream.tokenizer)
+    num_cores = (os.cpu_count() or 1) // processes.num_beside
+    num_workers = max(0, num_cores - 2) if options.device.startswith("cuda") else 0
+    batches = Batches(options.shards, stream, table, shape, num_workers=num_workers, stride=processes.size)
+    trainer = _Trainer(options, heldout, table, state, batches, forward, processes)
+    shown = Progress(options.out, options.minutes * 60, state.counters.step) if processes.is_first else Silence()
+    with batches, shown as progress:
+        num_parameters = sum(p.numel() for p in state.network.parameters())
+        progress.say(
+            f"{num_parameters / 1e6:.2f} M parameters, {stream.num_tokens / 1e6:.2f} M tokens in "
+            f"{stream.num_parts} part{'s' * (stream.num_parts > 1)}, from step {state.counters.step}"
+            + (f", {processes.size} processes" if processes.size > 1 else "")
+        )
+        try:
+            trainer.run(progress)
+        except KeyboardInterrupt:
+            if processes.mesh is None:  # many are stopped in different places, and only all together can save
+                save_run(state, options.out)
+            progress.say(f"stopped at step {state.counters.step}; go on with --resume")
+            raise
+        return trainer.finish(progress)
 
 
 class _Trainer:

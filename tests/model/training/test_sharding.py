@@ -95,12 +95,14 @@ def assert_close(found: list[tuple[float, float | None]], wanted: list[tuple[flo
         assert a == pytest.approx(b, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(alone, by_two):
     assert facts_of(by_two) == facts_of(alone)  # of the same data, in the same stages
     assert {stage for _, stage, _, _ in facts_of(alone)} == {"warm-up", "mask", "edit"}
     assert_close(losses_of(by_two), losses_of(alone))
 
 
+@pytest.mark.slow
 def test_what_they_save_is_what_one_saves(alone, by_two):
     """Whole weights, optimiser state and average, so that any number of processes can go on from there."""
     found, wanted = load_file(by_two / RESUME_FILE), load_file(alone / RESUME_FILE)
@@ -131,6 +133,7 @@ def test_two_go_on_where_one_was_stopped(alone, toy_folder, tmp_path, monkeypatc
     assert_close(losses_of(options.out), losses_of(alone))
 
 
+@pytest.mark.slow
 def test_one_goes_on_where_two_ended(by_two, toy_folder):
     train(options_for(toy_folder, by_two, resume=True, max_steps=NUM_STEPS + 2))
     assert [step for step, *_ in facts_of(by_two)] == list(range(1, NUM_STEPS + 3))
