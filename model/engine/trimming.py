@@ -114,16 +114,19 @@ def last_lines(text: str, budget: int, encoder: LineEncoder) -> str:
 def first_lines(text: str, budget: int, encoder: LineEncoder) -> str:
     """The beginning of a text: its first lines that fit, to an edge; of an overlong first one its beginning."""
     lines = lines_of(text)
-    fitting = left = 0
-    for fitting, line in enumerate(lines):  # noqa: B007
-        left += len(encoder.line(line))
-        if left > budget:
+    costs: list[int] = []
+    left = budget
+    for line in lines:
+        cost = len(encoder.line(line))
+        left -= cost
+        if left < 0:
             break
+        costs.append(cost)
     else:
         return text
+    fitting = len(costs)
     if not fitting:
         return lines[0][: budget * CHARS_PER_TOKEN]
-    costs = [len(encoder.line(line)) for line in lines[:fitting]]
     for step in JUMP_STEPS:
         edge = fitting // step * step
         if edge and sum(costs[edge:]) <= budget // JUMP_COST:

@@ -69,8 +69,8 @@ def started_processes(device: str) -> Iterator[Processes]:
         init_device_mesh(device, (dist.get_world_size(),)),
     )
     # Not after an error: the others may be waiting for this process, and torchrun ends them when it has ended.
-    # Together, and with no module left that holds the group: else its threads outlive it, and one process in some
-    # dozens aborts as it exits ("terminate called without an active exception").
+    # Together, and with no module left that holds the group: else its threads outlive it, and now and then a
+    # process aborts as it exits ("terminate called without an active exception").
     gc.collect()
     dist.barrier()
     dist.destroy_process_group()
